@@ -1,0 +1,12 @@
+//! A case (办件): its state is a fold of events, one pure function, the same everywhere.
+
+mod authorise;
+mod fold;
+mod state;
+
+pub use authorise::{Attestation, Reason, Verdict, authenticate, authorise};
+pub use fold::{Folded, Record, Standing, fold};
+pub use state::{
+    Acceptance, CaseState, Decision, DecisionKind, Delivery, Ladder, Opened, Phase, Submission,
+    SupplementRound,
+};

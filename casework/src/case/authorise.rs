@@ -1,0 +1,198 @@
+//! Who may take which step: the one place where authority is decided.
+
+use super::state::CaseState;
+use super::{Phase, Record};
+use crate::county::{CountyLog, DeviceKind, Person, Role};
+use crate::entry::{Entry, Kind, SignerRole};
+use crate::event::{Level, Step};
+use crate::ids::PlaceId;
+
+/// What a step is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It counts (provisional until witnessed).
+    Accept,
+    /// It may count once something that it builds on has arrived.
+    Pending(Reason),
+    /// It is kept and shown, never folded.
+    Quarantine(Reason),
+}
+
+/// Why a step does not count, or not yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// The device is not in the county log (yet).
+    #[error("the device is not known")]
+    UnknownDevice,
+    /// The person is not in the county log (yet).
+    #[error("the person is not known")]
+    UnknownPerson,
+    /// An earlier step that it names has not arrived.
+    #[error("an earlier step has not arrived")]
+    MissingPast,
+    /// An earlier step that it builds on does not count.
+    #[error("an earlier step does not count")]
+    PastQuarantined,
+    /// A signature does not hold.
+    #[error("a signature does not hold")]
+    BadSignature,
+    /// The device was revoked.
+    #[error("the device was revoked")]
+    DeviceRevoked,
+    /// The person was revoked.
+    #[error("the person was revoked")]
+    PersonRevoked,
+    /// The device does not serve the case's village.
+    #[error("the device does not serve this village")]
+    OutOfScope,
+    /// The person has no post that may take this step.
+    #[error("the person may not take this step")]
+    NoPost,
+    /// The step needs a person.
+    #[error("the step needs a person")]
+    NoPerson,
+    /// Somebody would decide a case in whose chain they stand.
+    #[error("nobody decides a case they took part in")]
+    OwnCase,
+    /// The state does not allow the step.
+    #[error("the state of the case does not allow this step")]
+    NotNow,
+    /// The payload cannot be read.
+    #[error("the entry's content cannot be read")]
+    Unreadable,
+}
+
+/// On whose word a person stands behind a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Attestation {
+    /// The person's own signature.
+    Person,
+    /// The relay says that the person was signed in; never shown as personally signed.
+    Relay,
+    /// A device speaks for itself.
+    Device,
+}
+
+/// Holds an entry's signatures against the county log.
+///
+/// # Errors
+/// The verdict that keeps the entry from counting.
+pub fn authenticate(entry: &Entry, county: &CountyLog) -> Result<Attestation, Verdict> {
+    let header = entry.header();
+    let Some(device) = county.device(header.device) else {
+        return Err(Verdict::Pending(Reason::UnknownDevice));
+    };
+    if !entry.signed_by(SignerRole::Device, &device.key) {
+        return Err(Verdict::Quarantine(Reason::BadSignature));
+    }
+    let revoked = |at: Option<u64>| at.is_some_and(|at| header.log.position >= at);
+    if revoked(county.device_revoked_at(device.id)) {
+        return Err(Verdict::Quarantine(Reason::DeviceRevoked));
+    }
+    let Some(id) = header.person else {
+        return Ok(Attestation::Device);
+    };
+    let Some(person) = county.person(id) else {
+        return Err(Verdict::Pending(Reason::UnknownPerson));
+    };
+    if revoked(county.person_revoked_at(id)) {
+        return Err(Verdict::Quarantine(Reason::PersonRevoked));
+    }
+    if entry.kind() == Kind::Edit {
+        return Ok(Attestation::Device);
+    }
+    match &person.key {
+        Some(key) if entry.signed_by(SignerRole::Person, key) => Ok(Attestation::Person),
+        None if device.kind == DeviceKind::Relay && !entry.has_person_signature() => {
+            Ok(Attestation::Relay)
+        }
+        _ => Err(Verdict::Quarantine(Reason::BadSignature)),
+    }
+}
+
+/// Judges one step by the state that its own causal past makes. Pure, and the same for everybody
+/// who has that past and the county log.
+#[must_use]
+pub fn authorise(record: &Record, past: &CaseState, county: &CountyLog) -> Verdict {
+    let step = &record.event.step;
+    let place = match (&past.opened, step) {
+        (Some(opened), _) => opened.place,
+        (None, Step::Opened { place, .. }) => *place,
+        (None, _) => return Verdict::Quarantine(Reason::NotNow),
+    };
+    let Some(person) = record.header.person.and_then(|id| county.person(id)) else {
+        return Verdict::Quarantine(Reason::NoPerson);
+    };
+    if !county.serves(record.header.device, place) {
+        return Verdict::Quarantine(Reason::OutOfScope);
+    }
+    if !past.allows(step) {
+        return Verdict::Quarantine(Reason::NotNow);
+    }
+    let kind = county.device(record.header.device).map(|d| d.kind);
+    if !holds_post(person, step, past, place, county, kind) {
+        return Verdict::Quarantine(Reason::NoPost);
+    }
+    if step.decides() && past.people.contains(&person.id) && took_part(person, past) {
+        return Verdict::Quarantine(Reason::OwnCase);
+    }
+    Verdict::Accept
+}
+
+/// A reviewer has taken part only by filing or pre-examining; asking for a supplement or accepting
+/// is the reviewer's own work.
+fn took_part(person: &Person, past: &CaseState) -> bool {
+    past.people.contains(&person.id)
+        && person.posts.iter().any(|p| matches!(p.role, Role::Agent | Role::Township))
+}
+
+fn holds_post(
+    person: &Person,
+    step: &Step,
+    past: &CaseState,
+    place: PlaceId,
+    county: &CountyLog,
+    device: Option<DeviceKind>,
+) -> bool {
+    let township = county.township_of(place);
+    let agent = person.posts.iter().any(|p| p.role == Role::Agent && p.place == place)
+        && device != Some(DeviceKind::Relay);
+    let clerk = person.posts.iter().any(|p| p.role == Role::Township && Some(p.place) == township)
+        && device == Some(DeviceKind::Township);
+    let department = past.opened.as_ref().map(|o| o.route.department.as_str());
+    let reviewer = person
+        .posts
+        .iter()
+        .any(|p| p.role == Role::Reviewer && p.department.as_deref() == department)
+        && device == Some(DeviceKind::Relay);
+    let at = |level: Level| match level {
+        Level::Village => agent,
+        Level::Township => clerk,
+        Level::County => reviewer,
+    };
+    match step {
+        Step::Opened { .. }
+        | Step::Submitted { .. }
+        | Step::Withdrawn { .. }
+        | Step::SupplementGiven { .. }
+        | Step::Delivered { .. }
+        | Step::Rated { .. }
+        | Step::Archived => agent || clerk,
+        Step::Taken | Step::Forwarded { .. } => clerk,
+        Step::SupplementAsked { .. } => at(past.holder),
+        Step::Accepted { .. } | Step::Refused { .. } => at(past.accepting()),
+        Step::Approved { .. } | Step::Denied { .. } => {
+            at(past.opened.as_ref().map_or(Level::County, |o| o.route.decide))
+        }
+        Step::Completed => match past.phase {
+            Phase::Refused => at(past.accepting()),
+            _ => at(past.opened.as_ref().map_or(Level::County, |o| o.route.decide)),
+        },
+        Step::TakenOver { .. } | Step::Resolved { .. } => reviewer,
+        Step::ResidentAdded { .. }
+        | Step::ResidentMoved { .. }
+        | Step::SamePerson { .. }
+        | Step::NotSamePerson { .. } => false,
+    }
+}
