@@ -1,1 +1,22 @@
-//! placeholder
+//! Replication between two stores, as a state machine.
+//!
+//! A [`Session`] is one conversation with one peer. It is fed with [`Input`] and asked for
+//! [`Output`] and for the time at which it wants to be woken. Each side keeps, per scope, a
+//! cursor into the other's log; after one exchange of hellos each streams what the other lacks
+//! and acknowledges what it has committed.
+//!
+//! **Invariants:** no I/O, no clock, no randomness, no hash order; entries are opaque bytes; every
+//! queue is bounded (one batch in flight per scope and direction); what a peer sends wrongly is a
+//! [`Violation`], never a panic.
+
+mod backoff;
+mod port;
+mod session;
+mod wire;
+
+pub use backoff::Backoff;
+pub use port::{Admitted, Loaded, PeerInfo, Port, PortError, RefusalCode, Refused};
+pub use session::{Input, Output, Progress, Session};
+pub use wire::{
+    BATCH_BYTES, FRAME_BYTES_MAX, Frame, Hello, PROTOCOL, SCOPES_MAX, ScopeState, Violation,
+};

@@ -1,0 +1,148 @@
+//! What a driver asks of the store behind a session. Implemented by the replica.
+
+use crate::wire::Hello;
+
+/// Why a peer is sent away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalCode {
+    /// No certificate, or one that the county log does not know.
+    NotEnrolled,
+    /// Enrolled once, revoked since.
+    Revoked,
+    /// Of another county.
+    OtherCounty,
+    /// This enrolment file was used already, is too old, or was never ours.
+    Token,
+}
+
+/// A refusal, in words for both sides.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{words}")]
+pub struct Refused {
+    /// Which.
+    pub code: RefusalCode,
+    /// In words.
+    pub words: String,
+}
+
+/// A peer that may talk to us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerInfo {
+    /// Its device id.
+    pub device: [u8; 16],
+    /// What people call it.
+    pub name: String,
+    /// The scopes it may have and give.
+    pub scopes: Vec<String>,
+}
+
+/// Part of our own log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// Where this part ends.
+    pub upto: u64,
+    /// Where the log ends.
+    pub head: u64,
+    /// The entries, without those the peer gave us.
+    pub entries: Vec<Vec<u8>>,
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Admitted {
+    /// New and good, or waiting.
+    pub new: u32,
+    /// Kept aside as not counting.
+    pub quarantined: u32,
+    /// Not kept at all: not even an entry.
+    pub refused: u32,
+}
+
+/// The store failed; the conversation ends and is tried again later.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the store failed: {0}")]
+pub struct PortError(pub String);
+
+/// The store behind a session. All calls may block.
+pub trait Port: Send + Sync + 'static {
+    /// Whether the holder of this key may talk to us, as what.
+    ///
+    /// # Errors
+    /// [`Refused`], to be told to the peer.
+    fn admit_peer(&self, key: &[u8; 32]) -> Result<PeerInfo, Refused>;
+
+    /// The hello for a peer; `scopes` are those that may be talked about.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn hello(&self, peer: &PeerInfo) -> Result<Hello, PortError>;
+
+    /// The peer's hello has come: remember who it is.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn greeted(&self, peer: &PeerInfo, hello: &Hello) -> Result<(), PortError>;
+
+    /// Entries of our log after a position, about `bytes_max` of them.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn load(
+        &self,
+        peer: &PeerInfo,
+        scope: &str,
+        after: u64,
+        bytes_max: usize,
+    ) -> Result<Loaded, PortError>;
+
+    /// Commits a batch together with the new cursor.
+    ///
+    /// # Errors
+    /// When the store fails; nothing is then acknowledged.
+    fn store(
+        &self,
+        peer: &PeerInfo,
+        scope: &str,
+        upto: u64,
+        entries: &[Vec<u8>],
+    ) -> Result<Admitted, PortError>;
+
+    /// The peer has committed our log up to here.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn acked(&self, peer: &PeerInfo, scope: &str, upto: u64) -> Result<(), PortError>;
+
+    /// Both sides have everything.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn completed(&self, peer: &PeerInfo) -> Result<(), PortError>;
+
+    /// Heads of our logs.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn heads(&self, scopes: &[String]) -> Result<Vec<(String, u64)>, PortError>;
+
+    /// Attachments that we lack and this peer may have.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn wanted(&self, peer: &PeerInfo, limit: usize) -> Result<Vec<[u8; 32]>, PortError>;
+
+    /// The bytes of an attachment, when the peer may have it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn attachment(&self, peer: &PeerInfo, id: &[u8; 32]) -> Result<Option<Vec<u8>>, PortError>;
+
+    /// Keeps an attachment whose hash has been checked.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn keep_attachment(&self, id: &[u8; 32], bytes: &[u8]) -> Result<(), PortError>;
+
+    /// Calls back after every commit that may be news to peers.
+    fn on_change(&self, notify: Box<dyn Fn() + Send + Sync>);
+}

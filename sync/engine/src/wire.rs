@@ -1,0 +1,142 @@
+//! Frames: what two sessions say to each other. Deterministic CBOR behind a length.
+
+use minicbor::bytes::ByteVec;
+use minicbor::{Decode, Encode};
+
+/// The protocol version spoken.
+pub const PROTOCOL: u16 = 1;
+/// A frame is never longer. Bytes.
+pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
+/// A batch of entries is about this long. Bytes.
+pub const BATCH_BYTES: usize = 256 * 1024;
+/// A hello names at most this many scopes.
+pub const SCOPES_MAX: usize = 4096;
+
+/// One scope in a hello.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct ScopeState {
+    /// Name.
+    #[n(0)]
+    pub scope: String,
+    /// Head of the sender's own log of it.
+    #[n(1)]
+    pub head: u64,
+    /// How far the sender has read the receiver's log of it.
+    #[n(2)]
+    pub read: u64,
+    /// The receiver's epoch in which that was.
+    #[cbor(n(3), with = "minicbor::bytes")]
+    pub epoch: [u8; 16],
+}
+
+/// The first frame of each side.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Hello {
+    /// Protocol spoken.
+    #[n(0)]
+    pub protocol: u16,
+    /// The sender's store.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub store: [u8; 16],
+    /// The store's epoch: changes whenever its log may have gone back.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub epoch: [u8; 16],
+    /// The run of the sender's process.
+    #[cbor(n(3), with = "minicbor::bytes")]
+    pub incarnation: [u8; 16],
+    /// Software version, for the county's list of boxes.
+    #[n(4)]
+    pub software: String,
+    /// The sender's clock, milliseconds since 1970 UTC.
+    #[n(5)]
+    pub time_ms: i64,
+    /// The scopes it wants and has.
+    #[n(6)]
+    pub scopes: Vec<ScopeState>,
+}
+
+/// What is said.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Frame {
+    /// Who I am and how far I have read you.
+    #[n(1)]
+    Hello(#[n(0)] Hello),
+    /// Entries of my log of one scope.
+    #[n(2)]
+    Entries {
+        /// Which scope.
+        #[n(0)]
+        scope: String,
+        /// After reading these you are here in my log; entries you gave me are left out.
+        #[n(1)]
+        upto: u64,
+        /// Where my log ends.
+        #[n(2)]
+        head: u64,
+        /// The entries in log order.
+        #[n(3)]
+        entries: Vec<ByteVec>,
+    },
+    /// I have committed your log of this scope up to here.
+    #[n(3)]
+    Ack {
+        /// Which scope.
+        #[n(0)]
+        scope: String,
+        /// Up to here.
+        #[n(1)]
+        upto: u64,
+    },
+}
+
+/// What a peer did wrong; the conversation ends.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// A frame longer than [`FRAME_BYTES_MAX`].
+    #[error("a frame of {0} bytes; at most {FRAME_BYTES_MAX} are allowed")]
+    FrameTooLong(usize),
+    /// Bytes that are no frame.
+    #[error("bytes that are no frame")]
+    NotAFrame,
+    /// A protocol we do not speak.
+    #[error("protocol {0}; this program speaks {PROTOCOL}")]
+    Protocol(u16),
+    /// Too many scopes.
+    #[error("a hello with {0} scopes; at most {SCOPES_MAX} are allowed")]
+    TooManyScopes(usize),
+    /// Something before, or a second, hello.
+    #[error("a frame out of turn")]
+    OutOfTurn,
+    /// A scope that was not agreed.
+    #[error("a scope that was not agreed on")]
+    Scope,
+    /// A position that goes backwards or beyond the head.
+    #[error("a log position that cannot be")]
+    Position,
+    /// Nothing said for too long.
+    #[error("no answer in time")]
+    Silent,
+}
+
+impl Frame {
+    /// The frame's bytes.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        match minicbor::encode(self, &mut out) {
+            Ok(()) => out,
+            Err(e) => unreachable!("encoding into memory failed: {e}"),
+        }
+    }
+
+    /// Reads a frame.
+    ///
+    /// # Errors
+    /// [`Violation`], before anything larger than the input is allocated.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Violation> {
+        if bytes.len() > FRAME_BYTES_MAX {
+            return Err(Violation::FrameTooLong(bytes.len()));
+        }
+        minicbor::decode(bytes).map_err(|_| Violation::NotAFrame)
+    }
+}

@@ -1,0 +1,172 @@
+//! Attachments: files named by their hash, and rows that say which are here and whose they are.
+
+use crate::{Store, StoreError, Txn, View};
+use rusqlite::OptionalExtension;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Whether an attachment is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttachmentState {
+    /// Named by an entry, not yet here.
+    Wanted,
+    /// Here.
+    Here,
+}
+
+/// What is known of an attachment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AttachmentRow {
+    /// Whether it is here.
+    pub state: AttachmentState,
+    /// Its size; 0 while it is wanted.
+    pub bytes: u64,
+}
+
+fn hex(id: &[u8; 32]) -> String {
+    id.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+impl Store {
+    fn attachment_path(&self, id: &[u8; 32]) -> PathBuf {
+        let name = hex(id);
+        self.attachments.join(&name[..2]).join(&name[2..])
+    }
+
+    /// Writes an attachment's file, whole and on disk when this returns. The row follows in a
+    /// transaction by [`Txn::attachment_here`].
+    ///
+    /// # Errors
+    /// When the bytes do not have this hash, or the disk fails.
+    pub fn write_attachment(&self, id: &[u8; 32], bytes: &[u8]) -> Result<(), StoreError> {
+        if blake3::hash(bytes).as_bytes() != id {
+            return Err(StoreError::Damaged { what: "attachment" });
+        }
+        let path = self.attachment_path(id);
+        if path.exists() {
+            return Ok(());
+        }
+        let disk = |source| StoreError::Disk { path: path.clone(), source };
+        let folder = path.parent().unwrap_or(&self.attachments);
+        fs::create_dir_all(folder).map_err(disk)?;
+        let part = path.with_extension(format!("part-{:?}", std::thread::current().id()));
+        let mut file = File::create(&part).map_err(disk)?;
+        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(disk)?;
+        fs::rename(&part, &path).map_err(disk)?;
+        sync_folder(folder).and_then(|()| sync_folder(&self.attachments)).map_err(disk)
+    }
+
+    /// Reads an attachment and checks it against its hash.
+    ///
+    /// # Errors
+    /// When the disk fails or the file is damaged; `None` when it is not here.
+    pub fn read_attachment(&self, id: &[u8; 32]) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.attachment_path(id);
+        match fs::read(&path) {
+            Ok(bytes) if blake3::hash(&bytes).as_bytes() == id => Ok(Some(bytes)),
+            Ok(_) => Err(StoreError::Damaged { what: "attachment" }),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(StoreError::Disk { path, source }),
+        }
+    }
+}
+
+fn sync_folder(folder: &Path) -> std::io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+impl View<'_> {
+    /// What is known of an attachment.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn attachment(&self, id: &[u8; 32]) -> Result<Option<AttachmentRow>, StoreError> {
+        let sql = "SELECT state, bytes FROM attachment WHERE id = ?1";
+        let row = |row: &rusqlite::Row<'_>| {
+            let here: bool = row.get(0)?;
+            let state = if here { AttachmentState::Here } else { AttachmentState::Wanted };
+            Ok(AttachmentRow { state, bytes: row.get(1)? })
+        };
+        Ok(self.0.prepare_cached(sql)?.query_row([id], row).optional()?)
+    }
+
+    /// Whether an attachment belongs to one of these scopes.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn attachment_in(&self, id: &[u8; 32], scopes: &[String]) -> Result<bool, StoreError> {
+        let sql = "SELECT scope FROM attachment_of WHERE attachment = ?1";
+        let mut query = self.0.prepare_cached(sql)?;
+        let mut rows = query.query([id])?;
+        while let Some(row) = rows.next()? {
+            let scope: String = row.get(0)?;
+            if scopes.contains(&scope) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Wanted attachments of these scopes.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn wanted(&self, scopes: &[String], limit: usize) -> Result<Vec<[u8; 32]>, StoreError> {
+        let mut query = self.0.prepare_cached("SELECT id FROM attachment WHERE state = 0")?;
+        let mut rows = query.query([])?;
+        let mut out = Vec::new();
+        while let Some(row) = rows.next()? {
+            let id: [u8; 32] = row.get(0)?;
+            if self.attachment_in(&id, scopes)? {
+                out.push(id);
+                if out.len() >= limit {
+                    break;
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    /// How many of a subject's attachments are here, and how many it has.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn attachments_of(&self, subject: &[u8; 16]) -> Result<(u64, u64), StoreError> {
+        let sql = "SELECT coalesce(sum(a.state), 0), count(*) FROM
+                   (SELECT DISTINCT attachment FROM attachment_of WHERE subject = ?1) o
+                   JOIN attachment a ON a.id = o.attachment";
+        let row = self.0.prepare_cached(sql)?.query_row([subject], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        Ok(row)
+    }
+}
+
+impl Txn<'_> {
+    /// An attachment's file is on disk.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn attachment_here(&self, id: &[u8; 32], bytes: u64) -> Result<(), StoreError> {
+        let sql = "INSERT INTO attachment(id, bytes, state) VALUES(?1, ?2, 1)
+                   ON CONFLICT(id) DO UPDATE SET bytes = excluded.bytes, state = 1";
+        self.0.prepare_cached(sql)?.execute((id, bytes))?;
+        Ok(())
+    }
+
+    /// A subject names an attachment; if it is not here it is wanted.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn attachment_named(
+        &self,
+        id: &[u8; 32],
+        scope: &str,
+        subject: &[u8; 16],
+    ) -> Result<(), StoreError> {
+        let want = "INSERT OR IGNORE INTO attachment(id, bytes, state) VALUES(?1, 0, 0)";
+        self.0.prepare_cached(want)?.execute([id])?;
+        let name = "INSERT OR IGNORE INTO attachment_of(attachment, scope, subject) VALUES(?1, ?2, ?3)";
+        self.0.prepare_cached(name)?.execute((id, scope, subject))?;
+        Ok(())
+    }
+}

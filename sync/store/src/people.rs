@@ -1,0 +1,139 @@
+//! What a store keeps for itself about people who work with it: wrong PINs, looks, PIN hashes of
+//! county staff, and enrolment tokens.
+
+use crate::{StoreError, Txn, View};
+use rusqlite::OptionalExtension;
+
+/// How often a wrong PIN was typed, and until when the next try waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Throttle {
+    /// Wrong PINs in a row.
+    pub fails: u32,
+    /// No try counts before, milliseconds.
+    pub until_ms: i64,
+}
+
+/// Somebody looked at somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LookRow {
+    /// When, milliseconds.
+    pub at_ms: i64,
+    /// Who.
+    pub person: [u8; 16],
+    /// At whom or what.
+    pub subject: [u8; 16],
+    /// At which page.
+    pub what: String,
+}
+
+impl View<'_> {
+    /// How a login stands.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn throttle(&self, login: &str) -> Result<Throttle, StoreError> {
+        let sql = "SELECT fails, until_ms FROM throttle WHERE login = ?1";
+        let row = |row: &rusqlite::Row<'_>| {
+            Ok(Throttle { fails: row.get(0)?, until_ms: row.get(1)? })
+        };
+        Ok(self.0.prepare_cached(sql)?.query_row([login], row).optional()?.unwrap_or_default())
+    }
+
+    /// The PIN hash of a person of the county, in PHC form.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn pin(&self, person: &[u8; 16]) -> Result<Option<String>, StoreError> {
+        let mut query = self.0.prepare_cached("SELECT phc FROM pin WHERE person = ?1")?;
+        Ok(query.query_row([person], |row| row.get(0)).optional()?)
+    }
+
+    /// Who looked at a subject, the latest first.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn looks_at(&self, subject: &[u8; 16], limit: u32) -> Result<Vec<LookRow>, StoreError> {
+        let sql = "SELECT at_ms, person, subject, what FROM look WHERE subject = ?1
+                   ORDER BY id DESC LIMIT ?2";
+        let mut query = self.0.prepare_cached(sql)?;
+        let rows = query.query_map((subject, limit), |row| {
+            Ok(LookRow {
+                at_ms: row.get(0)?,
+                person: row.get(1)?,
+                subject: row.get(2)?,
+                what: row.get(3)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+impl Txn<'_> {
+    /// Keeps how a login stands.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn set_throttle(&self, login: &str, throttle: Throttle) -> Result<(), StoreError> {
+        let sql = "INSERT INTO throttle(login, fails, until_ms) VALUES(?1, ?2, ?3)
+                   ON CONFLICT(login) DO UPDATE SET fails = excluded.fails, until_ms = excluded.until_ms";
+        self.0.prepare_cached(sql)?.execute((login, throttle.fails, throttle.until_ms))?;
+        Ok(())
+    }
+
+    /// Keeps the PIN hash of a person of the county.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn set_pin(&self, person: &[u8; 16], phc: &str) -> Result<(), StoreError> {
+        let sql = "INSERT OR REPLACE INTO pin(person, phc) VALUES(?1, ?2)";
+        self.0.prepare_cached(sql)?.execute((person, phc))?;
+        Ok(())
+    }
+
+    /// Somebody looks at somebody.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn look(&self, look: &LookRow) -> Result<(), StoreError> {
+        let sql = "INSERT INTO look(at_ms, person, subject, what) VALUES(?1, ?2, ?3, ?4)";
+        let mut query = self.0.prepare_cached(sql)?;
+        query.execute((look.at_ms, look.person, look.subject, &look.what))?;
+        Ok(())
+    }
+
+    /// Keeps an enrolment that may be redeemed once; `request` is what to enrol.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn offer_enrolment(
+        &self,
+        token_hash: &[u8; 32],
+        device: &[u8; 16],
+        request: &[u8],
+        made_ms: i64,
+        expires_ms: i64,
+    ) -> Result<(), StoreError> {
+        let sql = "INSERT INTO enrolment(token, made_ms, expires_ms, device, request)
+                   VALUES(?1, ?2, ?3, ?4, ?5)";
+        let mut query = self.0.prepare_cached(sql)?;
+        query.execute((token_hash, made_ms, expires_ms, device, request))?;
+        Ok(())
+    }
+
+    /// Uses an enrolment: its device and what to enrol, or nothing when it is unknown, used or
+    /// too old.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn redeem_enrolment(
+        &self,
+        token_hash: &[u8; 32],
+        now_ms: i64,
+    ) -> Result<Option<([u8; 16], Vec<u8>)>, StoreError> {
+        let sql = "UPDATE enrolment SET used_ms = ?2
+                   WHERE token = ?1 AND used_ms IS NULL AND expires_ms > ?2
+                   RETURNING device, request";
+        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        Ok(self.0.prepare_cached(sql)?.query_row((token_hash, now_ms), row).optional()?)
+    }
+}

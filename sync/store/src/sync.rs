@@ -1,0 +1,267 @@
+//! Scope logs, cursors, peers and contacts.
+
+use crate::{StoreError, Txn, View};
+use rusqlite::OptionalExtension;
+
+/// A peer as last seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerRow {
+    /// Its number here.
+    pub id: i64,
+    /// Its device.
+    pub device: [u8; 16],
+    /// Its store.
+    pub store: [u8; 16],
+    /// Its epoch.
+    pub epoch: [u8; 16],
+    /// Its name.
+    pub name: String,
+    /// Its software.
+    pub software: String,
+    /// When it was last heard, milliseconds.
+    pub seen_ms: i64,
+    /// Its clock minus ours, milliseconds.
+    pub clock_error_ms: i64,
+    /// When everything was last exchanged, milliseconds.
+    pub completed_ms: Option<i64>,
+}
+
+/// What no peer has acknowledged yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unsent {
+    /// How many entries.
+    pub entries: u64,
+    /// How many bytes.
+    pub bytes: u64,
+    /// When the oldest was made, milliseconds.
+    pub oldest_ms: Option<i64>,
+}
+
+/// One conversation in the history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContactRow {
+    /// With whom.
+    pub peer: String,
+    /// From, milliseconds.
+    pub began_ms: i64,
+    /// To, milliseconds; absent while it lasts or when it was cut.
+    pub ended_ms: Option<i64>,
+    /// Entries received.
+    pub entries_in: u64,
+    /// Entries acknowledged by the peer.
+    pub entries_out: u64,
+}
+
+const PEER: &str =
+    "id, device, store, epoch, name, software, seen_ms, clock_error_ms, completed_ms";
+
+fn peer(row: &rusqlite::Row<'_>) -> rusqlite::Result<PeerRow> {
+    Ok(PeerRow {
+        id: row.get(0)?,
+        device: row.get(1)?,
+        store: row.get(2)?,
+        epoch: row.get(3)?,
+        name: row.get(4)?,
+        software: row.get(5)?,
+        seen_ms: row.get(6)?,
+        clock_error_ms: row.get(7)?,
+        completed_ms: row.get(8)?,
+    })
+}
+
+impl View<'_> {
+    /// Where our log of a scope ends.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn head(&self, scope: &str) -> Result<u64, StoreError> {
+        let mut query = self.0.prepare_cached("SELECT seq FROM head WHERE scope = ?1")?;
+        Ok(query.query_row([scope], |row| row.get(0)).optional()?.unwrap_or(0))
+    }
+
+    /// Our log of a scope after a position, without what `peer` gave us: where the part ends, and
+    /// its entries, about `bytes_max` of them.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn log_after(
+        &self,
+        scope: &str,
+        after: u64,
+        peer: i64,
+        bytes_max: usize,
+    ) -> Result<(u64, Vec<Vec<u8>>), StoreError> {
+        let sql = "SELECT l.seq, e.via, e.bytes FROM log l JOIN entry e ON e.pos = l.pos
+                   WHERE l.scope = ?1 AND l.seq > ?2 ORDER BY l.seq";
+        let mut query = self.0.prepare_cached(sql)?;
+        let mut rows = query.query((scope, after))?;
+        let (mut upto, mut bytes, mut out) = (after, 0, Vec::new());
+        while let Some(row) = rows.next()? {
+            let (seq, via): (u64, i64) = (row.get(0)?, row.get(1)?);
+            if via != peer {
+                let entry: Vec<u8> = row.get(2)?;
+                if bytes > 0 && bytes + entry.len() > bytes_max {
+                    break;
+                }
+                bytes += entry.len();
+                out.push(entry);
+            }
+            upto = seq;
+        }
+        Ok((upto, out))
+    }
+
+    /// A peer by its device.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn peer(&self, device: &[u8; 16]) -> Result<Option<PeerRow>, StoreError> {
+        let sql = format!("SELECT {PEER} FROM peer WHERE device = ?1");
+        Ok(self.0.prepare_cached(&sql)?.query_row([device], peer).optional()?)
+    }
+
+    /// All peers ever seen, the latest first.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn peers(&self) -> Result<Vec<PeerRow>, StoreError> {
+        let sql = format!("SELECT {PEER} FROM peer ORDER BY seen_ms DESC, id");
+        let mut query = self.0.prepare_cached(&sql)?;
+        let rows = query.query_map([], peer)?.collect::<Result<_, _>>()?;
+        Ok(rows)
+    }
+
+    /// How far we have read a peer's log of a scope.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn cursor(&self, peer: i64, scope: &str) -> Result<u64, StoreError> {
+        let sql = "SELECT seq FROM cursor WHERE peer = ?1 AND scope = ?2";
+        let found = self.0.prepare_cached(sql)?.query_row((peer, scope), |row| row.get(0));
+        Ok(found.optional()?.unwrap_or(0))
+    }
+
+    /// Entries of ours that no peer has acknowledged. Entries that came from a peer do not count.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn unsent(&self) -> Result<Unsent, StoreError> {
+        let sql = "SELECT count(*), coalesce(sum(length(e.bytes)), 0), min(e.received_ms)
+                   FROM head h JOIN log l ON l.scope = h.scope AND l.seq >
+                       (SELECT coalesce(max(a.seq), 0) FROM acked a WHERE a.scope = h.scope)
+                   JOIN entry e ON e.pos = l.pos WHERE e.via = 0";
+        let row = self.0.prepare_cached(sql)?.query_row([], |row| {
+            Ok(Unsent { entries: row.get(0)?, bytes: row.get(1)?, oldest_ms: row.get(2)? })
+        })?;
+        Ok(row)
+    }
+
+    /// The last conversations.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn contacts(&self, limit: u32) -> Result<Vec<ContactRow>, StoreError> {
+        let sql = "SELECT p.name, c.began_ms, c.ended_ms, c.entries_in, c.entries_out
+                   FROM contact c JOIN peer p ON p.id = c.peer ORDER BY c.id DESC LIMIT ?1";
+        let mut query = self.0.prepare_cached(sql)?;
+        let rows = query.query_map([limit], |row| {
+            Ok(ContactRow {
+                peer: row.get(0)?,
+                began_ms: row.get(1)?,
+                ended_ms: row.get(2)?,
+                entries_in: row.get(3)?,
+                entries_out: row.get(4)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+impl Txn<'_> {
+    /// A peer has said hello. If its store or epoch is another than before, what we had read of
+    /// it counts no longer.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn greet_peer(&self, seen: &PeerRow) -> Result<PeerRow, StoreError> {
+        if let Some(before) = self.peer(&seen.device)?
+            && (before.store != seen.store || before.epoch != seen.epoch)
+        {
+            self.0.execute("DELETE FROM cursor WHERE peer = ?1", [before.id])?;
+            self.0.execute("DELETE FROM acked WHERE peer = ?1", [before.id])?;
+        }
+        let sql = "INSERT INTO peer(device, store, epoch, name, software, seen_ms, clock_error_ms)
+                   VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                   ON CONFLICT(device) DO UPDATE SET store = excluded.store,
+                     epoch = excluded.epoch, name = excluded.name, software = excluded.software,
+                     seen_ms = excluded.seen_ms, clock_error_ms = excluded.clock_error_ms";
+        self.0.prepare_cached(sql)?.execute((
+            seen.device,
+            seen.store,
+            seen.epoch,
+            &seen.name,
+            &seen.software,
+            seen.seen_ms,
+            seen.clock_error_ms,
+        ))?;
+        self.peer(&seen.device)?.ok_or(StoreError::Damaged { what: "peer" })
+    }
+
+    /// We have read a peer's log up to here; in one transaction with the entries.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn set_cursor(&self, peer: i64, scope: &str, seq: u64) -> Result<(), StoreError> {
+        let sql = "INSERT INTO cursor(peer, scope, seq) VALUES(?1, ?2, ?3)
+                   ON CONFLICT(peer, scope) DO UPDATE SET seq = excluded.seq";
+        self.0.prepare_cached(sql)?.execute((peer, scope, seq))?;
+        Ok(())
+    }
+
+    /// A peer has our log up to here.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn set_acked(&self, peer: i64, scope: &str, seq: u64) -> Result<(), StoreError> {
+        let sql = "INSERT INTO acked(peer, scope, seq) VALUES(?1, ?2, ?3)
+                   ON CONFLICT(peer, scope) DO UPDATE SET seq = excluded.seq";
+        self.0.prepare_cached(sql)?.execute((peer, scope, seq))?;
+        Ok(())
+    }
+
+    /// Everything was exchanged with a peer.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn set_completed(&self, peer: i64, at_ms: i64) -> Result<(), StoreError> {
+        let sql = "UPDATE peer SET completed_ms = ?2, seen_ms = max(seen_ms, ?2) WHERE id = ?1";
+        self.0.prepare_cached(sql)?.execute((peer, at_ms))?;
+        let contact = "UPDATE contact SET ended_ms = ?2 WHERE id =
+                       (SELECT max(id) FROM contact WHERE peer = ?1)";
+        self.0.prepare_cached(contact)?.execute((peer, at_ms))?;
+        Ok(())
+    }
+
+    /// A conversation begins; only the last thousand are kept.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn begin_contact(&self, peer: i64, at_ms: i64) -> Result<(), StoreError> {
+        let sql = "INSERT INTO contact(peer, began_ms) VALUES(?1, ?2)";
+        self.0.prepare_cached(sql)?.execute((peer, at_ms))?;
+        let trim = "DELETE FROM contact WHERE id <= (SELECT max(id) - 1000 FROM contact)";
+        self.0.prepare_cached(trim)?.execute([])?;
+        Ok(())
+    }
+
+    /// Entries went through in the present conversation.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn count_contact(&self, peer: i64, entries_in: u64, out: u64) -> Result<(), StoreError> {
+        let sql = "UPDATE contact SET entries_in = entries_in + ?2, entries_out = entries_out + ?3
+                   WHERE id = (SELECT max(id) FROM contact WHERE peer = ?1)";
+        self.0.prepare_cached(sql)?.execute((peer, entries_in, out))?;
+        Ok(())
+    }
+}
