@@ -8,5 +8,5 @@ pub use authorise::{Attestation, Reason, Verdict, authenticate, authorise};
 pub use fold::{Folded, Record, Standing, fold};
 pub use state::{
     Acceptance, CaseState, Decision, DecisionKind, Delivery, Ladder, Opened, Phase, Submission,
-    SupplementRound,
+    SupplementRound, Task,
 };

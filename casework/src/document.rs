@@ -49,6 +49,13 @@ pub enum Section {
 }
 
 impl Section {
+    /// The container of a name.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        let all = [Schema::Case1.sections(), Schema::Resident1.sections()];
+        all.into_iter().flatten().copied().find(|s| s.name() == name)
+    }
+
     /// The container's name in the document.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -178,6 +185,18 @@ impl Projection {
                 .filter(|(_, values)| values.len() > 1)
                 .map(|(key, values)| (section.as_str(), key.as_str(), values.as_slice()))
         })
+    }
+
+    /// This content with the sections that stay open after submission taken from `now`.
+    #[must_use]
+    pub fn with_open_sections(mut self, now: &Self) -> Self {
+        for section in Schema::Case1.sections().iter().filter(|s| s.open_after_submission()) {
+            match now.0.get(section.name()) {
+                Some(keys) => self.0.insert(section.name().to_owned(), keys.clone()),
+                None => self.0.remove(section.name()),
+            };
+        }
+        self
     }
 
     /// Digest of the canonical form, conflict sets included: what an event is about.

@@ -19,3 +19,4 @@ pub mod catalogue;
 pub mod eligibility;
 pub mod material;
 pub mod resident;
+pub mod registry;

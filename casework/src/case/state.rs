@@ -41,10 +41,104 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// Every state, in the order of the enumeration.
+    pub const ALL: [Self; 15] = [
+        Self::Draft,
+        Self::Received,
+        Self::TownshipTaken,
+        Self::Forwarded,
+        Self::Supplementing,
+        Self::Accepted,
+        Self::Refused,
+        Self::Approved,
+        Self::Denied,
+        Self::Completed,
+        Self::Delivered,
+        Self::Rated,
+        Self::Archived,
+        Self::Withdrawn,
+        Self::Contested,
+    ];
+
+    /// The word for it in rows and addresses.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Draft => "draft",
+            Self::Received => "received",
+            Self::TownshipTaken => "township_taken",
+            Self::Forwarded => "forwarded",
+            Self::Supplementing => "supplementing",
+            Self::Accepted => "accepted",
+            Self::Refused => "refused",
+            Self::Approved => "approved",
+            Self::Denied => "denied",
+            Self::Completed => "completed",
+            Self::Delivered => "delivered",
+            Self::Rated => "rated",
+            Self::Archived => "archived",
+            Self::Withdrawn => "withdrawn",
+            Self::Contested => "contested",
+        }
+    }
+
+    /// The state of a word.
+    #[must_use]
+    pub fn of(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|p| p.key() == key)
+    }
+
     /// True while somebody still has something to do with the case.
     #[must_use]
     pub fn is_open(self) -> bool {
         !matches!(self, Self::Archived | Self::Withdrawn)
+    }
+}
+
+/// What is to be done next with a case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Task {
+    /// The village finishes the draft.
+    Finish,
+    /// The township takes it in.
+    Take,
+    /// The township forwards it.
+    Forward,
+    /// The accepting office accepts, refuses or asks for a supplement.
+    Accept,
+    /// The village gives the supplement.
+    Supplement,
+    /// The deciding office decides.
+    Decide,
+    /// The office completes it (办结).
+    Complete,
+    /// The village delivers the notice.
+    Deliver,
+    /// The applicant rates, or skips it.
+    Rate,
+    /// The village archives it.
+    Archive,
+    /// A named role resolves rival steps.
+    Resolve,
+}
+
+impl Task {
+    /// The word for it in rows and addresses.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Finish => "finish",
+            Self::Take => "take",
+            Self::Forward => "forward",
+            Self::Accept => "accept",
+            Self::Supplement => "supplement",
+            Self::Decide => "decide",
+            Self::Complete => "complete",
+            Self::Deliver => "deliver",
+            Self::Rate => "rate",
+            Self::Archive => "archive",
+            Self::Resolve => "resolve",
+        }
     }
 }
 
@@ -222,6 +316,43 @@ impl Default for CaseState {
 }
 
 impl CaseState {
+    /// What is to be done next, and by whom.
+    #[must_use]
+    pub fn task(&self) -> Option<Task> {
+        Some(match self.phase {
+            Phase::Draft => Task::Finish,
+            Phase::Received => Task::Take,
+            Phase::TownshipTaken if self.accepting() == Level::Township => Task::Accept,
+            Phase::TownshipTaken => Task::Forward,
+            Phase::Forwarded => Task::Accept,
+            Phase::Supplementing => Task::Supplement,
+            Phase::Accepted => Task::Decide,
+            Phase::Approved | Phase::Denied | Phase::Refused => Task::Complete,
+            Phase::Completed => Task::Deliver,
+            Phase::Delivered => Task::Rate,
+            Phase::Rated => Task::Archive,
+            Phase::Contested => Task::Resolve,
+            Phase::Archived | Phase::Withdrawn => return None,
+        })
+    }
+
+    /// The last day of the next step, `YYYY-MM-DD`: of the supplement, else of the promise, else
+    /// of the first promised material.
+    #[must_use]
+    pub fn due(&self) -> Option<&str> {
+        if let Some(open) = self.open_supplement() {
+            return Some(&open.due);
+        }
+        match (&self.acceptance, self.phase) {
+            (Some(acceptance), Phase::Accepted) => Some(&acceptance.due),
+            (None, Phase::Received | Phase::TownshipTaken | Phase::Forwarded) => {
+                let deferred = self.submission.as_ref()?.deferred.iter();
+                deferred.map(|d| d.until.as_str()).min()
+            }
+            _ => None,
+        }
+    }
+
     /// The supplement that the village still has to give.
     #[must_use]
     pub fn open_supplement(&self) -> Option<&SupplementRound> {

@@ -1,1 +1,158 @@
-//! placeholder
+//! One replica of a county: the store, the domain and the guard joined.
+//!
+//! Every entry, our own or a stranger's, comes in here and is judged here; every derived row is
+//! made here. Node and relay differ in who they are, not in how they keep cases.
+
+mod act;
+mod admit;
+mod county;
+mod error;
+mod file;
+mod materialise;
+mod peer;
+mod search;
+mod world;
+
+pub use act::{Desk, Who};
+pub use county::{Authority, Status};
+pub use error::{ActError, OpenError};
+pub use file::{CaseFile, EditNote, Gathered, ResidentFile, StepNote};
+pub use world::{SystemWorld, World};
+
+use cunkou_casework::catalogue::Release;
+use cunkou_casework::county::{CountyLog, Device};
+use cunkou_casework::ids::{DeviceId, Incarnation, SubjectId};
+use cunkou_casework::suite::{PublicKey, SecretKey};
+use cunkou_store::{Store, StoreError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+/// Who a replica is, and of which county: known from founding or enrolment.
+#[derive(Clone, Debug)]
+pub struct Membership {
+    /// This device.
+    pub device: DeviceId,
+    /// Its key.
+    pub key: SecretKey,
+    /// The county as a subject.
+    pub county: SubjectId,
+    /// The county authority's key.
+    pub authority: PublicKey,
+    /// The county's secret for the index of ID numbers.
+    pub index_secret: [u8; 32],
+}
+
+/// One replica.
+pub struct Replica {
+    store: Store,
+    me: Membership,
+    incarnation: Incarnation,
+    world: Arc<dyn World>,
+    county: RwLock<Arc<CountyLog>>,
+    release: RwLock<Option<Arc<Release>>>,
+    listeners: Mutex<Vec<Box<dyn Fn() + Send + Sync>>>,
+}
+
+impl std::fmt::Debug for Replica {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Replica({:?})", self.me.device)
+    }
+}
+
+impl Replica {
+    /// Opens the replica in `folder`, finishes what a cut left half derived, and begins a new
+    /// incarnation.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(folder: &Path, me: Membership, world: Arc<dyn World>) -> Result<Self, OpenError> {
+        let store = Store::open(folder)?;
+        let mut incarnation = [0; 16];
+        world.random(&mut incarnation);
+        let county = CountyLog::new(me.county, me.authority);
+        let replica = Self {
+            store,
+            me,
+            incarnation: Incarnation(incarnation),
+            world,
+            county: RwLock::new(Arc::new(county)),
+            release: RwLock::default(),
+            listeners: Mutex::default(),
+        };
+        replica.ensure_identity()?;
+        replica.reload_county()?;
+        replica.materialise_dirty()?;
+        Ok(replica)
+    }
+
+    fn ensure_identity(&self) -> Result<(), StoreError> {
+        self.store.write(|tx| {
+            for key in ["store", "epoch"] {
+                if tx.meta(key)?.is_none() {
+                    tx.set_meta(key, &self.random::<16>())?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    pub(crate) fn random<const N: usize>(&self) -> [u8; N] {
+        let mut out = [0; N];
+        self.world.random(&mut out);
+        out
+    }
+
+    /// The present time, milliseconds since 1970 UTC.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        self.world.now_ms()
+    }
+
+    /// Random bytes from outside.
+    pub fn draw(&self, out: &mut [u8]) {
+        self.world.random(out);
+    }
+
+    /// The store, for what is local to it.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Who this replica is.
+    #[must_use]
+    pub fn me(&self) -> &Membership {
+        &self.me
+    }
+
+    /// This run.
+    #[must_use]
+    pub fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
+    /// The county log as far as it is here.
+    #[must_use]
+    pub fn county(&self) -> Arc<CountyLog> {
+        self.county.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The published catalogue, when its bytes are here.
+    #[must_use]
+    pub fn release(&self) -> Option<Arc<Release>> {
+        self.release.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// This device as the county log knows it.
+    #[must_use]
+    pub fn device(&self) -> Option<Device> {
+        self.county().device(self.me.device).cloned()
+    }
+
+    fn changed(&self) {
+        let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        for notify in listeners.iter() {
+            notify();
+        }
+    }
+}

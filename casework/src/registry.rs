@@ -1,0 +1,81 @@
+//! The register of residents: where a record belongs, and which records are one person.
+
+use crate::case::Record;
+use crate::county::{CountyLog, DeviceKind, Role};
+use crate::event::Step;
+use crate::ids::{EntryId, PlaceId, SubjectId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the events of one resident's record come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Registered {
+    /// The village; absent until a rightful event says so.
+    pub place: Option<PlaceId>,
+    /// Records said to be the same person.
+    pub same: BTreeSet<SubjectId>,
+    /// The latest rightful events. Sorted.
+    pub frontier: Vec<EntryId>,
+    /// Events that do not count.
+    pub refused: Vec<EntryId>,
+}
+
+/// Folds the events of one record, in any order of arrival: of unrelated events the one with the
+/// smaller name comes first.
+#[must_use]
+pub fn fold(records: &[Record], county: &CountyLog) -> Registered {
+    let by_id: BTreeMap<EntryId, &Record> = records.iter().map(|r| (r.id, r)).collect();
+    let mut out = Registered::default();
+    let mut done: BTreeSet<EntryId> = BTreeSet::new();
+    let mut left: BTreeSet<EntryId> = by_id.keys().copied().collect();
+    while let Some(id) = left
+        .iter()
+        .copied()
+        .find(|id| by_id[id].event.after.iter().all(|a| done.contains(a)))
+    {
+        left.remove(&id);
+        done.insert(id);
+        let record = by_id[&id];
+        if !rightful(record, out.place, county) {
+            out.refused.push(id);
+            continue;
+        }
+        match &record.event.step {
+            Step::ResidentAdded { place } | Step::ResidentMoved { place } => {
+                out.place = Some(*place);
+            }
+            Step::SamePerson { other } => {
+                out.same.insert(*other);
+            }
+            Step::NotSamePerson { other } => {
+                out.same.remove(other);
+            }
+            _ => {}
+        }
+        out.frontier.retain(|f| !record.event.after.contains(f));
+        out.frontier.push(id);
+    }
+    out.frontier.sort_unstable();
+    out
+}
+
+/// An agent or clerk of the village's township, or county IT through the relay.
+fn rightful(record: &Record, place: Option<PlaceId>, county: &CountyLog) -> bool {
+    let place = match (&record.event.step, place) {
+        (Step::ResidentAdded { place }, None) => *place,
+        (
+            Step::ResidentMoved { .. } | Step::SamePerson { .. } | Step::NotSamePerson { .. },
+            Some(place),
+        ) => place,
+        _ => return false,
+    };
+    let Some(device) = county.device(record.header.device) else { return false };
+    let Some(person) = record.header.person.and_then(|id| county.person(id)) else { return false };
+    let township = county.township_of(place);
+    county.serves(device.id, place)
+        && person.posts.iter().any(|post| match post.role {
+            Role::Agent => post.place == place,
+            Role::Township => Some(post.place) == township,
+            Role::It => device.kind == DeviceKind::Relay,
+            Role::Reviewer | Role::Finance => false,
+        })
+}

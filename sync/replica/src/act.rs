@@ -1,0 +1,289 @@
+//! What people do here: events and edits, written, judged and committed in one transaction.
+
+use crate::file::{CASE, RESIDENT, gather, schema_of};
+use crate::{ActError, Replica};
+use cunkou_casework::case::{Attestation, Reason, Record, Standing, fold};
+use cunkou_casework::document::{Write, actor};
+use cunkou_casework::entry::{ClockSource, Entry, Header, Kind, Signers};
+use cunkou_casework::event::{Event, Step, encode};
+use cunkou_casework::ids::{EntryId, PersonId, Scope, SubjectId};
+use cunkou_casework::number::{BLOCK_SIZE, case_number};
+use cunkou_casework::registry;
+use cunkou_casework::suite::SecretKey;
+use cunkou_store::{EntryState, NewEntry, StoreError, StoredDocument, Txn};
+
+/// A relay's time this recent vouches for our clock. Milliseconds.
+const CLOCK_FRESH_MS: i64 = 24 * 3600 * 1000;
+
+/// Who acts.
+#[derive(Clone, Copy, Debug)]
+pub struct Who<'a> {
+    /// The person.
+    pub person: PersonId,
+    /// Their own key; absent where only the relay vouches for them.
+    pub key: Option<&'a SecretKey>,
+}
+
+/// A transaction in which somebody acts. Nothing is written unless all of it is.
+pub struct Desk<'a> {
+    pub(crate) replica: &'a Replica,
+    /// The transaction, for what is local to the store.
+    pub tx: &'a Txn<'a>,
+    pub(crate) now_ms: i64,
+}
+
+impl Replica {
+    /// Runs one act. It is on disk when this returns `Ok`; peers are told then.
+    ///
+    /// # Errors
+    /// What the act returns, or the store's own failure; nothing is then written.
+    pub fn act<T, E: From<ActError>>(
+        &self,
+        act: impl FnOnce(&Desk<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        struct Wrap<E>(E);
+        impl<E: From<ActError>> From<StoreError> for Wrap<E> {
+            fn from(e: StoreError) -> Self {
+                Self(ActError::from(e).into())
+            }
+        }
+        let now_ms = self.now_ms();
+        let result = self
+            .store
+            .write(|tx| act(&Desk { replica: self, tx, now_ms }).map_err(Wrap))
+            .map_err(|Wrap(e)| e)?;
+        self.changed();
+        Ok(result)
+    }
+
+    /// Where our clock stands, and how far it is off as far as is known, milliseconds.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn clock(&self) -> Result<(ClockSource, Option<i64>), StoreError> {
+        if self.device().is_some_and(|d| d.kind == cunkou_casework::county::DeviceKind::Relay) {
+            return Ok((ClockSource::Relay, Some(0)));
+        }
+        let now = self.now_ms();
+        let peers = self.store.read(|view| view.peers())?;
+        Ok(peers.first().map_or((ClockSource::Unknown, None), |peer| {
+            let fresh = (now - peer.seen_ms).abs() < CLOCK_FRESH_MS;
+            let source = if fresh { ClockSource::Relay } else { ClockSource::Rtc };
+            (source, Some(peer.clock_error_ms))
+        }))
+    }
+}
+
+impl Desk<'_> {
+    /// The time of this act, milliseconds.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        self.now_ms
+    }
+
+    /// The replica that is acted on.
+    #[must_use]
+    pub fn replica(&self) -> &Replica {
+        self.replica
+    }
+
+    /// Random bytes from outside.
+    #[must_use]
+    pub fn random<const N: usize>(&self) -> [u8; N] {
+        self.replica.random()
+    }
+
+    /// Opens a case of a resident with the next number of this device.
+    ///
+    /// # Errors
+    /// [`ActError`].
+    pub fn open_case(
+        &self,
+        who: Who<'_>,
+        step: impl FnOnce(String) -> Step,
+    ) -> Result<SubjectId, ActError> {
+        let subject = SubjectId(self.random());
+        let number = self.number()?;
+        self.event(subject, who, step(number))?;
+        Ok(subject)
+    }
+
+    /// The next case number of this device's blocks.
+    fn number(&self) -> Result<String, ActError> {
+        let county = self.replica.county();
+        let blocks = county.blocks(self.replica.me.device);
+        let used = self.tx.count_up("numbers")?;
+        let block = usize::try_from(used / u64::from(BLOCK_SIZE)).unwrap_or(usize::MAX);
+        let counter = (used % u64::from(BLOCK_SIZE)) as u32;
+        blocks.get(block).and_then(|b| case_number(*b, counter + 1)).ok_or(ActError::NoNumbers)
+    }
+
+    /// Takes a step on a case or a resident's record. It is judged as every replica will judge
+    /// it; one that would not count is not written.
+    ///
+    /// # Errors
+    /// [`ActError::Refused`] with the reason; [`ActError::Unknown`].
+    pub fn event(
+        &self,
+        subject: SubjectId,
+        who: Who<'_>,
+        step: Step,
+    ) -> Result<EntryId, ActError> {
+        let county = self.replica.county();
+        let gathered = gather(self.tx.entries_of(&subject.0)?, &county);
+        let begins = matches!(step, Step::Opened { .. } | Step::ResidentAdded { .. });
+        if begins != gathered.records.is_empty() {
+            return Err(ActError::Unknown);
+        }
+        let of_case = !matches!(
+            step,
+            Step::ResidentAdded { .. }
+                | Step::ResidentMoved { .. }
+                | Step::SamePerson { .. }
+                | Step::NotSamePerson { .. }
+        );
+        let after = if of_case {
+            fold(&gathered.records, &county).frontier
+        } else {
+            registry::fold(&gathered.records, &county).frontier
+        };
+        let schema = schema_of(if of_case { CASE } else { RESIDENT });
+        let (heads, digest) = if begins {
+            (Vec::new(), None)
+        } else {
+            let document = self.replica.document_in(self.tx, subject, schema)?;
+            (document.heads(), Some(document.projection().digest()))
+        };
+        let event = Event { after, heads, digest, step };
+        let header = self.header(Some(who.person))?;
+        let payload = encode(&event);
+        Event::decode(&payload).map_err(|_| ActError::Refused(Reason::Unreadable))?;
+        let signers =
+            Signers { device: &self.replica.me.key, person: who.key, authority: None };
+        let entry = Entry::sign(subject, Kind::Event, header.clone(), payload, signers)?;
+        let attestation =
+            if who.key.is_some() { Attestation::Person } else { Attestation::Relay };
+        let record = Record { id: entry.id(), header, event, attestation };
+        let place = self.judge(&gathered.records, record, of_case)?;
+        self.append(&entry, &Scope::Place(place).to_string())?;
+        Ok(entry.id())
+    }
+
+    /// Judges a step as the fold of every replica will; gives the subject's village.
+    fn judge(
+        &self,
+        before: &[Record],
+        record: Record,
+        of_case: bool,
+    ) -> Result<cunkou_casework::ids::PlaceId, ActError> {
+        let county = self.replica.county();
+        let id = record.id;
+        let mut records = before.to_vec();
+        records.push(record);
+        if of_case {
+            let folded = fold(&records, &county);
+            let standing = folded.standings.iter().find(|(e, _)| *e == id).map(|(_, s)| *s);
+            match standing {
+                Some(Standing::Effective | Standing::Rival) => {}
+                Some(Standing::Quarantined(why) | Standing::Waiting(why)) => return Err(why.into()),
+                Some(Standing::Overtaken) | None => return Err(Reason::NotNow.into()),
+            }
+            folded.state.opened.map(|o| o.place).ok_or(ActError::Unknown)
+        } else {
+            let registered = registry::fold(&records, &county);
+            if registered.refused.contains(&id) {
+                return Err(Reason::NoPost.into());
+            }
+            registered.place.ok_or(ActError::Unknown)
+        }
+    }
+
+    /// Saves values in a subject's document. Returns false when nothing would change.
+    ///
+    /// # Errors
+    /// [`ActError::Unknown`]; [`ActError::Document`].
+    pub fn edit(
+        &self,
+        subject: SubjectId,
+        who: Who<'_>,
+        writes: &[Write],
+    ) -> Result<bool, ActError> {
+        let Some((schema, scope)) = self.tx.subject(&subject.0)? else {
+            return Err(ActError::Unknown);
+        };
+        let me = &self.replica.me;
+        let mut document = self.replica.document_in(self.tx, subject, schema_of(schema))?;
+        let actor = actor(me.device, self.replica.incarnation);
+        let Some(change) = document.write(actor, self.now_ms, writes)? else {
+            return Ok(false);
+        };
+        let signers = Signers { device: &me.key, person: None, authority: None };
+        let header = self.header(Some(who.person))?;
+        let entry = Entry::sign(subject, Kind::Edit, header, change, signers)?;
+        // The change is our own and already in `document`: no need to apply it again.
+        let pos = self.append_only(&entry, &scope)?;
+        let saved = StoredDocument { pos, bytes: document.save() };
+        self.tx.set_document(&subject.0, &saved)?;
+        self.replica.materialise(self.tx, subject)?;
+        Ok(true)
+    }
+
+    pub(crate) fn append(&self, entry: &Entry, scope: &str) -> Result<(), StoreError> {
+        self.append_only(entry, scope)?;
+        self.replica.materialise(self.tx, entry.subject())
+    }
+
+    /// Appends an entry of our own and remembers it as the device's last.
+    pub(crate) fn append_only(&self, entry: &Entry, scope: &str) -> Result<u64, StoreError> {
+        let header = entry.header();
+        let chain =
+            [&header.incarnation.0[..], &header.seq.to_be_bytes(), &entry.id().0[..]].concat();
+        self.tx.set_meta("chain", &chain)?;
+        let new = NewEntry {
+            id: &entry.id().0,
+            subject: &entry.subject().0,
+            kind: kind_code(entry.kind()),
+            via: 0,
+            received_ms: self.now_ms,
+            state: EntryState::Good,
+            reason: None,
+            bytes: &entry.encode(),
+        };
+        self.tx.append(&new, scope)?.ok_or(StoreError::Damaged { what: "entry log" })
+    }
+
+    /// The header of this device's next entry.
+    pub(crate) fn header(&self, person: Option<PersonId>) -> Result<Header, StoreError> {
+        let incarnation = self.replica.incarnation;
+        let chain = self.tx.meta("chain")?.unwrap_or_default();
+        let (mut seq, mut previous) = (1, None);
+        if chain.len() == 16 + 8 + 32 {
+            previous = EntryId::try_from(&chain[24..]).ok();
+            if chain[..16] == incarnation.0 {
+                seq = u64::from_be_bytes(chain[16..24].try_into().unwrap_or_default()) + 1;
+            }
+        }
+        let (clock, _) = self.replica.clock()?;
+        Ok(Header {
+            salt: self.random(),
+            person,
+            device: self.replica.me.device,
+            incarnation,
+            seq,
+            previous,
+            log: self.replica.county().head(),
+            claimed_ms: self.now_ms,
+            clock,
+        })
+    }
+}
+
+pub(crate) fn kind_code(kind: Kind) -> u8 {
+    match kind {
+        Kind::Event => 1,
+        Kind::Edit => 2,
+        Kind::Witness => 3,
+        Kind::County => 4,
+        Kind::Credential => 5,
+    }
+}

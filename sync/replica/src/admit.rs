@@ -1,0 +1,191 @@
+//! Admission: what comes from a peer is judged before it is committed, and committed before it is
+//! acknowledged.
+
+use crate::act::kind_code;
+use crate::county::by_authority;
+use crate::{Desk, Replica};
+use cunkou_casework::case::{Verdict, authenticate};
+use cunkou_casework::county::{CountyLog, DeviceKind, Numbered, Statement};
+use cunkou_casework::entry::{Entry, Kind, Signers, change_id};
+use cunkou_casework::event::{Witness, decode, encode};
+use cunkou_casework::ids::{EntryId, Scope, SubjectId};
+use cunkou_engine::Admitted;
+use cunkou_store::{EntryState, NewEntry, PeerRow, StoreError};
+use std::collections::BTreeMap;
+use tracing::warn;
+
+/// A witness names at most so many entries, to stay far below an entry's size.
+const WITNESSED_MAX: usize = 500;
+
+impl Replica {
+    /// Commits a batch from a peer with its cursor, then derives what follows from it.
+    pub(crate) fn admit(
+        &self,
+        peer: &PeerRow,
+        scope: &str,
+        upto: u64,
+        batch: &[Vec<u8>],
+    ) -> Result<Admitted, StoreError> {
+        let mut county = (*self.county()).clone();
+        let head_before = county.head().position;
+        let now_ms = self.now_ms();
+        let admitted = self.store.write(|tx| -> Result<Admitted, StoreError> {
+            let desk = Desk { replica: self, tx, now_ms };
+            let mut admitted = Admitted::default();
+            let mut witnessed: BTreeMap<SubjectId, Vec<(u64, EntryId)>> = BTreeMap::new();
+            for bytes in batch {
+                let entry = match Entry::decode(bytes) {
+                    Ok(entry) => entry,
+                    Err(why) => {
+                        admitted.refused += 1;
+                        warn!(peer = %hex(&peer.device), %why, "refused bytes that are no entry");
+                        continue;
+                    }
+                };
+                let (state, reason) = self.verdict(tx, &entry, scope, &mut county)?;
+                let new = NewEntry {
+                    id: &entry.id().0,
+                    subject: &entry.subject().0,
+                    kind: kind_code(entry.kind()),
+                    via: peer.id,
+                    received_ms: now_ms,
+                    state,
+                    reason: reason.as_deref(),
+                    bytes,
+                };
+                let Some(pos) = tx.append(&new, scope)? else { continue };
+                if state == EntryState::Quarantined {
+                    admitted.quarantined += 1;
+                    warn!(
+                        peer = %hex(&peer.device), entry = %entry.id(),
+                        reason = reason.as_deref().unwrap_or_default(), "quarantined an entry"
+                    );
+                    continue;
+                }
+                admitted.new += 1;
+                if matches!(entry.kind(), Kind::Event | Kind::Edit) {
+                    witnessed.entry(entry.subject()).or_default().push((pos, entry.id()));
+                }
+                if entry.kind() == Kind::County {
+                    self.want_catalogue(&desk, &entry)?;
+                }
+            }
+            if self.device().is_some_and(|d| d.kind == DeviceKind::Relay) {
+                for (subject, entries) in witnessed {
+                    desk.witness(subject, scope, &entries)?;
+                }
+            }
+            tx.set_cursor(peer.id, scope, upto)?;
+            tx.count_contact(peer.id, u64::from(admitted.new), 0)?;
+            Ok(admitted)
+        })?;
+        if county.head().position > head_before {
+            self.reload_county().map_err(|_| StoreError::Damaged { what: "county log" })?;
+            self.look_again()?;
+        }
+        self.materialise_dirty()?;
+        self.changed();
+        Ok(admitted)
+    }
+
+    fn want_catalogue(&self, desk: &Desk<'_>, entry: &Entry) -> Result<(), StoreError> {
+        let numbered: Result<Numbered, _> = decode(entry.payload());
+        if let Ok(Numbered { statement: Statement::Catalogue { digest, .. }, .. }) = numbered {
+            let system = Scope::System.to_string();
+            desk.tx.attachment_named(&digest.0, &system, &self.me.county.0)?;
+        }
+        Ok(())
+    }
+
+    /// What an entry is worth at the door. Authority over steps is the fold's matter.
+    fn verdict(
+        &self,
+        view: &cunkou_store::View<'_>,
+        entry: &Entry,
+        scope: &str,
+        county: &mut CountyLog,
+    ) -> Result<(EntryState, Option<String>), StoreError> {
+        let quarantine = |why: &str| Ok((EntryState::Quarantined, Some(why.to_owned())));
+        let system = scope == Scope::System.to_string();
+        match entry.kind() {
+            Kind::County if system => match county.take(entry) {
+                Ok(()) => return Ok((EntryState::Good, None)),
+                Err(why) => return quarantine(&why.to_string()),
+            },
+            Kind::Credential if !system => {
+                return if by_authority(entry, county) {
+                    Ok((EntryState::Good, None))
+                } else {
+                    quarantine("not signed by this county's authority")
+                };
+            }
+            Kind::Event | Kind::Edit | Kind::Witness if !system => {}
+            _ => return quarantine("it does not belong into this scope"),
+        }
+        if let Some((_, known)) = view.subject(&entry.subject().0)?
+            && known != scope
+        {
+            return quarantine("the subject belongs to another village");
+        }
+        if entry.kind() == Kind::Edit && change_id(entry.payload()).is_err() {
+            return quarantine("not one plain change");
+        }
+        Ok(match authenticate(entry, county) {
+            Ok(_) if entry.kind() == Kind::Witness => {
+                let relay = county.device(entry.header().device);
+                if relay.is_some_and(|d| d.kind == DeviceKind::Relay) {
+                    (EntryState::Good, None)
+                } else {
+                    (EntryState::Quarantined, Some("a witness that is no relay".to_owned()))
+                }
+            }
+            Ok(_) => (EntryState::Good, None),
+            Err(Verdict::Pending(why)) => (EntryState::Waiting, Some(why.to_string())),
+            Err(Verdict::Quarantine(why)) => (EntryState::Quarantined, Some(why.to_string())),
+            Err(Verdict::Accept) => unreachable!("an error is never an acceptance"),
+        })
+    }
+
+    /// Subjects with waiting entries are derived again: the county log has grown.
+    fn look_again(&self) -> Result<(), StoreError> {
+        self.store.write(|tx| {
+            for row in tx.waiting(10_000)? {
+                tx.mark_dirty(&row.subject)?;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Desk<'_> {
+    /// States what this relay has just committed.
+    fn witness(
+        &self,
+        subject: SubjectId,
+        scope: &str,
+        entries: &[(u64, EntryId)],
+    ) -> Result<(), StoreError> {
+        let log = self.tx.meta("store")?.unwrap_or_default();
+        for part in entries.chunks(WITNESSED_MAX) {
+            let mut ids: Vec<EntryId> = part.iter().map(|(_, id)| *id).collect();
+            ids.sort_unstable();
+            let witness = Witness {
+                entries: ids,
+                log: log.as_slice().try_into().unwrap_or_default(),
+                position: part.iter().map(|(pos, _)| *pos).max().unwrap_or(0),
+                time_ms: self.now_ms,
+            };
+            let signers =
+                Signers { device: &self.replica.me.key, person: None, authority: None };
+            let header = self.header(None)?;
+            let entry = Entry::sign(subject, Kind::Witness, header, encode(&witness), signers)
+                .map_err(|_| StoreError::Damaged { what: "witness" })?;
+            self.append_only(&entry, scope)?;
+        }
+        Ok(())
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

@@ -1,0 +1,190 @@
+//! The county log and the catalogue of a replica, and what its status says.
+
+use crate::act::kind_code;
+use crate::{ActError, Desk, OpenError, Replica};
+use cunkou_casework::catalogue::Release;
+use cunkou_casework::county::{CountyLog, Credential, Numbered, Statement};
+use cunkou_casework::entry::{Entry, Kind, SignerRole, Signers};
+use cunkou_casework::event::{decode, encode};
+use cunkou_casework::ids::{PersonId, PlaceId, Scope};
+use cunkou_casework::suite::SecretKey;
+use cunkou_store::{StoreError, Unsent};
+use std::sync::{Arc, PoisonError};
+use tracing::warn;
+
+/// The county's authority: holds the key that signs the county log.
+#[derive(Clone, Debug)]
+pub struct Authority(pub SecretKey);
+
+/// What a replica says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// What no peer has acknowledged.
+    pub unsent: Unsent,
+    /// When everything was last exchanged with some peer, milliseconds.
+    pub last_completed_ms: Option<i64>,
+    /// Where the clock's time comes from.
+    pub clock: cunkou_casework::entry::ClockSource,
+    /// The relay's clock minus ours, milliseconds, when known.
+    pub clock_error_ms: Option<i64>,
+    /// Entries in quarantine.
+    pub quarantine: u64,
+}
+
+impl Replica {
+    /// Reads the county log and the catalogue from the store.
+    ///
+    /// # Errors
+    /// When the store fails or the log on this disk does not hold.
+    pub(crate) fn reload_county(&self) -> Result<(), OpenError> {
+        let rows = self.store.read(|view| {
+            view.entries_in(&Scope::System.to_string(), kind_code(Kind::County))
+        })?;
+        let mut log = CountyLog::new(self.me.county, self.me.authority);
+        for row in rows {
+            log.take(&Entry::decode(&row.bytes)?)?;
+        }
+        *self.county.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(log);
+        self.reload_release();
+        Ok(())
+    }
+
+    /// Loads the published catalogue if its bytes are here; a broken one leaves the old in place.
+    pub(crate) fn reload_release(&self) {
+        let county = self.county();
+        let Some((_, digest)) = county.catalogue() else { return };
+        let release = match self.store.read_attachment(&digest.0) {
+            Ok(Some(bytes)) => Release::decode(&bytes).map_err(|e| e.to_string()),
+            Ok(None) => return,
+            Err(e) => Err(e.to_string()),
+        };
+        match release {
+            Ok(release) => {
+                *self.release.write().unwrap_or_else(PoisonError::into_inner) =
+                    Some(Arc::new(release));
+            }
+            Err(why) => warn!(%why, "the published catalogue cannot be read; the old one stays"),
+        }
+    }
+
+    /// The credentials of a person that are here, the latest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn credentials(&self, person: PersonId) -> Result<Vec<Credential>, StoreError> {
+        let mut scopes: Vec<String> =
+            self.county().places().keys().map(|p| Scope::Place(*p).to_string()).collect();
+        scopes.push(Scope::System.to_string());
+        let mut found: Vec<(u64, Credential)> = Vec::new();
+        self.store.read(|view| -> Result<(), StoreError> {
+            for scope in &scopes {
+                for row in view.entries_in(scope, kind_code(Kind::Credential))? {
+                    let entry = Entry::decode(&row.bytes).ok();
+                    let credential: Option<Credential> =
+                        entry.and_then(|e| decode(e.payload()).ok());
+                    if let Some(credential) = credential.filter(|c| c.person == person) {
+                        found.push((row.pos, credential));
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        found.sort_by_key(|(pos, _)| std::cmp::Reverse(*pos));
+        Ok(found.into_iter().map(|(_, c)| c).collect())
+    }
+
+    /// What this replica says of itself.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn status(&self) -> Result<Status, StoreError> {
+        let (clock, clock_error_ms) = self.clock()?;
+        self.store.read(|view| {
+            Ok(Status {
+                unsent: view.unsent()?,
+                last_completed_ms: view.peers()?.iter().filter_map(|p| p.completed_ms).max(),
+                clock,
+                clock_error_ms,
+                quarantine: view.quarantined()?,
+            })
+        })
+    }
+
+    /// Makes statements of the county log, in one transaction. Each is numbered and signed.
+    ///
+    /// # Errors
+    /// [`ActError`]; nothing is then said.
+    pub fn state(
+        &self,
+        authority: &Authority,
+        statements: Vec<Statement>,
+    ) -> Result<(), ActError> {
+        self.act(|desk| desk.state(authority, statements))?;
+        self.reload_county().map_err(|_| StoreError::Damaged { what: "county log" })?;
+        Ok(())
+    }
+}
+
+impl Desk<'_> {
+    fn state(&self, authority: &Authority, statements: Vec<Statement>) -> Result<(), ActError> {
+        let mut head = self.replica.county().head();
+        for statement in statements {
+            let numbered = Numbered { position: head.position + 1, previous: head.head, statement };
+            let mut header = self.header(None)?;
+            header.log = head;
+            let signers = Signers {
+                device: &self.replica.me.key,
+                person: None,
+                authority: Some(&authority.0),
+            };
+            let entry = Entry::sign(
+                self.replica.me.county,
+                Kind::County,
+                header,
+                encode(&numbered),
+                signers,
+            )?;
+            self.append_only(&entry, &Scope::System.to_string())?;
+            if let Statement::Catalogue { digest, .. } = &numbered.statement {
+                let system = Scope::System.to_string();
+                self.tx.attachment_named(&digest.0, &system, &self.replica.me.county.0)?;
+            }
+            head.position += 1;
+            head.head = entry.id();
+        }
+        Ok(())
+    }
+
+    /// Gives a person's wrapped key to the boxes of the places where they work.
+    ///
+    /// # Errors
+    /// [`ActError`].
+    pub fn give_credential(
+        &self,
+        authority: &Authority,
+        credential: &Credential,
+        places: &[PlaceId],
+    ) -> Result<(), ActError> {
+        for place in places {
+            let signers = Signers {
+                device: &self.replica.me.key,
+                person: None,
+                authority: Some(&authority.0),
+            };
+            let entry = Entry::sign(
+                self.replica.me.county,
+                Kind::Credential,
+                self.header(None)?,
+                encode(credential),
+                signers,
+            )?;
+            self.append_only(&entry, &Scope::Place(*place).to_string())?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether an entry is signed by the county's authority.
+pub(crate) fn by_authority(entry: &Entry, county: &CountyLog) -> bool {
+    entry.signed_by(SignerRole::Authority, county.authority())
+}

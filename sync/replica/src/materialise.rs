@@ -1,0 +1,329 @@
+//! Derived rows: made from a subject's entries, and made again whenever these change.
+
+use crate::Replica;
+use crate::file::{CASE, EditRow, Gathered, RESIDENT, gather, ladder, schema_of};
+use crate::search::keys;
+use cunkou_casework::case::{Standing, Verdict, authenticate, fold};
+use cunkou_casework::county::CountyLog;
+use cunkou_casework::document::{Document, Projection, Schema, Section, actor};
+use cunkou_casework::event::{Level, Step};
+use cunkou_casework::ids::{AttachmentId, ChangeId, EntryId, Scope, SubjectId};
+use cunkou_casework::material::{Kept, Page};
+use cunkou_casework::registry;
+use cunkou_casework::resident::Resident;
+use cunkou_guard::Gated;
+use cunkou_store::{CaseRow, EntryState, ResidentRow, StoreError, StoredDocument, Txn};
+use std::collections::BTreeSet;
+use tracing::warn;
+
+/// So many subjects are derived in one transaction.
+const BATCH: u32 = 200;
+
+impl Replica {
+    /// Brings every derived row up to date.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) fn materialise_dirty(&self) -> Result<(), StoreError> {
+        loop {
+            let dirty = self.store.read(|view| view.dirty(BATCH))?;
+            if dirty.is_empty() {
+                return Ok(());
+            }
+            self.store.write(|tx| -> Result<(), StoreError> {
+                for subject in &dirty {
+                    self.materialise(tx, SubjectId(*subject))?;
+                }
+                Ok(())
+            })?;
+        }
+    }
+
+    /// Derives one subject's rows from its entries.
+    pub(crate) fn materialise(&self, tx: &Txn<'_>, subject: SubjectId) -> Result<(), StoreError> {
+        tx.clean(&subject.0)?;
+        if subject == self.me.county {
+            return Ok(());
+        }
+        let county = self.county();
+        let gathered = gather(tx.entries_of(&subject.0)?, &county);
+        let first = gathered.records.iter().find_map(|r| match &r.event.step {
+            Step::Opened { .. } => Some(CASE),
+            Step::ResidentAdded { .. } => Some(RESIDENT),
+            _ => None,
+        });
+        match first {
+            Some(CASE) => self.materialise_case(tx, subject, &county, gathered),
+            Some(_) => self.materialise_resident(tx, subject, &county, gathered),
+            // Its beginning has not arrived: the entries stay as they are until it does.
+            None => Ok(()),
+        }
+    }
+
+    fn materialise_case(
+        &self,
+        tx: &Txn<'_>,
+        subject: SubjectId,
+        county: &CountyLog,
+        gathered: Gathered,
+    ) -> Result<(), StoreError> {
+        let folded = fold(&gathered.records, county);
+        let mut aside = gathered.bad;
+        for (id, standing) in &folded.standings {
+            let reason;
+            let (state, reason) = match standing {
+                Standing::Effective | Standing::Overtaken | Standing::Rival => {
+                    (EntryState::Good, None)
+                }
+                Standing::Waiting(why) => {
+                    reason = why.to_string();
+                    (EntryState::Waiting, Some(reason.as_str()))
+                }
+                Standing::Quarantined(why) => {
+                    reason = why.to_string();
+                    (EntryState::Quarantined, Some(reason.as_str()))
+                }
+            };
+            aside += u32::from(state != EntryState::Good);
+            set_state(tx, &gathered, id, state, reason)?;
+        }
+        let Some(opened) = &folded.state.opened else {
+            return Ok(());
+        };
+        let scope = Scope::Place(opened.place).to_string();
+        tx.set_subject(&subject.0, CASE, &scope)?;
+        let (document, more) = self.bring_up(tx, subject, county, &gathered, &scope, CASE)?;
+        aside += more;
+        let now = document.projection();
+        let mut attachments = named_in(&now);
+        for record in &gathered.records {
+            attachments.extend(record.event.step.attachments());
+        }
+        for id in attachments {
+            tx.attachment_named(&id.0, &scope, &subject.0)?;
+        }
+        let open_conflicts = now.conflicts().any(|(section, ..)| {
+            folded.state.submission.is_none()
+                || Section::of(section).is_some_and(Section::open_after_submission)
+        });
+        let opened_ms = gathered.records.iter().map(|r| r.header.claimed_ms).min().unwrap_or(0);
+        tx.set_case_row(&CaseRow {
+            subject: subject.0,
+            number: opened.number.clone(),
+            resident: opened.resident.0,
+            applicant: now.get(Section::Particulars, "name").unwrap_or_default().to_owned(),
+            item: opened.item.clone(),
+            place: opened.place.0,
+            phase: folded.state.phase.key().to_owned(),
+            open: folded.state.phase.is_open(),
+            holder: level_key(folded.state.holder).to_owned(),
+            department: opened.route.department.clone(),
+            task: folded.state.task().map_or("", |t| t.key()).to_owned(),
+            due: folded.state.due().unwrap_or_default().to_owned(),
+            opened_ms,
+            submitted_ms: folded.state.submission.as_ref().map_or(0, |s| s.at_ms),
+            changed_ms: gathered.changed_ms,
+            uploaded: ladder(&folded, &gathered.witnessed).uploaded,
+            conflict: open_conflicts,
+            aside,
+        })
+    }
+
+    fn materialise_resident(
+        &self,
+        tx: &Txn<'_>,
+        subject: SubjectId,
+        county: &CountyLog,
+        gathered: Gathered,
+    ) -> Result<(), StoreError> {
+        let registered = registry::fold(&gathered.records, county);
+        for record in &gathered.records {
+            let refused = registered.refused.contains(&record.id);
+            let state = if refused { EntryState::Quarantined } else { EntryState::Good };
+            let reason = refused.then_some("the person may not take this step");
+            set_state(tx, &gathered, &record.id, state, reason)?;
+        }
+        let Some(place) = registered.place else {
+            return Ok(());
+        };
+        let scope = Scope::Place(place).to_string();
+        tx.set_subject(&subject.0, RESIDENT, &scope)?;
+        let (document, _) = self.bring_up(tx, subject, county, &gathered, &scope, RESIDENT)?;
+        let content = document.projection();
+        for id in named_in(&content) {
+            tx.attachment_named(&id.0, &scope, &subject.0)?;
+        }
+        let resident = Resident::read(&content);
+        let row = ResidentRow {
+            subject: subject.0,
+            place: place.0,
+            name: resident.name.clone(),
+            masked_id: resident.masked_id(),
+            birth: resident.birth.clone(),
+            sex: resident.sex.clone(),
+            group: resident.group.clone(),
+            head: resident.head.clone(),
+            nickname: resident.nickname.clone(),
+            masked_phone: resident.masked_phone(),
+            conflict: content.conflicts().next().is_some(),
+        };
+        tx.set_resident(&row, &keys(&resident, &self.me.index_secret))
+    }
+
+    /// Brings the stored document up to the edits that count now; edits that waited for their
+    /// device or for an earlier edit are looked at again. Also says how many are aside.
+    fn bring_up(
+        &self,
+        tx: &Txn<'_>,
+        subject: SubjectId,
+        county: &CountyLog,
+        gathered: &Gathered,
+        scope: &str,
+        schema: u8,
+    ) -> Result<(Document, u32), StoreError> {
+        let schema = schema_of(schema);
+        let damaged = |_| StoreError::Damaged { what: "document" };
+        let stored = tx.document(&subject.0)?;
+        let applied_to = stored.as_ref().map_or(0, |d| d.pos);
+        let saved = stored.as_ref().map(|d| d.bytes.as_slice());
+        let todo = gathered.edits.iter().filter(|e| {
+            e.state == EntryState::Waiting || (e.state == EntryState::Good && e.pos > applied_to)
+        });
+        let todo: Vec<&EditRow> = todo.collect();
+        let document = match saved {
+            Some(saved) => Document::load(schema, saved).map_err(damaged)?,
+            None => Document::new(schema).map_err(damaged)?,
+        };
+        let quarantined =
+            gathered.edits.iter().filter(|e| e.state == EntryState::Quarantined).count() as u32;
+        if todo.is_empty() {
+            return Ok((document, quarantined));
+        }
+        let mut aside = quarantined;
+        let mut candidates: Vec<(&EditRow, Gated)> = Vec::new();
+        for edit in todo {
+            match judge_edit(edit, county, scope, schema) {
+                Ok(gated) => candidates.push((edit, gated)),
+                Err((state, reason)) => {
+                    aside += 1;
+                    tx.set_state(edit.pos, state, Some(&reason))?;
+                }
+            }
+        }
+        let (ready, parked) = in_order(candidates, &document);
+        for edit in parked {
+            aside += 1;
+            tx.set_state(edit.pos, EntryState::Waiting, Some("an earlier save has not arrived"))?;
+        }
+        let changes: Vec<Vec<u8>> =
+            ready.iter().map(|edit| edit.entry.payload().to_vec()).collect();
+        let applied = cunkou_guard::apply(schema, saved, &changes).map_err(damaged)?;
+        for (i, edit) in ready.iter().enumerate() {
+            if applied.bad.contains(&i) {
+                aside += 1;
+                warn!(device = %edit.entry.header().device, "a change would damage its document");
+                let reason = Some("the change would damage its document");
+                tx.set_state(edit.pos, EntryState::Quarantined, reason)?;
+            } else if edit.state == EntryState::Waiting {
+                tx.set_state(edit.pos, EntryState::Good, None)?;
+            }
+        }
+        let last = gathered.edits.iter().map(|e| e.pos).max().unwrap_or(applied_to);
+        tx.set_document(&subject.0, &StoredDocument { pos: last, bytes: applied.saved })?;
+        Ok((applied.document, aside))
+    }
+}
+
+fn judge_edit(
+    edit: &EditRow,
+    county: &CountyLog,
+    scope: &str,
+    schema: Schema,
+) -> Result<Gated, (EntryState, String)> {
+    let header = edit.entry.header();
+    if edit.state == EntryState::Waiting
+        && let Err(verdict) = authenticate(&edit.entry, county)
+    {
+        return Err(match verdict {
+            Verdict::Pending(why) => (EntryState::Waiting, why.to_string()),
+            Verdict::Quarantine(why) => (EntryState::Quarantined, why.to_string()),
+            Verdict::Accept => unreachable!("an error is never an acceptance"),
+        });
+    }
+    let place = match scope.parse() {
+        Ok(Scope::Place(place)) => Some(place),
+        _ => None,
+    };
+    if !place.is_some_and(|place| county.serves(header.device, place)) {
+        let reason = "the device does not serve this village".to_owned();
+        return Err((EntryState::Quarantined, reason));
+    }
+    let actor = actor(header.device, header.incarnation);
+    cunkou_guard::gate(edit.entry.payload(), schema, &actor)
+        .map_err(|refusal| (EntryState::Quarantined, refusal.to_string()))
+}
+
+/// Puts edits behind those that they build on; what builds on something absent is parked.
+fn in_order<'a>(
+    mut left: Vec<(&'a EditRow, Gated)>,
+    document: &Document,
+) -> (Vec<&'a EditRow>, Vec<&'a EditRow>) {
+    let mut ready = Vec::new();
+    let mut known: BTreeSet<ChangeId> = BTreeSet::new();
+    loop {
+        let before = left.len();
+        left.retain(|(edit, gated)| {
+            let there =
+                gated.deps.iter().all(|dep| known.contains(dep) || document.has(&[*dep]));
+            if there {
+                known.insert(gated.id);
+                ready.push(*edit);
+            }
+            !there
+        });
+        if left.len() == before {
+            return (ready, left.into_iter().map(|(edit, _)| edit).collect());
+        }
+    }
+}
+
+fn set_state(
+    tx: &Txn<'_>,
+    gathered: &Gathered,
+    id: &EntryId,
+    state: EntryState,
+    reason: Option<&str>,
+) -> Result<(), StoreError> {
+    match gathered.rows.get(id) {
+        Some((pos, now)) if *now != state => tx.set_state(*pos, state, reason),
+        _ => Ok(()),
+    }
+}
+
+/// The photos that a document names, in any section.
+fn named_in(content: &Projection) -> BTreeSet<AttachmentId> {
+    let mut out = BTreeSet::new();
+    for section in [Section::Materials, Section::Supplement, Section::Signatures] {
+        for (_, values) in content.section(section) {
+            for value in values {
+                if let Ok(page) = serde_json::from_str::<Page>(value) {
+                    out.insert(page.hash);
+                } else if let Ok(kept) = serde_json::from_str::<Kept>(value) {
+                    out.extend(kept.pages.iter().map(|p| p.hash));
+                } else if let Ok(id) = value.parse() {
+                    out.insert(id);
+                }
+            }
+        }
+    }
+    out
+}
+
+/// The word for a level in rows.
+pub(crate) fn level_key(level: Level) -> &'static str {
+    match level {
+        Level::Village => "village",
+        Level::Township => "township",
+        Level::County => "county",
+    }
+}

@@ -1,0 +1,181 @@
+//! The replica as a session sees it.
+
+use crate::Replica;
+use cunkou_casework::county::DeviceKind;
+use cunkou_casework::ids::Scope;
+use cunkou_casework::suite::PublicKey;
+use cunkou_engine::{
+    Admitted, Hello, Loaded, PROTOCOL, PeerInfo, Port, PortError, RefusalCode, Refused, ScopeState,
+};
+use cunkou_store::{PeerRow, StoreError};
+use std::sync::PoisonError;
+
+fn failed(e: impl std::fmt::Display) -> PortError {
+    PortError(e.to_string())
+}
+
+impl Replica {
+    fn known_peer(&self, peer: &PeerInfo) -> Result<PeerRow, PortError> {
+        let row = self.store.read(|view| view.peer(&peer.device)).map_err(failed)?;
+        row.ok_or_else(|| failed("the peer has not said hello"))
+    }
+}
+
+impl Port for Replica {
+    fn admit_peer(&self, key: &[u8; 32]) -> Result<PeerInfo, Refused> {
+        let county = self.county();
+        let refused = |code, words: &str| Err(Refused { code, words: words.to_owned() });
+        let Some(device) = county.devices().find(|d| d.key == PublicKey(*key)) else {
+            return refused(
+                RefusalCode::NotEnrolled,
+                "this box is not enrolled in this county; ask county IT for an enrolment file",
+            );
+        };
+        if !county.device_counts(device.id) {
+            return refused(RefusalCode::Revoked, "this box was revoked by the county");
+        }
+        let me = self.device();
+        // What two devices share is what the lesser one serves; a relay serves all.
+        let (relay, place_of) = match &me {
+            Some(me) if me.kind == DeviceKind::Relay => (true, device),
+            Some(me) => (false, me),
+            // Before the county log has come, only the log itself is talked about.
+            None => (false, device),
+        };
+        if relay == (device.kind == DeviceKind::Relay) {
+            return refused(RefusalCode::NotEnrolled, "only a box and a relay talk to each other");
+        }
+        let mut scopes = vec![Scope::System.to_string()];
+        scopes.extend(place_of.places.iter().map(|p| Scope::Place(*p).to_string()));
+        Ok(PeerInfo { device: device.id.0, name: device.name.clone(), scopes })
+    }
+
+    fn hello(&self, peer: &PeerInfo) -> Result<Hello, PortError> {
+        let hello = self.store.read(|view| -> Result<Hello, StoreError> {
+            let known = view.peer(&peer.device)?;
+            let scopes = peer.scopes.iter().map(|scope| {
+                let (read, epoch) = match &known {
+                    Some(known) => (view.cursor(known.id, scope)?, known.epoch),
+                    None => (0, [0; 16]),
+                };
+                Ok(ScopeState { scope: scope.clone(), head: view.head(scope)?, read, epoch })
+            });
+            let id = |key: &str| -> Result<[u8; 16], StoreError> {
+                let bytes = view.meta(key)?.unwrap_or_default();
+                bytes.try_into().map_err(|_| StoreError::Damaged { what: "store identity" })
+            };
+            Ok(Hello {
+                protocol: PROTOCOL,
+                store: id("store")?,
+                epoch: id("epoch")?,
+                incarnation: self.incarnation.0,
+                software: env!("CARGO_PKG_VERSION").to_owned(),
+                time_ms: self.now_ms(),
+                scopes: scopes.collect::<Result<_, StoreError>>()?,
+            })
+        });
+        hello.map_err(failed)
+    }
+
+    fn greeted(&self, peer: &PeerInfo, hello: &Hello) -> Result<(), PortError> {
+        let now_ms = self.now_ms();
+        let seen = PeerRow {
+            id: 0,
+            device: peer.device,
+            store: hello.store,
+            epoch: hello.epoch,
+            name: peer.name.clone(),
+            software: hello.software.chars().take(40).collect(),
+            seen_ms: now_ms,
+            clock_error_ms: hello.time_ms.saturating_sub(now_ms),
+            completed_ms: None,
+        };
+        self.store
+            .write(|tx| {
+                let row = tx.greet_peer(&seen)?;
+                tx.begin_contact(row.id, now_ms)
+            })
+            .map_err(|e: StoreError| failed(e))
+    }
+
+    fn load(
+        &self,
+        peer: &PeerInfo,
+        scope: &str,
+        after: u64,
+        bytes_max: usize,
+    ) -> Result<Loaded, PortError> {
+        let known = self.known_peer(peer)?;
+        self.store
+            .read(|view| -> Result<Loaded, StoreError> {
+                let head = view.head(scope)?;
+                let (upto, entries) = view.log_after(scope, after, known.id, bytes_max)?;
+                Ok(Loaded { upto, head, entries })
+            })
+            .map_err(failed)
+    }
+
+    fn store(
+        &self,
+        peer: &PeerInfo,
+        scope: &str,
+        upto: u64,
+        entries: &[Vec<u8>],
+    ) -> Result<Admitted, PortError> {
+        let known = self.known_peer(peer)?;
+        self.admit(&known, scope, upto, entries).map_err(failed)
+    }
+
+    fn acked(&self, peer: &PeerInfo, scope: &str, upto: u64) -> Result<(), PortError> {
+        let known = self.known_peer(peer)?;
+        self.store
+            .write(|tx| tx.set_acked(known.id, scope, upto))
+            .map_err(|e: StoreError| failed(e))
+    }
+
+    fn completed(&self, peer: &PeerInfo) -> Result<(), PortError> {
+        let known = self.known_peer(peer)?;
+        let now_ms = self.now_ms();
+        self.store
+            .write(|tx| tx.set_completed(known.id, now_ms))
+            .map_err(|e: StoreError| failed(e))
+    }
+
+    fn heads(&self, scopes: &[String]) -> Result<Vec<(String, u64)>, PortError> {
+        self.store
+            .read(|view| -> Result<_, StoreError> {
+                scopes.iter().map(|scope| Ok((scope.clone(), view.head(scope)?))).collect()
+            })
+            .map_err(failed)
+    }
+
+    fn wanted(&self, peer: &PeerInfo, limit: usize) -> Result<Vec<[u8; 32]>, PortError> {
+        self.store.read(|view| view.wanted(&peer.scopes, limit)).map_err(failed)
+    }
+
+    fn attachment(&self, peer: &PeerInfo, id: &[u8; 32]) -> Result<Option<Vec<u8>>, PortError> {
+        let allowed =
+            self.store.read(|view| view.attachment_in(id, &peer.scopes)).map_err(failed)?;
+        if !allowed {
+            return Ok(None);
+        }
+        self.store.read_attachment(id).map_err(failed)
+    }
+
+    fn keep_attachment(&self, id: &[u8; 32], bytes: &[u8]) -> Result<(), PortError> {
+        self.store.write_attachment(id, bytes).map_err(failed)?;
+        self.store
+            .write(|tx| tx.attachment_here(id, bytes.len() as u64))
+            .map_err(|e: StoreError| failed(e))?;
+        if self.county().catalogue().is_some_and(|(_, digest)| digest.0 == *id) {
+            self.reload_release();
+        }
+        self.changed();
+        Ok(())
+    }
+
+    fn on_change(&self, notify: Box<dyn Fn() + Send + Sync>) {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(notify);
+    }
+}
+
