@@ -1,1 +1,74 @@
-//! placeholder
+//! QUIC between a box and its relay: drives sessions of the engine over quinn, with mutual TLS.
+//!
+//! One connection carries one control stream with the session's frames, and one stream per
+//! attachment, at a lower priority. **Invariant:** no decisions about entries are taken here; what
+//! to say is the engine's matter, what to keep is the port's.
+
+mod attachments;
+mod dial;
+mod driver;
+mod enrol;
+mod frames;
+mod identity;
+mod serve;
+mod tls;
+
+pub use dial::{Dialer, LinkState};
+pub use enrol::{EnrolRequest, EnrolResponse, Enroller, OfferedEnrolment, enrol};
+pub use identity::{CertificateAuthority, DeviceCertificate, IdentityError, pem_to_der};
+pub use serve::Server;
+
+/// Why a conversation could not be had, in words for the person who looks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    /// Nobody answers.
+    #[error("the relay cannot be reached: {0}")]
+    Unreachable(String),
+    /// The other side does not want to talk to us.
+    #[error("refused by the relay: {0}")]
+    Refused(String),
+    /// The other side belongs to another county, or we do in its eyes.
+    #[error("refused: this box and that relay do not belong to the same county ({0})")]
+    OtherCounty(String),
+    /// The conversation broke off.
+    #[error("the connection broke off: {0}")]
+    Broken(String),
+    /// The peer broke the protocol.
+    #[error("the conversation was ended: {0}")]
+    Violation(String),
+    /// Our own store failed.
+    #[error(transparent)]
+    Store(#[from] cunkou_engine::PortError),
+    /// Our own certificate or address cannot be used.
+    #[error("{0}")]
+    Setup(String),
+}
+
+/// Application close codes.
+pub(crate) const CLOSE_DONE: u32 = 0;
+pub(crate) const CLOSE_REFUSED: u32 = 1;
+pub(crate) const CLOSE_VIOLATION: u32 = 2;
+pub(crate) const CLOSE_SCOPES: u32 = 3;
+
+pub(crate) const ALPN_SYNC: &[u8] = b"cunkou-sync/1";
+pub(crate) const ALPN_ENROL: &[u8] = b"cunkou-enrol/1";
+
+/// What a broken connection means to a person.
+pub(crate) fn explain(e: &quinn::ConnectionError) -> LinkError {
+    use quinn::ConnectionError as E;
+    // TLS alerts arrive as 0x100 + alert: 42..=49 are about certificates, 116 asks for one.
+    let about_certificate = |code: u64| matches!(code, 0x12a..=0x131 | 0x174);
+    match e {
+        E::ApplicationClosed(close) if close.error_code == CLOSE_REFUSED.into() => {
+            LinkError::Refused(String::from_utf8_lossy(&close.reason).into_owned())
+        }
+        E::ConnectionClosed(close) if about_certificate(close.error_code.into()) => {
+            LinkError::OtherCounty("the relay does not accept this box's certificate".into())
+        }
+        E::TransportError(error) if about_certificate(error.code.into()) => {
+            LinkError::OtherCounty("the relay's certificate is not of this county".into())
+        }
+        E::TimedOut | E::Reset => LinkError::Unreachable("no answer".into()),
+        other => LinkError::Broken(other.to_string()),
+    }
+}

@@ -1,0 +1,97 @@
+//! The lane of attachments: pulled by hash, one stream each, behind the entries.
+//!
+//! A request is 32 bytes of hash; the answer is 8 bytes of length and the bytes. Length 0 means
+//! that the peer does not have it, or not for us.
+
+use crate::LinkError;
+use cunkou_engine::{PeerInfo, Port};
+use quinn::{Connection, RecvStream, SendStream};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tracing::{debug, warn};
+
+/// An attachment is never longer. Bytes.
+const ATTACHMENT_BYTES_MAX: u64 = 8 * 1024 * 1024;
+const AT_ONCE: usize = 16;
+const PAUSE: Duration = Duration::from_secs(15);
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, LinkError> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| LinkError::Broken(e.to_string()))
+}
+
+/// Pulls what is wanted as long as the connection lasts.
+pub(crate) async fn pull(
+    connection: Connection,
+    port: Arc<dyn Port>,
+    peer: PeerInfo,
+    mut changes: watch::Receiver<u64>,
+) -> Result<(), LinkError> {
+    loop {
+        changes.mark_unchanged();
+        let (from, of) = (Arc::clone(&port), peer.clone());
+        let wanted = blocking(move || from.wanted(&of, AT_ONCE)).await??;
+        let mut got = 0;
+        for id in &wanted {
+            if let Some(bytes) = fetch(&connection, id).await? {
+                let (to, id) = (Arc::clone(&port), *id);
+                blocking(move || to.keep_attachment(&id, &bytes)).await??;
+                got += 1;
+            }
+        }
+        if got == 0 {
+            // Nothing to be had now: wait for news, or look again in a while.
+            let _ = tokio::time::timeout(PAUSE, changes.changed()).await;
+        }
+    }
+}
+
+async fn fetch(connection: &Connection, id: &[u8; 32]) -> Result<Option<Vec<u8>>, LinkError> {
+    let broken = |e: String| LinkError::Broken(e);
+    let (mut send, mut receive) =
+        connection.open_bi().await.map_err(|e| crate::explain(&e))?;
+    send.set_priority(-1).ok();
+    send.write_all(id).await.map_err(|e| broken(e.to_string()))?;
+    send.finish().ok();
+    let mut length = [0; 8];
+    receive.read_exact(&mut length).await.map_err(|e| broken(e.to_string()))?;
+    let length = u64::from_be_bytes(length);
+    if length > ATTACHMENT_BYTES_MAX {
+        return Err(LinkError::Violation(format!("an attachment of {length} bytes")));
+    }
+    if length == 0 {
+        return Ok(None);
+    }
+    let bytes = receive
+        .read_to_end(usize::try_from(length).unwrap_or(0))
+        .await
+        .map_err(|e| broken(e.to_string()))?;
+    // A wrong hash is refused by the store; a wrong length shows here.
+    if bytes.len() as u64 != length {
+        warn!("an attachment came incomplete");
+        return Ok(None);
+    }
+    debug!(bytes = length, "received an attachment");
+    Ok(Some(bytes))
+}
+
+/// Answers one request.
+pub(crate) async fn answer(
+    port: Arc<dyn Port>,
+    peer: PeerInfo,
+    mut send: SendStream,
+    mut receive: RecvStream,
+) -> Result<(), LinkError> {
+    let broken = |e: String| LinkError::Broken(e);
+    let mut id = [0; 32];
+    receive.read_exact(&mut id).await.map_err(|e| broken(e.to_string()))?;
+    let found = blocking(move || port.attachment(&peer, &id)).await??;
+    let bytes = found.unwrap_or_default();
+    send.set_priority(-1).ok();
+    send.write_all(&(bytes.len() as u64).to_be_bytes()).await.map_err(|e| broken(e.to_string()))?;
+    send.write_all(&bytes).await.map_err(|e| broken(e.to_string()))?;
+    send.finish().ok();
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! The box's side: finds its relay, again and again, with growing waits.
+
+use crate::driver::Conversation;
+use crate::serve::watch_changes;
+use crate::{DeviceCertificate, LinkError, explain, tls};
+use cunkou_engine::{Backoff, Port, Progress};
+use quinn::Endpoint;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Where the link stands, for pages and status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkState {
+    /// Trying to reach the relay.
+    Connecting,
+    /// Talking, with so much left to do.
+    Online(Progress),
+    /// Not connected; tried again after the wait.
+    Offline {
+        /// Why, in words.
+        why: String,
+        /// True when a person has to do something: trying again will not help by itself.
+        refused: bool,
+    },
+}
+
+/// Keeps the connection to the relay.
+pub struct Dialer {
+    relays: Vec<String>,
+    me: DeviceCertificate,
+    port: Arc<dyn Port>,
+    changes: watch::Receiver<u64>,
+    state: watch::Sender<LinkState>,
+    backoff: Backoff,
+}
+
+impl std::fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Dialer({:?})", self.relays)
+    }
+}
+
+impl Dialer {
+    /// Will talk to the first of `relays` (host:port) that answers.
+    #[must_use]
+    pub fn new(relays: Vec<String>, me: DeviceCertificate, port: Arc<dyn Port>) -> Self {
+        let changes = watch_changes(&*port);
+        let (state, _) = watch::channel(LinkState::Connecting);
+        let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
+        Self { relays, me, port, changes, state, backoff }
+    }
+
+    /// Where the link stands.
+    #[must_use]
+    pub fn state(&self) -> watch::Receiver<LinkState> {
+        self.state.subscribe()
+    }
+
+    /// Connects and talks until the task is dropped; `random` gives the jitter.
+    pub async fn run(mut self, random: impl Fn() -> u32) {
+        loop {
+            for relay in self.relays.clone() {
+                let error = match self.attempt(&relay).await {
+                    Ok(()) => return,
+                    Err(error) => error,
+                };
+                let refused = matches!(
+                    error,
+                    LinkError::Refused(_) | LinkError::OtherCounty(_) | LinkError::Setup(_)
+                );
+                if refused {
+                    warn!(%relay, %error, "the relay does not want to talk to this box");
+                } else {
+                    info!(%relay, %error, "not connected");
+                }
+                self.state.send_replace(LinkState::Offline { why: error.to_string(), refused });
+            }
+            tokio::time::sleep(self.backoff.next_wait(random())).await;
+        }
+    }
+
+    async fn attempt(&mut self, relay: &str) -> Result<(), LinkError> {
+        let address = resolve(relay).await?;
+        let bind = if address.is_ipv6() {
+            SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))
+        } else {
+            SocketAddr::from(([0, 0, 0, 0], 0))
+        };
+        let mut endpoint =
+            Endpoint::client(bind).map_err(|e| LinkError::Setup(e.to_string()))?;
+        endpoint.set_default_client_config(tls::client(&self.me.root, Some(&self.me))?);
+        let connecting = endpoint
+            .connect(address, &self.me.relay_name)
+            .map_err(|e| LinkError::Setup(e.to_string()))?;
+        let connection = tokio::time::timeout(CONNECT, connecting)
+            .await
+            .map_err(|_| LinkError::Unreachable("no answer".into()))?
+            .map_err(|e| explain(&e))?;
+        let key = tls::peer_key(&connection)
+            .ok_or_else(|| LinkError::OtherCounty("the relay shows no key".into()))?;
+        let peer = self.port.admit_peer(&key).map_err(|r| LinkError::Refused(r.words))?;
+        let (send, receive) = connection.open_bi().await.map_err(|e| explain(&e))?;
+        let (progress, mut watched) = watch::channel(None);
+        let conversation = Conversation {
+            connection: connection.clone(),
+            port: Arc::clone(&self.port),
+            peer,
+            key,
+            changes: self.changes.clone(),
+            progress,
+        };
+        let talk = conversation.run(send, receive);
+        tokio::pin!(talk);
+        let result = loop {
+            tokio::select! {
+                result = &mut talk => break result,
+                Ok(()) = watched.changed() => {
+                    let progress = *watched.borrow_and_update();
+                    if let Some(progress) = progress {
+                        self.backoff.reset();
+                        let now = LinkState::Online(progress);
+                        self.state.send_if_modified(|state| {
+                            let new = *state != now;
+                            *state = now;
+                            new
+                        });
+                    }
+                }
+            }
+        };
+        connection.close(crate::CLOSE_DONE.into(), b"");
+        endpoint.wait_idle().await;
+        result
+    }
+}
+
+async fn resolve(relay: &str) -> Result<SocketAddr, LinkError> {
+    let mut found = tokio::net::lookup_host(relay)
+        .await
+        .map_err(|e| LinkError::Unreachable(format!("{relay}: {e}")))?;
+    found.next().ok_or_else(|| LinkError::Unreachable(format!("{relay} has no address")))
+}

@@ -1,0 +1,207 @@
+//! Drives one session: moves bytes, timers and store calls. Takes no decisions.
+
+use crate::{CLOSE_REFUSED, CLOSE_SCOPES, CLOSE_VIOLATION, LinkError, attachments, explain, frames};
+use cunkou_engine::{FRAME_BYTES_MAX, Input, Output, PeerInfo, Port, Progress, Session};
+use quinn::{Connection, RecvStream, SendStream};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+/// Frames read ahead of the session.
+const READ_AHEAD: usize = 2;
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, LinkError> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| LinkError::Broken(e.to_string()))
+}
+
+/// One conversation, from hello to the end of the connection.
+pub(crate) struct Conversation {
+    pub(crate) connection: Connection,
+    pub(crate) port: Arc<dyn Port>,
+    pub(crate) peer: PeerInfo,
+    pub(crate) key: [u8; 32],
+    pub(crate) changes: watch::Receiver<u64>,
+    pub(crate) progress: watch::Sender<Option<Progress>>,
+}
+
+impl Conversation {
+    /// Talks until the connection ends.
+    pub(crate) async fn run(
+        mut self,
+        mut send: SendStream,
+        receive: RecvStream,
+    ) -> Result<(), LinkError> {
+        let begun = Instant::now();
+        let (port, peer) = (Arc::clone(&self.port), self.peer.clone());
+        let hello = blocking(move || port.hello(&peer)).await??;
+        let mut session = Session::new(Duration::ZERO, hello);
+        let (frame_tx, mut frame_rx) = mpsc::channel(READ_AHEAD);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(read_frames(receive, frame_tx));
+        tasks.spawn(answer_requests(
+            self.connection.clone(),
+            Arc::clone(&self.port),
+            self.peer.clone(),
+        ));
+        let mut pulling = false;
+        loop {
+            while let Some(output) = session.poll_output() {
+                if matches!(output, Output::Greeted(_)) && !pulling {
+                    pulling = true;
+                    tasks.spawn(attachments::pull(
+                        self.connection.clone(),
+                        Arc::clone(&self.port),
+                        self.peer.clone(),
+                        self.changes.clone(),
+                    ));
+                    // The greeting is stored below before anything else is loaded.
+                }
+                self.perform(&mut session, &mut send, begun, output).await?;
+                self.progress.send_replace(Some(session.progress()));
+            }
+            let wake = session.poll_timeout().map(|(at, _)| begun + at);
+            let tick = async {
+                match wake {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                frame = frame_rx.recv() => match frame {
+                    Some(bytes) => session.handle(begun.elapsed(), Input::Received(bytes)),
+                    None => return Err(explain(&self.connection.closed().await)),
+                },
+                changed = self.changes.changed() => {
+                    if changed.is_err() {
+                        return Ok(());
+                    }
+                    self.check_peer()?;
+                    let (port, scopes) = (Arc::clone(&self.port), self.peer.scopes.clone());
+                    for (scope, head) in blocking(move || port.heads(&scopes)).await?? {
+                        session.handle(begun.elapsed(), Input::Committed { scope, head });
+                    }
+                }
+                () = tick => session.handle(begun.elapsed(), Input::Tick),
+                Some(ended) = tasks.join_next() => {
+                    if let Ok(Err(error)) = ended {
+                        return Err(self.end(error).await);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The county log may have changed what this peer is.
+    fn check_peer(&self) -> Result<(), LinkError> {
+        match self.port.admit_peer(&self.key) {
+            Ok(now) if now.scopes == self.peer.scopes => Ok(()),
+            Ok(_) => {
+                self.connection.close(CLOSE_SCOPES.into(), b"the villages of this box changed");
+                Err(LinkError::Broken("the villages of this box changed; connecting anew".into()))
+            }
+            Err(refused) => {
+                self.connection.close(CLOSE_REFUSED.into(), refused.words.as_bytes());
+                Err(LinkError::Refused(refused.words))
+            }
+        }
+    }
+
+    async fn end(&self, error: LinkError) -> LinkError {
+        match (&error, self.connection.close_reason()) {
+            (_, Some(reason)) => explain(&reason),
+            (LinkError::Violation(words), None) => {
+                self.connection.close(CLOSE_VIOLATION.into(), words.as_bytes());
+                error
+            }
+            // A stream breaks a moment before the connection says why.
+            (LinkError::Broken(_), None) => {
+                let why = tokio::time::timeout(Duration::from_secs(1), self.connection.closed());
+                why.await.map_or(error, |reason| explain(&reason))
+            }
+            _ => error,
+        }
+    }
+
+    async fn perform(
+        &mut self,
+        session: &mut Session,
+        send: &mut SendStream,
+        begun: Instant,
+        output: Output,
+    ) -> Result<(), LinkError> {
+        let (port, peer) = (Arc::clone(&self.port), self.peer.clone());
+        match output {
+            Output::Send(frame) => {
+                if let Err(error) = frames::send(send, &frame).await {
+                    return Err(self.end(error).await);
+                }
+            }
+            Output::Greeted(hello) => {
+                info!(peer = %self.peer.name, software = %hello.software, "talking");
+                blocking(move || port.greeted(&peer, &hello)).await??;
+            }
+            Output::Load { scope, after, bytes_max } => {
+                let of = scope.clone();
+                let loaded =
+                    blocking(move || port.load(&peer, &of, after, bytes_max)).await??;
+                let (upto, head, entries) = (loaded.upto, loaded.head, loaded.entries);
+                session
+                    .handle(begun.elapsed(), Input::Loaded { scope, upto, head, entries });
+            }
+            Output::Store { scope, upto, entries } => {
+                let of = scope.clone();
+                let admitted =
+                    blocking(move || port.store(&peer, &of, upto, &entries)).await??;
+                if admitted.refused + admitted.quarantined > 0 {
+                    warn!(
+                        peer = %self.peer.name, refused = admitted.refused,
+                        quarantined = admitted.quarantined, "a peer sent what does not count"
+                    );
+                }
+                session.handle(begun.elapsed(), Input::Stored { scope, upto });
+            }
+            Output::Acked { scope, upto } => {
+                blocking(move || port.acked(&peer, &scope, upto)).await??;
+            }
+            Output::Completed => blocking(move || port.completed(&peer)).await??,
+            Output::Close(violation) => {
+                let words = violation.to_string();
+                self.connection.close(CLOSE_VIOLATION.into(), words.as_bytes());
+                return Err(LinkError::Violation(words));
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn read_frames(
+    mut receive: RecvStream,
+    frames: mpsc::Sender<Vec<u8>>,
+) -> Result<(), LinkError> {
+    while let Some(frame) = frames::receive(&mut receive, FRAME_BYTES_MAX).await? {
+        if frames.send(frame).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn answer_requests(
+    connection: Connection,
+    port: Arc<dyn Port>,
+    peer: PeerInfo,
+) -> Result<(), LinkError> {
+    loop {
+        let (send, receive) = connection.accept_bi().await.map_err(|e| explain(&e))?;
+        // One after another: a peer cannot make us read many photos at once.
+        let answered = attachments::answer(Arc::clone(&port), peer.clone(), send, receive).await;
+        if let Err(error) = answered {
+            warn!(peer = %peer.name, %error, "an attachment was not sent");
+        }
+    }
+}

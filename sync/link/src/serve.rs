@@ -1,0 +1,127 @@
+//! The relay's side: accepts boxes, sends strangers away with a reason.
+
+use crate::driver::Conversation;
+use crate::enrol::{self, Enroller};
+use crate::{ALPN_ENROL, CLOSE_REFUSED, DeviceCertificate, LinkError, explain, tls};
+use cunkou_engine::Port;
+use quinn::{Connection, Endpoint, Incoming};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// A listening relay.
+pub struct Server {
+    endpoint: Endpoint,
+    port: Arc<dyn Port>,
+    enroller: Arc<dyn Enroller>,
+    changes: watch::Receiver<u64>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Server")
+    }
+}
+
+/// A counter that rises with every change behind a port.
+pub(crate) fn watch_changes(port: &dyn Port) -> watch::Receiver<u64> {
+    let (sender, receiver) = watch::channel(0);
+    port.on_change(Box::new(move || sender.send_modify(|n| *n += 1)));
+    receiver
+}
+
+impl Server {
+    /// Listens on `address`.
+    ///
+    /// # Errors
+    /// [`LinkError::Setup`] when the address is taken or the certificate cannot be used.
+    pub fn bind(
+        address: SocketAddr,
+        me: &DeviceCertificate,
+        port: Arc<dyn Port>,
+        enroller: Arc<dyn Enroller>,
+    ) -> Result<Self, LinkError> {
+        let endpoint = Endpoint::server(tls::server(me)?, address)
+            .map_err(|e| LinkError::Setup(format!("cannot listen on UDP {address}: {e}")))?;
+        let changes = watch_changes(&*port);
+        Ok(Self { endpoint, port, enroller, changes })
+    }
+
+    /// Accepts until `stop` says so, then says goodbye to everybody.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                incoming = self.endpoint.accept() => match incoming {
+                    Some(incoming) => self.welcome(incoming),
+                    None => break,
+                },
+                () = &mut stop => break,
+            }
+        }
+        self.endpoint.close(crate::CLOSE_DONE.into(), b"the relay is being stopped");
+        let _ = tokio::time::timeout(Duration::from_secs(2), self.endpoint.wait_idle()).await;
+    }
+
+    fn welcome(&self, incoming: Incoming) {
+        let (port, enroller) = (Arc::clone(&self.port), Arc::clone(&self.enroller));
+        let changes = self.changes.clone();
+        tokio::spawn(async move {
+            let address = incoming.remote_address();
+            let connection = match tokio::time::timeout(HANDSHAKE, incoming).await {
+                Ok(Ok(connection)) => connection,
+                Ok(Err(error)) => {
+                    let why = match explain(&error) {
+                        LinkError::OtherCounty(_) => {
+                            "its certificate is not of this county".to_owned()
+                        }
+                        other => other.to_string(),
+                    };
+                    warn!(%address, %why, "refused a connection");
+                    return;
+                }
+                Err(_) => return warn!(%address, "a connection was begun and left"),
+            };
+            if alpn(&connection).as_deref() == Some(ALPN_ENROL) {
+                enrol::answer(connection, enroller).await;
+            } else {
+                talk(connection, port, changes).await;
+            }
+        });
+    }
+}
+
+fn alpn(connection: &Connection) -> Option<Vec<u8>> {
+    let data = connection.handshake_data()?;
+    data.downcast::<quinn::crypto::rustls::HandshakeData>().ok()?.protocol
+}
+
+async fn talk(connection: Connection, port: Arc<dyn Port>, changes: watch::Receiver<u64>) {
+    let address = connection.remote_address();
+    let refuse = |words: &str| {
+        warn!(%address, why = words, "refused a box");
+        connection.close(CLOSE_REFUSED.into(), words.as_bytes());
+    };
+    let Some(key) = tls::peer_key(&connection) else {
+        return refuse("this box has no certificate; enrol it first");
+    };
+    let peer = match port.admit_peer(&key) {
+        Ok(peer) => peer,
+        Err(refused) => return refuse(&refused.words),
+    };
+    let name = peer.name.clone();
+    let opened = tokio::time::timeout(HANDSHAKE, connection.accept_bi()).await;
+    let Ok(Ok((send, receive))) = opened else {
+        return refuse("it opened no stream");
+    };
+    let (progress, _) = watch::channel(None);
+    let conversation = Conversation { connection, port, peer, key, changes, progress };
+    match conversation.run(send, receive).await {
+        Ok(()) => info!(peer = %name, "the conversation ended"),
+        Err(error) => info!(peer = %name, %error, "the conversation ended"),
+    }
+}
