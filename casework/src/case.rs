@@ -10,3 +10,6 @@ pub use state::{
     Acceptance, CaseState, Decision, DecisionKind, Delivery, Ladder, Opened, Phase, Submission,
     SupplementRound, Task,
 };
+
+#[cfg(test)]
+mod tests;

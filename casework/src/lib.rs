@@ -20,3 +20,4 @@ pub mod eligibility;
 pub mod material;
 pub mod resident;
 pub mod registry;
+pub mod papers;

@@ -311,3 +311,63 @@ impl CaseFile {
             .collect()
     }
 }
+
+impl Replica {
+    /// What a subject's document said at some heads: for forms that were made from them.
+    ///
+    /// # Errors
+    /// When the store fails; `None` when the heads are not known here.
+    pub fn content_at(
+        &self,
+        subject: SubjectId,
+        heads: &[cunkou_casework::ids::ChangeId],
+    ) -> Result<Option<Projection>, StoreError> {
+        self.store.read(|view| {
+            let Some((schema, _)) = view.subject(&subject.0)? else { return Ok(None) };
+            let document = self.document_in(view, subject, schema_of(schema))?;
+            Ok(document.projection_at(heads))
+        })
+    }
+
+    /// Takes in the county log given at enrolment, before any peer is known.
+    ///
+    /// # Errors
+    /// When the store fails or the log is not this county's.
+    pub fn bootstrap(&self, county_log: &[Vec<u8>]) -> Result<(), crate::OpenError> {
+        let mut log = (*self.county()).clone();
+        let entries = county_log
+            .iter()
+            .map(|bytes| Entry::decode(bytes))
+            .collect::<Result<Vec<_>, _>>()?;
+        for entry in &entries {
+            log.take(entry)?;
+        }
+        let scope = cunkou_casework::ids::Scope::System.to_string();
+        let now_ms = self.now_ms();
+        self.store.write(|tx| -> Result<(), StoreError> {
+            for entry in &entries {
+                tx.append(
+                    &cunkou_store::NewEntry {
+                        id: &entry.id().0,
+                        subject: &entry.subject().0,
+                        kind: crate::act::kind_code(entry.kind()),
+                        // Not ours to send: it came from the county, before there was a peer.
+                        via: -1,
+                        received_ms: now_ms,
+                        state: EntryState::Good,
+                        reason: None,
+                        bytes: &entry.encode(),
+                    },
+                    &scope,
+                )?;
+            }
+            if let Some((_, digest)) = log.catalogue() {
+                tx.attachment_named(&digest.0, &scope, &self.me.county.0)?;
+            }
+            Ok(())
+        })?;
+        self.reload_county()?;
+        self.materialise_dirty()?;
+        Ok(())
+    }
+}

@@ -20,6 +20,6 @@ pub use documents::StoredDocument;
 pub use entries::{EntryRow, EntryState, NewEntry};
 pub use error::StoreError;
 pub use open::{Store, Txn, View};
-pub use people::{LookRow, Throttle};
+pub use people::{LookRow, Redeemed, Throttle};
 pub use residents::{KeyKind, ResidentRow, SearchHit};
 pub use sync::{ContactRow, PeerRow, Unsent};

@@ -13,6 +13,15 @@ pub struct Throttle {
     pub until_ms: i64,
 }
 
+/// An enrolment that was just used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redeemed {
+    /// The device that it makes.
+    pub device: [u8; 16],
+    /// What to enrol.
+    pub request: Vec<u8>,
+}
+
 /// Somebody looked at somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LookRow {
@@ -120,7 +129,7 @@ impl Txn<'_> {
         Ok(())
     }
 
-    /// Uses an enrolment: its device and what to enrol, or nothing when it is unknown, used or
+    /// Uses an enrolment, or gives nothing when it is unknown, used or
     /// too old.
     ///
     /// # Errors
@@ -129,11 +138,13 @@ impl Txn<'_> {
         &self,
         token_hash: &[u8; 32],
         now_ms: i64,
-    ) -> Result<Option<([u8; 16], Vec<u8>)>, StoreError> {
+    ) -> Result<Option<Redeemed>, StoreError> {
         let sql = "UPDATE enrolment SET used_ms = ?2
                    WHERE token = ?1 AND used_ms IS NULL AND expires_ms > ?2
                    RETURNING device, request";
-        let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let row = |row: &rusqlite::Row<'_>| {
+            Ok(Redeemed { device: row.get(0)?, request: row.get(1)? })
+        };
         Ok(self.0.prepare_cached(sql)?.query_row((token_hash, now_ms), row).optional()?)
     }
 }

@@ -1,0 +1,441 @@
+//! Commands: done by the running daemon if there is one, else here.
+
+use crate::home::{self, Home};
+use crate::import;
+use crate::options::{Action, BoxKind, Catalogue, Import, Options, RoleArg, Staff};
+use cunkou_casework::catalogue::{Contacts, Items, Release, read};
+use cunkou_casework::county::{DeviceKind, Person, Place, Post, Role, Statement};
+use cunkou_casework::event::Level;
+use cunkou_casework::ids::{DeviceId, PersonId, PlaceId};
+use cunkou_casework::suite::{SecretKey, attachment_id};
+use cunkou_edge::cli::{Exit, Failure};
+use cunkou_edge::control::{self, Execute};
+use cunkou_edge::pin;
+use cunkou_replica::ActError;
+use cunkou_store::StoreError;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// What can be asked of a daemon.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+enum Command {
+    Enrol { kind: DeviceKind, name: String, places: Vec<PlaceId>, phone: String, relay: Vec<String>, hours: u32, out: PathBuf },
+    StaffAdd { login: String, name: String, posts: Vec<Post>, phone: String, pin: String },
+    StaffList,
+    Publish { folder: PathBuf, places: PathBuf },
+    ImportResidents { file: PathBuf, login: String },
+    Revoke { device: DeviceId, reason: String },
+    Status,
+}
+
+/// What an enrolment file makes of a box.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Offered {
+    pub(crate) kind: DeviceKind,
+    pub(crate) name: String,
+    pub(crate) places: Vec<PlaceId>,
+    pub(crate) phone: String,
+}
+
+/// The places of a catalogue folder.
+#[derive(Debug, Deserialize)]
+struct PlacesFile {
+    county: PlaceRow,
+    places: Vec<PlaceRow>,
+    contacts: Contacts,
+}
+
+#[derive(Debug, Deserialize)]
+struct PlaceRow {
+    id: PlaceId,
+    #[serde(default)]
+    kind: Option<Level>,
+    code: String,
+    name: String,
+    #[serde(default)]
+    name_en: String,
+    #[serde(default)]
+    parent: Option<PlaceId>,
+}
+
+impl PlaceRow {
+    fn place(self) -> Place {
+        Place {
+            id: self.id,
+            level: self.kind.unwrap_or(Level::County),
+            code: self.code,
+            name: self.name,
+            name_en: self.name_en,
+            parent: self.parent,
+        }
+    }
+}
+
+fn failed(e: impl std::fmt::Display) -> Failure {
+    Failure::new(Exit::Failed, e.to_string())
+}
+
+fn refused(words: impl Into<String>) -> Failure {
+    Failure::new(Exit::Refused, words)
+}
+
+/// Prints an answer, for people or for programs.
+#[expect(clippy::print_stdout, reason = "answers of a command go to the terminal")]
+pub(crate) fn show(json: bool, value: &Value) {
+    if json {
+        println!("{value}");
+        return;
+    }
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                match value {
+                    Value::String(text) => println!("{key}: {text}"),
+                    Value::Array(rows) => {
+                        println!("{key}:");
+                        for row in rows {
+                            match row {
+                                Value::String(text) => println!("  {text}"),
+                                other => println!("  {other}"),
+                            }
+                        }
+                    }
+                    other => println!("{key}: {other}"),
+                }
+            }
+        }
+        other => println!("{other}"),
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(failed)
+}
+
+fn role(arg: RoleArg) -> Role {
+    match arg {
+        RoleArg::Agent => Role::Agent,
+        RoleArg::Township => Role::Township,
+        RoleArg::Reviewer => Role::Reviewer,
+        RoleArg::Finance => Role::Finance,
+        RoleArg::It => Role::It,
+    }
+}
+
+fn command(action: &Action) -> Result<Command, Failure> {
+    Ok(match action {
+        Action::Enrol { kind, name, places, phone, relay, hours, out } => Command::Enrol {
+            kind: match kind {
+                BoxKind::Village => DeviceKind::Village,
+                BoxKind::Township => DeviceKind::Township,
+            },
+            name: name.clone(),
+            places: places.iter().copied().map(PlaceId).collect(),
+            phone: phone.clone(),
+            relay: relay.clone(),
+            hours: *hours,
+            out: absolute(out)?,
+        },
+        Action::Staff(Staff::Add { login, name, role: r, places, department, phone }) => {
+            let mut pin = String::new();
+            std::io::stdin().read_line(&mut pin).map_err(failed)?;
+            let departments: Vec<Option<String>> = if department.is_empty() {
+                vec![None]
+            } else {
+                department.iter().cloned().map(Some).collect()
+            };
+            let posts = places.iter().flat_map(|place| {
+                departments.iter().map(|department| Post {
+                    role: role(*r),
+                    place: PlaceId(*place),
+                    department: department.clone(),
+                })
+            });
+            Command::StaffAdd {
+                login: login.clone(),
+                name: name.clone(),
+                posts: posts.collect(),
+                phone: phone.clone(),
+                pin: pin.trim().to_owned(),
+            }
+        }
+        Action::Staff(Staff::List) => Command::StaffList,
+        Action::Catalogue(Catalogue::Publish { folder, places }) => Command::Publish {
+            places: absolute(places.as_ref().unwrap_or(&folder.join("places.json")))?,
+            folder: absolute(folder)?,
+        },
+        Action::Import(Import::Residents { file, login }) => {
+            Command::ImportResidents { file: absolute(file)?, login: login.clone() }
+        }
+        Action::Revoke { device, reason } => Command::Revoke {
+            device: device
+                .parse()
+                .map_err(|_| Failure::new(Exit::Usage, "a box's id has 32 hexadecimal digits"))?,
+            reason: reason.clone(),
+        },
+        Action::Status => Command::Status,
+        Action::Init { .. } | Action::Serve(_) => {
+            return Err(failed("not a command for a daemon"));
+        }
+    })
+}
+
+#[expect(clippy::print_stderr, reason = "progress of a command goes to the terminal")]
+fn progress(words: &str) {
+    eprintln!("  {words}");
+}
+
+/// Runs a command.
+pub(crate) async fn run(options: &Options, action: &Action) -> Result<(), Failure> {
+    let command = command(action)?;
+    let asked = serde_json::to_value(&command).map_err(failed)?;
+    if let Some(answer) = control::ask(&options.data, &asked, &|words| progress(&words)).await? {
+        show(options.json, &answer);
+        return Ok(());
+    }
+    if matches!(command, Command::Status) {
+        let Some(home) = home::open(&options.data)? else {
+            return Err(failed("the relay is starting or stopping; try again"));
+        };
+        drop(home);
+        let words = format!("no relay is running on {}", options.data.display());
+        return Err(Failure::new(Exit::NotRunning, words));
+    }
+    let work = {
+        let data = options.data.clone();
+        move || {
+            let Some(home) = home::open(&data)? else {
+                return Err(failed("the relay is starting or stopping; try again"));
+            };
+            home.execute(asked, &|words| progress(&words))
+        }
+    };
+    let answer = tokio::task::spawn_blocking(work).await.map_err(failed)??;
+    show(options.json, &answer);
+    Ok(())
+}
+
+impl Execute for Home {
+    fn execute(&self, command: Value, progress: &dyn Fn(String)) -> Result<Value, Failure> {
+        let command: Command = serde_json::from_value(command).map_err(failed)?;
+        match command {
+            Command::Enrol { kind, name, places, phone, relay, hours, out } => {
+                let offered = Offered { kind, name, places, phone };
+                self.offer(offered, &relay, hours, &out)
+            }
+            Command::StaffAdd { login, name, posts, phone, pin } => {
+                self.add_staff(&login, &name, posts, &phone, &pin)
+            }
+            Command::StaffList => Ok(self.list_staff()),
+            Command::Publish { folder, places } => self.publish(&folder, &places),
+            Command::ImportResidents { file, login } => {
+                import::residents(self, &file, &login, progress)
+            }
+            Command::Revoke { device, reason } => {
+                if self.replica.county().device(device).is_none() {
+                    return Err(refused("there is no such box"));
+                }
+                let revoked = Statement::DeviceRevoked { device, reason };
+                self.replica.state(&self.authority, vec![revoked]).map_err(failed)?;
+                Ok(json!({ "schema": 1, "revoked": device.to_string() }))
+            }
+            Command::Status => self.status(),
+        }
+    }
+}
+
+impl Home {
+    fn offer(
+        &self,
+        offered: Offered,
+        relay: &[String],
+        hours: u32,
+        out: &Path,
+    ) -> Result<Value, Failure> {
+        let county = self.replica.county();
+        for place in &offered.places {
+            if county.place(*place).is_none() {
+                return Err(refused(format!("there is no place {place}; publish the catalogue first")));
+            }
+        }
+        let (mut token, mut device) = ([0; 32], [0; 16]);
+        self.replica.draw(&mut token);
+        self.replica.draw(&mut device);
+        let now = self.replica.now_ms();
+        let expires = now + i64::from(hours) * 3_600_000;
+        let hash = attachment_id(&token);
+        let request = serde_json::to_vec(&offered).map_err(failed)?;
+        self.replica
+            .store()
+            .write(|tx| tx.offer_enrolment(&hash.0, &device, &request, now, expires))
+            .map_err(|e: StoreError| failed(e))?;
+        let token: String = token.iter().map(|b| format!("{b:02x}")).collect();
+        let file = json!({
+            "cunkou_enrolment": 1, "county": county.name(), "name": offered.name,
+            "relays": relay, "relay_name": self.host, "root": self.ca.pem().0, "token": token,
+        });
+        let text = serde_json::to_string_pretty(&file).map_err(failed)?;
+        fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(out)
+            .and_then(|mut f| f.write_all(text.as_bytes()))
+            .map_err(|e| failed(format!("{}: {e}", out.display())))?;
+        Ok(json!({
+            "schema": 1, "file": out, "device": DeviceId(device).to_string(),
+            "next": "carry the file to the box and run: cunkou-node enrol FILE (it works once)",
+        }))
+    }
+
+    fn add_staff(
+        &self,
+        login: &str,
+        name: &str,
+        posts: Vec<Post>,
+        phone: &str,
+        pin: &str,
+    ) -> Result<Value, Failure> {
+        if !pin::is_pin(pin) {
+            return Err(refused("the PIN has 4 to 12 digits; give it on standard input"));
+        }
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if login.is_empty() || login.len() > 40 || !login.chars().all(plain) {
+            return Err(refused("a login has lower-case letters, digits and dashes"));
+        }
+        let county = self.replica.county();
+        for post in &posts {
+            let fits = county.place(post.place).is_some_and(|place| match post.role {
+                Role::Agent => place.level == Level::Village,
+                Role::Township => place.level == Level::Township,
+                Role::Reviewer | Role::Finance | Role::It => place.level == Level::County,
+            });
+            if !fits {
+                let words = format!(
+                    "place {} is unknown, or not of the level of this role; agents work in villages, \
+                     township staff in townships, others in the county",
+                    post.place
+                );
+                return Err(refused(words));
+            }
+            if post.role == Role::Reviewer && post.department.is_none() {
+                return Err(refused("a reviewer needs --department"));
+            }
+        }
+        let known = county.person_by_login(login).map(|p| p.id);
+        let mut drawn = [0; 16];
+        self.replica.draw(&mut drawn);
+        let id = known.unwrap_or(PersonId(drawn));
+        let signs = posts.iter().any(|p| matches!(p.role, Role::Agent | Role::Township));
+        let mut seed = [0; 32];
+        self.replica.draw(&mut seed);
+        let key = signs.then(|| SecretKey::from_seed(&seed));
+        let person = Person {
+            id,
+            login: login.to_owned(),
+            name: name.to_owned(),
+            key: key.as_ref().map(SecretKey::public),
+            posts: posts.clone(),
+            phone: phone.to_owned(),
+        };
+        self.replica.state(&self.authority, vec![Statement::Person(person)]).map_err(failed)?;
+        if let Some(key) = &key {
+            let credential = pin::wrap(&self.replica, id, key, pin)
+                .ok_or_else(|| failed("the PIN could not be used"))?;
+            let places: Vec<PlaceId> = posts.iter().map(|p| p.place).collect();
+            self.replica
+                .act(|desk| desk.give_credential(&self.authority, &credential, &places))
+                .map_err(|e: ActError| failed(e))?;
+        } else {
+            pin::set_county_pin(&self.replica, id, pin).map_err(failed)?;
+        }
+        Ok(json!({ "schema": 1, "person": id.to_string(), "login": login, "name": name }))
+    }
+
+    fn list_staff(&self) -> Value {
+        let county = self.replica.county();
+        let rows: Vec<Value> = county
+            .people()
+            .map(|p| {
+                let places: Vec<String> =
+                    p.posts.iter().map(|post| county.place_name(post.place)).collect();
+                json!({ "login": p.login, "name": p.name, "role": p.posts.first().map(|x| x.role), "places": places })
+            })
+            .collect();
+        json!({ "schema": 1, "people": rows })
+    }
+
+    fn publish(&self, folder: &Path, places: &Path) -> Result<Value, Failure> {
+        let text = |path: &Path| {
+            fs::read_to_string(path).map_err(|e| refused(format!("{}: {e}; the old catalogue stays", path.display())))
+        };
+        let bad = |e: cunkou_casework::catalogue::BadCatalogue| {
+            refused(format!("{e}; the old catalogue stays"))
+        };
+        let (items_path, holidays_path) = (folder.join("items.json"), folder.join("holidays.json"));
+        let (items_text, holidays_text, places_text) =
+            (text(&items_path)?, text(&holidays_path)?, text(places)?);
+        let name = |path: &Path| path.display().to_string();
+        let items: Items = read(&name(&items_path), &items_text).map_err(bad)?;
+        items.check(&name(&items_path), &items_text).map_err(bad)?;
+        let holidays = read(&name(&holidays_path), &holidays_text).map_err(bad)?;
+        let places_file: PlacesFile = read(&name(places), &places_text).map_err(bad)?;
+        let mut rows: Vec<Place> = vec![places_file.county.place()];
+        rows.extend(places_file.places.into_iter().map(PlaceRow::place));
+        let release = Release { items, holidays, contacts: places_file.contacts };
+        let bytes = release.encode();
+        let digest = attachment_id(&bytes);
+        self.replica.store().write_attachment(&digest.0, &bytes).map_err(failed)?;
+        self.replica
+            .store()
+            .write(|tx| tx.attachment_here(&digest.0, bytes.len() as u64))
+            .map_err(|e: StoreError| failed(e))?;
+        let version = release.items.version.clone();
+        let mut statements: Vec<Statement> =
+            rows.chunks(200).map(|part| Statement::Places { places: part.to_vec() }).collect();
+        statements.push(Statement::Catalogue {
+            version: version.clone(),
+            digest,
+            bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+        });
+        self.replica.state(&self.authority, statements).map_err(failed)?;
+        Ok(json!({
+            "schema": 1, "version": version, "digest": digest.to_string(),
+            "items": release.items.items.len(), "places": rows.len(),
+        }))
+    }
+
+    fn status(&self) -> Result<Value, Failure> {
+        let status = self.replica.status().map_err(failed)?;
+        let (peers, entries) = self
+            .replica
+            .store()
+            .read(|view| Ok((view.peers()?, view.entry_count()?)))
+            .map_err(|e: StoreError| failed(e))?;
+        let now = self.replica.now_ms();
+        let boxes: Vec<Value> = peers
+            .iter()
+            .map(|p| {
+                json!({
+                    "device": DeviceId(p.device).to_string(), "name": p.name,
+                    "software": p.software, "seen_s": (now - p.seen_ms) / 1000,
+                    "clock_error_s": p.clock_error_ms / 1000,
+                })
+            })
+            .collect();
+        Ok(json!({
+            "schema": 1, "enrolled": true, "locked": false,
+            "version": env!("CARGO_PKG_VERSION"), "county": self.replica.county().name(),
+            "entries": entries,
+            "unsent": { "entries": 0, "bytes": 0, "oldest_s": 0 },
+            "last_completed_sync": status.last_completed_ms,
+            "clock": { "source": "relay", "error_s": 0 },
+            "quarantine": status.quarantine,
+            "disk_free": cunkou_edge::app::disk_free(&self.data),
+            "boxes": boxes,
+        }))
+    }
+}

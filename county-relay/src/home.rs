@@ -1,0 +1,211 @@
+//! The county's folder: keys, certificates, and the replica.
+
+use cunkou_casework::county::{Device, DeviceKind, Statement};
+use cunkou_casework::ids::{DeviceId, SubjectId};
+use cunkou_casework::suite::{PublicKey, SecretKey};
+use cunkou_edge::cli::{Exit, Failure};
+use cunkou_link::{CertificateAuthority, DeviceCertificate, pem_to_der};
+use cunkou_replica::{Authority, Membership, Replica, SystemWorld, World};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::fs::{self, File};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const FILE: &str = "county.json";
+
+/// What the folder keeps beside the store; readable by its owner alone.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    schema: u32,
+    name: String,
+    code: String,
+    host: String,
+    county: SubjectId,
+    device: DeviceId,
+    device_seed: String,
+    authority_seed: String,
+    index_secret: String,
+    ca_certificate: String,
+    ca_key: String,
+    certificate: String,
+}
+
+/// An opened county.
+#[derive(Debug)]
+pub(crate) struct Home {
+    pub(crate) data: PathBuf,
+    pub(crate) code: String,
+    pub(crate) host: String,
+    pub(crate) replica: Arc<Replica>,
+    pub(crate) authority: Authority,
+    pub(crate) ca: CertificateAuthority,
+    certificate: Vec<u8>,
+    _lock: File,
+}
+
+fn failed(e: impl std::fmt::Display) -> Failure {
+    Failure::new(Exit::Failed, e.to_string())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let bytes: Option<Vec<u8>> =
+        (0..32).map(|i| u8::from_str_radix(text.get(i * 2..i * 2 + 2)?, 16).ok()).collect();
+    bytes?.try_into().ok()
+}
+
+/// The present year, for certificates.
+pub(crate) fn year(now_ms: i64) -> i32 {
+    i32::from(cunkou_casework::calendar::china_day(now_ms).year())
+}
+
+/// Writes a file that only its owner reads, whole or not at all.
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    let part = path.with_extension("part");
+    let mut file =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&part, path)
+}
+
+fn lock(data: &Path) -> Result<Option<File>, Failure> {
+    let file = fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(data.join("lock"))
+        .map_err(|e| failed(format!("{}: {e}", data.display())))?;
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        Err(e) => Err(failed(e)),
+    }
+}
+
+/// Founds a county in an empty folder.
+pub(crate) fn found(
+    data: &Path,
+    name: &str,
+    code: &str,
+    host: &str,
+) -> Result<serde_json::Value, Failure> {
+    if code.len() != 6 || !code.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(Failure::new(Exit::Usage, "the county's code has 6 digits, e.g. 130999"));
+    }
+    fs::create_dir_all(data).map_err(|e| failed(format!("{}: {e}", data.display())))?;
+    if data.join(FILE).exists() {
+        let words = format!("{} holds a county already; choose another folder", data.display());
+        return Err(Failure::new(Exit::Refused, words));
+    }
+    let world = SystemWorld;
+    let seed = || {
+        let mut out = [0; 32];
+        world.random(&mut out);
+        out
+    };
+    let (device_seed, authority_seed) = (seed(), seed());
+    let id = || {
+        let mut out = [0; 16];
+        world.random(&mut out);
+        out
+    };
+    let (county, device) = (SubjectId(id()), DeviceId(id()));
+    let from_year = year(world.now_ms());
+    let ca = CertificateAuthority::found(name, from_year).map_err(failed)?;
+    let key = SecretKey::from_seed(&device_seed).public();
+    let certificate = ca.issue(&key.0, host, true, from_year).map_err(failed)?;
+    let (ca_certificate, ca_key) = ca.pem();
+    let kept = Kept {
+        schema: 1,
+        name: name.to_owned(),
+        code: code.to_owned(),
+        host: host.to_owned(),
+        county,
+        device,
+        device_seed: hex(&device_seed),
+        authority_seed: hex(&authority_seed),
+        index_secret: hex(&seed()),
+        ca_certificate: ca_certificate.clone(),
+        ca_key,
+        certificate: hex(&certificate),
+    };
+    let text = serde_json::to_string_pretty(&kept).map_err(failed)?;
+    write_private(&data.join(FILE), &text).map_err(failed)?;
+    fs::write(data.join("ca.pem"), ca_certificate).map_err(failed)?;
+    let home = open(data)?.ok_or_else(|| failed("the folder is in use"))?;
+    let relay = Device {
+        id: device,
+        key,
+        kind: DeviceKind::Relay,
+        name: format!("{name}平台"),
+        places: Vec::new(),
+        phone: String::new(),
+    };
+    let authority: PublicKey = home.authority.0.public();
+    let statements =
+        vec![Statement::Founded { name: name.to_owned(), authority }, Statement::Device(relay)];
+    home.replica.state(&home.authority, statements).map_err(failed)?;
+    Ok(json!({
+        "schema": 1, "county": county.to_string(), "name": name, "code": code,
+        "ca": data.join("ca.pem"),
+        "next": "publish a catalogue, add staff, enrol boxes, then serve",
+    }))
+}
+
+/// Opens the county; nothing when a daemon holds it.
+pub(crate) fn open(data: &Path) -> Result<Option<Home>, Failure> {
+    let path = data.join(FILE);
+    let text = fs::read_to_string(&path).map_err(|_| {
+        let words = format!(
+            "there is no county in {}; found one with: cunkou-relay --data {} init --name … --code …",
+            data.display(),
+            data.display()
+        );
+        Failure::new(Exit::NotEnrolled, words)
+    })?;
+    let kept: Kept = serde_json::from_str(&text)
+        .map_err(|e| failed(format!("{}: {e}", path.display())))?;
+    let Some(lock) = lock(data)? else { return Ok(None) };
+    let damaged = || failed(format!("{} is damaged; restore it from a backup", path.display()));
+    let device_seed = unhex(&kept.device_seed).ok_or_else(damaged)?;
+    let authority_seed = unhex(&kept.authority_seed).ok_or_else(damaged)?;
+    let authority = Authority(SecretKey::from_seed(&authority_seed));
+    let me = Membership {
+        device: kept.device,
+        key: SecretKey::from_seed(&device_seed),
+        county: kept.county,
+        authority: authority.0.public(),
+        index_secret: unhex(&kept.index_secret).ok_or_else(damaged)?,
+    };
+    let replica = Replica::open(data, me, Arc::new(SystemWorld)).map_err(failed)?;
+    let ca = CertificateAuthority::read(&kept.ca_certificate, &kept.ca_key).map_err(failed)?;
+    let certificate: Option<Vec<u8>> = (0..kept.certificate.len() / 2)
+        .map(|i| u8::from_str_radix(kept.certificate.get(i * 2..i * 2 + 2)?, 16).ok())
+        .collect();
+    Ok(Some(Home {
+        data: data.to_owned(),
+        code: kept.code,
+        host: kept.host,
+        replica: Arc::new(replica),
+        authority,
+        ca,
+        certificate: certificate.ok_or_else(damaged)?,
+        _lock: lock,
+    }))
+}
+
+impl Home {
+    /// The relay's certificate, to listen with.
+    pub(crate) fn certificate(&self) -> Result<DeviceCertificate, Failure> {
+        let root = pem_to_der(&self.ca.pem().0).map_err(failed)?;
+        let seed = self.replica.me().key.seed();
+        Ok(DeviceCertificate::new(self.certificate.clone(), &seed, root, self.host.clone()))
+    }
+}

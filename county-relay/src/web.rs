@@ -1,0 +1,119 @@
+//! The console's own pages: cases, boxes, people.
+
+use axum::Router;
+use axum::extract::{Path, Query};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use cunkou_casework::county::Role;
+use cunkou_edge::lists::when;
+use cunkou_edge::web::{self, Fields};
+use cunkou_edge::{App, AppError, Signed, desk};
+use cunkou_ui::page::boxes::{Table, page};
+use maud::Markup;
+use std::sync::Arc;
+
+/// A box that was silent for so long is named. Milliseconds.
+const SILENT_MS: i64 = 24 * 3_600_000;
+
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let own = Router::new()
+        .route("/", get(|signed: Signed| async move { Redirect::to(web::first_page(&signed)) }))
+        .route("/cases/{case}", get(case))
+        .route("/boxes", get(boxes))
+        .route("/staff", get(staff));
+    web::routes(app, own)
+}
+
+async fn case(
+    signed: Signed,
+    Path(case): Path<String>,
+    Query(query): Query<Fields>,
+) -> Result<Response, AppError> {
+    let opened = desk::open(&signed, &case)?;
+    let full = desk::looked(&signed, opened.subject, &query)?;
+    Ok(desk::show(&signed, &opened, full)?.into_response())
+}
+
+fn only_it(signed: &Signed) -> Result<(), AppError> {
+    if signed.is(Role::It) { Ok(()) } else { Err(AppError::Forbidden) }
+}
+
+async fn boxes(signed: Signed) -> Result<Markup, AppError> {
+    only_it(&signed)?;
+    let (l, replica) = (signed.lang, signed.replica());
+    let county = replica.county();
+    let now = replica.now_ms();
+    let peers = replica.store().read(|view| view.peers())?;
+    let quarantined = replica.store().read(|view| view.quarantined())?;
+    let rows = county.devices().filter(|d| d.id != replica.me().device).map(|device| {
+        let seen = peers.iter().find(|p| p.device == device.id.0);
+        let counts = county.device_counts(device.id);
+        let villages: Vec<String> = device.places.iter().map(|p| county.place_name(*p)).collect();
+        let (last, tone) = match seen {
+            _ if !counts => (l.t("已撤销", "revoked").to_owned(), "red"),
+            Some(p) if now - p.seen_ms > SILENT_MS => (l.span(now - p.seen_ms), "amber"),
+            Some(p) => (l.span(now - p.seen_ms), ""),
+            None => (l.t("还没联系过", "never").to_owned(), "amber"),
+        };
+        let completed = seen.and_then(|p| p.completed_ms).map_or_else(String::new, when);
+        let clock = seen.map_or_else(String::new, |p| format!("{:+} s", p.clock_error_ms / 1000));
+        let software = seen.map_or_else(String::new, |p| p.software.clone());
+        let id = device.id.to_string()[..8].to_owned();
+        (vec![device.name.clone(), villages.join("、"), last, completed, clock, software, id], tone)
+    });
+    let heads = [
+        l.t("盒子", "Box"),
+        l.t("服务的村", "Villages"),
+        l.t("多久没联系", "Last heard"),
+        l.t("上次送完", "Completed"),
+        l.t("时钟差", "Clock"),
+        l.t("版本", "Version"),
+        l.t("编号", "Id"),
+    ];
+    let table = Table {
+        title: l.t("盒子", "Boxes").to_owned(),
+        heads: heads.into_iter().map(str::to_owned).collect(),
+        rows: rows.collect(),
+        empty: l.t("还没有盒子。用 cunkou-relay enrol 生成一次性文件。", "No boxes yet. Make a one-time file with cunkou-relay enrol.").to_owned(),
+        hint: format!(
+            "{} {quarantined}",
+            l.t("隔离的记录条数:", "Entries in quarantine:")
+        ),
+    };
+    Ok(page(&signed.shell("/boxes"), l.t("盒子", "Boxes"), &[table]))
+}
+
+async fn staff(signed: Signed) -> Result<Markup, AppError> {
+    only_it(&signed)?;
+    let l = signed.lang;
+    let county = signed.replica().county();
+    let rows = county.people().map(|person| {
+        let role = person.posts.first().map_or("", |p| l.role(p.role)).to_owned();
+        let places: Vec<String> = person
+            .posts
+            .iter()
+            .map(|p| p.department.clone().unwrap_or_else(|| county.place_name(p.place)))
+            .collect();
+        let key = if person.key.is_some() {
+            l.t("本人密钥", "own key")
+        } else {
+            l.t("县平台证明", "relay-attested")
+        };
+        (vec![person.name.clone(), person.login.clone(), role, places.join("、"), key.to_owned()], "")
+    });
+    let heads = [
+        l.t("姓名", "Name"),
+        l.t("登录名", "Login"),
+        l.t("角色", "Role"),
+        l.t("在哪里", "Where"),
+        l.t("签名", "Signature"),
+    ];
+    let table = Table {
+        title: l.t("人员", "People").to_owned(),
+        heads: heads.into_iter().map(str::to_owned).collect(),
+        rows: rows.collect(),
+        empty: String::new(),
+        hint: l.t("添加人员:cunkou-relay staff add --help", "Add people: cunkou-relay staff add --help").to_owned(),
+    };
+    Ok(page(&signed.shell("/staff"), l.t("人员", "People"), &[table]))
+}

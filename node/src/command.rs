@@ -1,0 +1,133 @@
+//! Enrolment and status.
+
+use crate::home::{self, EnrolmentFile, failed, unhex};
+use crate::options::Options;
+use cunkou_casework::entry::ClockSource;
+use cunkou_edge::app::disk_free;
+use cunkou_edge::cli::{Exit, Failure};
+use cunkou_edge::control::{self, Execute};
+use cunkou_link::{EnrolRequest, LinkError, enrol as redeem};
+use cunkou_replica::{Replica, SystemWorld, World};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+#[expect(clippy::print_stdout, reason = "answers of a command go to the terminal")]
+fn show(as_json: bool, value: &Value, words: &str) {
+    if as_json {
+        println!("{value}");
+    } else {
+        println!("{words}");
+    }
+}
+
+/// Redeems a one-time file.
+pub(crate) async fn enrol(options: &Options, file: &Path) -> Result<(), Failure> {
+    let data = &options.data;
+    if home::is_enrolled(data) {
+        let words = format!("{} is a box already; choose another folder", data.display());
+        return Err(Failure::new(Exit::Refused, words));
+    }
+    let shown = file.display();
+    let text = std::fs::read_to_string(file).map_err(|e| failed(format!("{shown}: {e}")))?;
+    let read: EnrolmentFile = serde_json::from_str(&text)
+        .map_err(|_| failed(format!("{shown} is not an enrolment file; ask county IT for one")))?;
+    if read.cunkou_enrolment != 1 {
+        return Err(failed(format!("{shown} is of a newer version; update this program first")));
+    }
+    let token: Option<[u8; 32]> = unhex(&read.token).and_then(|t| t.try_into().ok());
+    let token = token.ok_or_else(|| failed(format!("{shown} is damaged; ask county IT for another")))?;
+    std::fs::create_dir_all(data).map_err(|e| failed(format!("{}: {e}", data.display())))?;
+    let mut seed = [0; 32];
+    SystemWorld.random(&mut seed);
+    let request = EnrolRequest::new(token, &seed);
+    let offer = redeem(&read.relays, &read.relay_name, &read.root, &request).await.map_err(|e| {
+        let exit = match e {
+            LinkError::Refused(_) | LinkError::OtherCounty(_) => Exit::Refused,
+            _ => Exit::Failed,
+        };
+        Failure::new(exit, e.to_string())
+    })?;
+    home::keep(data, &read, &seed, &offer)?;
+    let log: Vec<Vec<u8>> = offer.county_log.iter().map(|b| b.to_vec()).collect();
+    let folder = data.clone();
+    tokio::task::spawn_blocking(move || -> Result<(), Failure> {
+        home::open(&folder)?.replica.bootstrap(&log).map_err(failed)
+    })
+    .await
+    .map_err(failed)??;
+    let value = json!({ "schema": 1, "enrolled": true, "county": read.county, "name": read.name });
+    show(options.json, &value, &format!("enrolled as {} of {}; now run: cunkou-node serve", read.name, read.county));
+    Ok(())
+}
+
+/// Answers commands of a running box.
+pub(crate) struct Executor {
+    pub(crate) replica: Arc<Replica>,
+    pub(crate) data: PathBuf,
+}
+
+impl Execute for Executor {
+    fn execute(&self, command: Value, _: &dyn Fn(String)) -> Result<Value, Failure> {
+        if command["do"] != "status" {
+            return Err(Failure::new(Exit::Usage, "unknown command"));
+        }
+        status_of(&self.replica, &self.data)
+    }
+}
+
+fn status_of(replica: &Replica, data: &Path) -> Result<Value, Failure> {
+    let status = replica.status().map_err(failed)?;
+    let now = replica.now_ms();
+    let oldest = status.unsent.oldest_ms.map_or(0, |at| (now - at).max(0) / 1000);
+    let (_, residents) = replica
+        .store()
+        .read(|view| view.residents(None, None, 1, 0))
+        .map_err(failed)?;
+    let source = match status.clock {
+        ClockSource::Relay => "relay",
+        ClockSource::Rtc => "rtc",
+        ClockSource::Tablet => "tablet",
+        ClockSource::Unknown => "unknown",
+    };
+    Ok(json!({
+        "schema": 1, "enrolled": true, "locked": false, "version": env!("CARGO_PKG_VERSION"),
+        "name": replica.device().map(|d| d.name),
+        "unsent": {
+            "entries": status.unsent.entries, "bytes": status.unsent.bytes, "oldest_s": oldest,
+        },
+        "last_completed_sync": status.last_completed_ms,
+        "clock": { "source": source, "error_s": status.clock_error_ms.map(|ms| ms / 1000) },
+        "quarantine": status.quarantine,
+        "disk_free": disk_free(data),
+        "catalogue": replica.release().map(|r| r.items.version.clone()),
+        "residents": residents,
+    }))
+}
+
+/// How the box is.
+pub(crate) async fn status(options: &Options) -> Result<(), Failure> {
+    let asked = json!({ "do": "status" });
+    if let Some(value) = control::ask(&options.data, &asked, &|_| ()).await? {
+        let last = value["last_completed_sync"].as_i64().map_or_else(
+            || "never".to_owned(),
+            |ms| cunkou_edge::lists::when(ms),
+        );
+        let words = format!(
+            "{}: running, version {}\nto upload: {} entries, {} bytes\nlast completed sync: {last}\nin quarantine: {}\nfree on disk: {} MB",
+            value["name"].as_str().unwrap_or("box"),
+            value["version"].as_str().unwrap_or_default(),
+            value["unsent"]["entries"],
+            value["unsent"]["bytes"],
+            value["quarantine"],
+            value["disk_free"].as_u64().unwrap_or(0) / 1_000_000,
+        );
+        show(options.json, &value, &words);
+        return Ok(());
+    }
+    if !home::is_enrolled(&options.data) {
+        let words = format!("there is no enrolled box in {}", options.data.display());
+        return Err(Failure::new(Exit::NotEnrolled, words));
+    }
+    Err(Failure::new(Exit::NotRunning, format!("no box is running on {}", options.data.display())))
+}

@@ -1,0 +1,57 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// The box at a village service point or in a township centre.
+#[derive(Debug, Parser)]
+#[command(name = "cunkou-node", version, about = "The village or township box of Cunkou", after_help = "Examples:
+  cunkou-node --data /var/lib/cunkou enrol yunling.enrol
+  cunkou-node --data /var/lib/cunkou serve --http 0.0.0.0:80
+  cunkou-node --data /var/lib/cunkou status --json
+
+Exit codes: 0 ok, 1 failed, 2 usage, 3 not running, 4 not enrolled, 5 refused by a rule.")]
+pub(crate) struct Options {
+    /// Folder of the box's data.
+    #[arg(long, env = "CUNKOU_NODE_DATA", default_value = "/var/lib/cunkou-node", global = true)]
+    pub(crate) data: PathBuf,
+    /// Answer with one JSON object that carries a schema number.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Log JSON lines.
+    #[arg(long, env = "CUNKOU_NODE_LOG_JSON", global = true)]
+    pub(crate) log_json: bool,
+    #[command(subcommand)]
+    pub(crate) action: Action,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Action {
+    /// Become a box of the county with a one-time file from county IT. Needs the relay.
+    #[command(after_help = "Example:\n  cunkou-node --data ./box enrol yunling.enrol")]
+    Enrol {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Serve the pages over HTTP and keep in touch with the relay.
+    #[command(after_help = "Example:\n  cunkou-node --data ./box serve --http 127.0.0.1:8082\n\nThe same keys stand in a TOML file (--config) or in the environment as CUNKOU_NODE_HTTP and CUNKOU_NODE_RELAYS.")]
+    Serve(ServeOptions),
+    /// How the box is.
+    #[command(after_help = "Example:\n  cunkou-node --data ./box status --json")]
+    Status,
+}
+
+/// How to serve.
+#[derive(Debug, Args)]
+pub(crate) struct ServeOptions {
+    /// TOML file with the keys http and relays.
+    #[arg(long)]
+    pub(crate) config: Option<PathBuf>,
+    /// Address of the pages, e.g. 0.0.0.0:80.
+    #[arg(long)]
+    pub(crate) http: Option<String>,
+    /// Address of the relay, host:port, instead of those in the enrolment file.
+    #[arg(long)]
+    pub(crate) relay: Vec<String>,
+}

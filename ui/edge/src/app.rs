@@ -1,0 +1,109 @@
+//! What all handlers share.
+
+use crate::session::Sessions;
+use cunkou_casework::catalogue::Release;
+use cunkou_casework::county::{Person, Role};
+use cunkou_casework::ids::PersonId;
+use cunkou_casework::suite::SecretKey;
+use cunkou_link::LinkState;
+use cunkou_replica::Replica;
+use std::sync::{Arc, OnceLock};
+use tokio::sync::{Semaphore, watch};
+
+/// Which office this program serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Office {
+    /// A village service point.
+    Village,
+    /// A township centre.
+    Township,
+    /// The county's console.
+    County,
+}
+
+/// The practice room: a replica of a made-up county that never meets a link.
+#[derive(Debug)]
+pub struct Practice {
+    /// Its replica.
+    pub replica: Arc<Replica>,
+    /// The person who practises.
+    pub person: PersonId,
+    /// Their key.
+    pub key: SecretKey,
+}
+
+/// What all handlers share.
+#[derive(Debug)]
+pub struct App {
+    /// Which office.
+    pub office: Office,
+    /// The real replica.
+    pub replica: Arc<Replica>,
+    /// The practice room, made when it is first entered.
+    pub practice: OnceLock<Practice>,
+    /// Who is signed in.
+    pub sessions: Sessions,
+    /// Where the link stands; absent on a relay.
+    pub link: Option<watch::Receiver<LinkState>>,
+    /// One photo at a time: they are large, boxes are small.
+    pub photos: Semaphore,
+}
+
+impl App {
+    /// For a replica and its link.
+    #[must_use]
+    pub fn new(
+        office: Office,
+        replica: Arc<Replica>,
+        link: Option<watch::Receiver<LinkState>>,
+    ) -> Self {
+        Self {
+            office,
+            replica,
+            practice: OnceLock::new(),
+            sessions: Sessions::default(),
+            link,
+            photos: Semaphore::new(1),
+        }
+    }
+
+    /// Who may sign in here.
+    #[must_use]
+    pub fn people(&self) -> Vec<Person> {
+        let county = self.replica.county();
+        let Some(me) = self.replica.device() else { return Vec::new() };
+        let may = |person: &&Person| {
+            person.posts.iter().any(|post| match (self.office, post.role) {
+                (Office::Village, Role::Agent) => me.places.contains(&post.place),
+                (Office::Township, Role::Township) => {
+                    me.places.iter().any(|p| county.township_of(*p) == Some(post.place))
+                }
+                (Office::County, Role::Reviewer | Role::Finance | Role::It) => true,
+                _ => false,
+            })
+        };
+        county.people().filter(may).cloned().collect()
+    }
+
+    /// The catalogue in force.
+    #[must_use]
+    pub fn release(&self) -> Option<Arc<Release>> {
+        self.replica.release()
+    }
+
+    /// The name on every page: the point, the centre or the county.
+    #[must_use]
+    pub fn place_name(&self) -> String {
+        match (self.office, self.replica.device()) {
+            (Office::County, _) => format!("{}审核台", self.replica.county().name()),
+            (_, Some(device)) => device.name,
+            (_, None) => "村口".into(),
+        }
+    }
+}
+
+/// Free bytes on the disk of a folder.
+#[must_use]
+pub fn disk_free(folder: &std::path::Path) -> u64 {
+    rustix::fs::statvfs(folder).map_or(0, |fs| fs.f_bavail.saturating_mul(fs.f_frsize))
+}

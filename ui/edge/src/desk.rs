@@ -1,0 +1,151 @@
+//! Cases as every office sees them: lists, the page of a case, and what may be done there.
+
+mod actions;
+mod view;
+
+use crate::error::AppError;
+use crate::web::Fields;
+use crate::{Signed, papers, photo};
+use axum::Router;
+use axum::extract::{Path, Query};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use cunkou_casework::catalogue::{Item, Release};
+use cunkou_casework::ids::{AttachmentId, SubjectId};
+use cunkou_replica::CaseFile;
+use cunkou_ui::page::{case, cases};
+use maud::Markup;
+use std::sync::Arc;
+
+pub use actions::ask_fields;
+
+pub(crate) fn routes() -> Router<Arc<crate::App>> {
+    Router::new()
+        .route("/cases", get(list))
+        .route("/cases/{case}/progress", get(progress))
+        .route("/cases/{case}/photo/{id}", get(picture))
+        .route("/cases/{case}/receipt.pdf", get(receipt))
+        .route("/cases/{case}/notice.pdf", get(notice))
+        .route("/cases/{case}/to-sign.pdf", get(to_sign))
+        .route("/cases/{case}/do/{action}", post(actions::perform))
+}
+
+/// A case with its item, for a person who may see it.
+#[derive(Debug)]
+pub struct Opened {
+    /// The case.
+    pub subject: SubjectId,
+    /// All of it.
+    pub file: CaseFile,
+    /// The catalogue in force.
+    pub release: Arc<Release>,
+    /// Key of its item.
+    pub key: String,
+}
+
+impl Opened {
+    /// Its item.
+    ///
+    /// # Errors
+    /// [`AppError::NotFound`] when the catalogue no longer has it.
+    pub fn item(&self) -> Result<&Item, AppError> {
+        self.release.item(&self.key).ok_or(AppError::NotFound)
+    }
+}
+
+/// Opens a case for somebody who may see it.
+///
+/// # Errors
+/// [`AppError::NotFound`], [`AppError::Forbidden`].
+pub fn open(signed: &Signed, case: &str) -> Result<Opened, AppError> {
+    let subject: SubjectId = case.parse().map_err(|_| AppError::NotFound)?;
+    let replica = signed.replica();
+    let file = replica.case(subject)?.ok_or(AppError::NotFound)?;
+    let opened = file.state.opened.clone().ok_or(AppError::NotFound)?;
+    if !signed.may_see(&replica.county(), opened.place, &opened.route.department) {
+        return Err(AppError::Forbidden);
+    }
+    let release = replica.release().ok_or(AppError::NotFound)?;
+    Ok(Opened { subject, file, release, key: opened.item })
+}
+
+async fn list(signed: Signed, Query(query): Query<Fields>) -> Result<Response, AppError> {
+    let text = query.get("q").map_or("", String::as_str).trim();
+    let show = query.get("show").map_or("", String::as_str);
+    let offset = query.get("from").and_then(|f| f.parse().ok()).unwrap_or(0);
+    if let Some(number) = cunkou_casework::number::parse(text)
+        && let Some(case) =
+            signed.replica().store().read(|view| view.case_by_number(&number))?
+    {
+        return Ok(Redirect::to(&format!("/cases/{}", SubjectId(case))).into_response());
+    }
+    let view = signed.cases(text, show, offset)?;
+    if query.contains_key("fragment") {
+        return Ok(cases::fragment(signed.lang, &view).into_response());
+    }
+    Ok(cases::page(&signed.shell("/cases"), &view).into_response())
+}
+
+/// The page of a submitted case, with the faults of an action that was tried.
+///
+/// # Errors
+/// When the case cannot be shown.
+pub fn show(signed: &Signed, opened: &Opened, full: bool) -> Result<Markup, AppError> {
+    let view = view::case(signed, opened, full)?;
+    Ok(case::page(&signed.shell("/cases"), &view))
+}
+
+/// Whether full numbers were asked for; looking is recorded.
+///
+/// # Errors
+/// When the store fails.
+pub fn looked(signed: &Signed, subject: SubjectId, query: &Fields) -> Result<bool, AppError> {
+    let full = query.contains_key("full");
+    if full {
+        let replica = signed.replica();
+        let look = cunkou_store::LookRow {
+            at_ms: replica.now_ms(),
+            person: signed.who().person.0,
+            subject: subject.0,
+            what: "full".into(),
+        };
+        replica.store().write(|tx| tx.look(&look))?;
+    }
+    Ok(full)
+}
+
+async fn progress(signed: Signed, Path(case): Path<String>) -> Result<Markup, AppError> {
+    let opened = open(&signed, &case)?;
+    let view = view::case(&signed, &opened, false)?;
+    Ok(case::progress(&signed.shell("/cases"), &view))
+}
+
+async fn picture(
+    signed: Signed,
+    Path((case, id)): Path<(String, String)>,
+) -> Result<Response, AppError> {
+    let opened = open(&signed, &case)?;
+    let id: AttachmentId = id.parse().map_err(|_| AppError::NotFound)?;
+    if !view::names(&opened.file, id) {
+        return Err(AppError::NotFound);
+    }
+    photo::serve(&signed.app, signed.replica(), id)
+}
+
+async fn receipt(signed: Signed, Path(case): Path<String>) -> Result<Response, AppError> {
+    let opened = open(&signed, &case)?;
+    let paper = papers::receipt_of(&signed, &opened.file, opened.item()?);
+    papers::respond(paper.ok_or(AppError::NotFound)?, "receipt.pdf").await
+}
+
+async fn notice(signed: Signed, Path(case): Path<String>) -> Result<Response, AppError> {
+    let opened = open(&signed, &case)?;
+    let paper = papers::notice_of(&signed, &opened.file, opened.item()?);
+    papers::respond(paper.ok_or(AppError::NotFound)?, "notice.pdf").await
+}
+
+async fn to_sign(signed: Signed, Path(case): Path<String>) -> Result<Response, AppError> {
+    let opened = open(&signed, &case)?;
+    let paper = papers::paper_to_sign(&signed, &opened.file, opened.item()?);
+    papers::respond(paper, "to-sign.pdf").await
+}

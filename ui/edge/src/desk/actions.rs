@@ -1,0 +1,363 @@
+//! What may be done with a case, offered to whom it belongs, and done.
+
+use super::{Opened, open};
+use crate::error::AppError;
+use crate::web::Fields;
+use crate::{Office, Signed};
+use axum::extract::{Form, Path};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::http::StatusCode;
+use cunkou_casework::calendar::china_day;
+use cunkou_casework::case::{CaseState, Phase};
+use cunkou_casework::catalogue::Item;
+use cunkou_casework::county::Role;
+use cunkou_casework::event::{Defect, Step};
+use cunkou_casework::material::supplement_pages;
+use cunkou_replica::ActError;
+use cunkou_ui::page::case::{self, Action};
+use cunkou_ui::part::{Control, FaultLine, Input};
+
+const STARS: [(&str, &str, &str); 6] = [
+    ("5", "非常满意", "Very satisfied"),
+    ("4", "满意", "Satisfied"),
+    ("3", "基本满意", "Fairly satisfied"),
+    ("2", "不满意", "Dissatisfied"),
+    ("1", "非常不满意", "Very dissatisfied"),
+    ("skip", "不评价", "No rating"),
+];
+
+/// The actions that this person may take in this state.
+pub(super) fn offered(signed: &Signed, opened: &Opened) -> Result<Vec<Action>, AppError> {
+    let l = signed.lang;
+    let state = &opened.file.state;
+    let case = opened.subject.to_string();
+    let mut out = Vec::new();
+    let mut plain = |key: &str, words: &str, explain: &str| {
+        out.push(Action {
+            key: key.into(),
+            words: words.into(),
+            explain: explain.into(),
+            ..Action::default()
+        });
+    };
+    let village = signed.app.office == Office::Village
+        || signed.session.practice
+        || signed.is(Role::Township);
+    match state.phase {
+        Phase::Received if signed.is(Role::Township) => {
+            plain("take", l.t("收件", "Receive"), "");
+        }
+        Phase::Supplementing if village => {
+            let ready = state.open_supplement().is_some_and(|open| {
+                open.defects.iter().all(|d| {
+                    !supplement_pages(&opened.file.content, open.round, &d.material).is_empty()
+                })
+            });
+            if ready {
+                plain("supplement", l.t("提交补正", "Give the supplement"), "");
+            }
+        }
+        Phase::Completed if village => out.push(Action {
+            key: "deliver".into(),
+            words: l.t("送达(签收)", "Deliver (sign for it)").into(),
+            link: Some(format!("/cases/{case}/deliver")),
+            ..Action::default()
+        }),
+        Phase::Delivered if village => out.push(rate(signed)),
+        Phase::Rated if village => plain("archive", l.t("归档", "Archive"), ""),
+        _ => {}
+    }
+    if signed.is(Role::Township) && state.phase == Phase::TownshipTaken {
+        out.push(text_action("forward", l.t("审核通过,上报县级", "Examined: forward to the county"), "opinion", l.t("审核意见", "Opinion"), l.t("材料齐全,拟同意上报。", "Complete; forwarded.")));
+        out.push(ask(signed, opened)?);
+    }
+    if signed.is(Role::Reviewer) {
+        match state.phase {
+            Phase::Forwarded => {
+                let due = opened.item()?.promise.due(&opened.release.holidays, today(signed));
+                let explain = format!("{} {}", l.t("受理后承诺办结日:", "Promised day if accepted now:"), due.day);
+                out.push(Action { key: "accept".into(), words: l.t("受理", "Accept").into(), explain, ..Action::default() });
+                out.push(ask(signed, opened)?);
+                out.push(refusal("refuse", l.t("不予受理", "Do not accept"), l));
+            }
+            Phase::Accepted => {
+                out.push(text_action("approve", l.t("准予并办结", "Approve and complete"), "opinion", l.t("审批意见", "Opinion"), l.t("经审核,符合条件,同意。", "Conditions met; approved.")));
+                out.push(refusal("deny", l.t("不予并办结", "Deny and complete"), l));
+            }
+            Phase::Contested => out.push(resolve(signed, opened)),
+            _ => {}
+        }
+    }
+    let withdrawable = matches!(
+        state.phase,
+        Phase::Received | Phase::TownshipTaken | Phase::Forwarded | Phase::Supplementing | Phase::Accepted
+    );
+    if village && signed.app.office != Office::County && withdrawable {
+        let mut action = text_action("withdraw", l.t("申请人撤回", "Withdraw"), "reason", l.t("撤回原因", "Reason"), "");
+        action.danger = true;
+        out.push(action);
+    }
+    Ok(out)
+}
+
+fn text_action(key: &str, words: &str, field: &str, label: &str, value: &str) -> Action {
+    Action {
+        key: key.into(),
+        words: words.into(),
+        inputs: vec![Input::line(field, label, value).with(Control::Area)],
+        ..Action::default()
+    }
+}
+
+fn refusal(key: &str, words: &str, l: cunkou_ui::Lang) -> Action {
+    let reason = Input::line(&format!("{key}-reason"), l.t("理由", "Reason"), "").with(Control::Area);
+    let remedy = Input::line(&format!("{key}-remedy"), l.t("不服怎么办", "Remedies"), l.t(
+        "如不服,可自收到之日起六十日内申请行政复议,或者六个月内提起行政诉讼。",
+        "Administrative review within sixty days, or a lawsuit within six months.",
+    )).with(Control::Area);
+    Action {
+        key: key.into(),
+        words: words.into(),
+        inputs: vec![reason, remedy],
+        danger: true,
+        ..Action::default()
+    }
+}
+
+fn rate(signed: &Signed) -> Action {
+    let l = signed.lang;
+    let choices = STARS.iter().map(|(v, zh, en)| ((*v).to_owned(), l.t(zh, en).to_owned()));
+    Action {
+        key: "rate".into(),
+        words: l.t("评价", "Rate").into(),
+        inputs: vec![
+            Input::line("stars", l.t("申请人的评价", "The applicant's rating"), "")
+                .with(Control::Radios(choices.collect())),
+            Input::line("words", l.t("想说的话", "In words"), "").optional(),
+        ],
+        ..Action::default()
+    }
+}
+
+fn resolve(signed: &Signed, opened: &Opened) -> Action {
+    let l = signed.lang;
+    let rivals = opened.file.state.rivals.iter().filter_map(|id| {
+        let note = opened.file.steps.iter().find(|n| n.record.id == *id)?;
+        Some((id.to_string(), l.step(&note.record.event.step).to_owned()))
+    });
+    Action {
+        key: "resolve".into(),
+        words: l.t("处理待核", "Resolve").into(),
+        inputs: vec![
+            Input::line("keep", l.t("以哪个为准", "Which counts"), "")
+                .with(Control::Radios(rivals.collect())),
+            Input::line("reason", l.t("理由", "Reason"), "").with(Control::Area),
+        ],
+        ..Action::default()
+    }
+}
+
+fn ask(signed: &Signed, opened: &Opened) -> Result<Action, AppError> {
+    let l = signed.lang;
+    let item = opened.item()?;
+    let due = item.supplement.due(&opened.release.holidays, today(signed));
+    Ok(Action {
+        key: "ask".into(),
+        words: l.t("要求补正(一次性告知)", "Ask for a supplement").into(),
+        defects: ask_fields(item, signed),
+        explain: format!("{} {}", l.t("一次说全。补正期限:", "Say everything at once. Due:"), due.day),
+        ..Action::default()
+    })
+}
+
+/// The materials that can be asked for again: key and name.
+#[must_use]
+pub fn ask_fields(item: &Item, signed: &Signed) -> Vec<(String, String)> {
+    let l = signed.lang;
+    item.materials.iter().map(|m| (m.key.clone(), l.t(&m.name, &m.name_en).to_owned())).collect()
+}
+
+fn today(signed: &Signed) -> jiff::civil::Date {
+    china_day(signed.replica().now_ms())
+}
+
+/// One field that an action needs, or the fault.
+fn needed(signed: &Signed, fields: &Fields, name: &str) -> Result<String, FaultLine> {
+    let text = fields.get(name).map_or("", |t| t.trim());
+    if text.is_empty() {
+        let words = signed.lang.t("写明理由或意见", "Give the reason or opinion");
+        return Err(FaultLine { field: name.into(), words: words.into() });
+    }
+    if text.chars().count() > cunkou_casework::event::TEXT_CHARS_MAX {
+        let words = signed.lang.t("最多 1000 个字", "At most 1,000 characters");
+        return Err(FaultLine { field: name.into(), words: words.into() });
+    }
+    Ok(text.to_owned())
+}
+
+/// The steps that an action stands for.
+fn steps(
+    signed: &Signed,
+    opened: &Opened,
+    action: &str,
+    fields: &Fields,
+) -> Result<Result<Vec<Step>, FaultLine>, AppError> {
+    let state: &CaseState = &opened.file.state;
+    let item = opened.item()?;
+    let calendar = &opened.release.holidays;
+    let today = today(signed);
+    let term = state.term;
+    let text = |name: &str| needed(signed, fields, name);
+    let steps = || -> Result<Vec<Step>, FaultLine> {
+        Ok(match action {
+            "take" => vec![Step::Taken],
+            "forward" => vec![Step::Forwarded { opinion: text("opinion")?, term: term + 1 }],
+            "ask" => {
+                let due = item.supplement.due(calendar, today);
+                vec![Step::SupplementAsked {
+                    defects: defects(signed, item, fields)?,
+                    due: due.day.to_string(),
+                    calendar: calendar.version.clone(),
+                }]
+            }
+            "supplement" => {
+                let open = state.open_supplement();
+                let (round, attachments) = open.map_or((0, Vec::new()), |open| {
+                    let pages = open.defects.iter().flat_map(|d| {
+                        supplement_pages(&opened.file.content, open.round, &d.material)
+                    });
+                    (open.round, pages.map(|(_, page)| page.hash).collect())
+                });
+                vec![Step::SupplementGiven { round, attachments }]
+            }
+            "accept" => {
+                let due = item.promise.due(calendar, today);
+                vec![Step::Accepted {
+                    term,
+                    due: due.day.to_string(),
+                    calendar: calendar.version.clone(),
+                    uncertain: due.uncertain,
+                }]
+            }
+            "refuse" => {
+                let (reason, remedy) = (text("refuse-reason")?, text("refuse-remedy")?);
+                vec![Step::Refused { term, reason, remedy }, Step::Completed]
+            }
+            "approve" => {
+                vec![Step::Approved { term, opinion: text("opinion")? }, Step::Completed]
+            }
+            "deny" => {
+                let (reason, remedy) = (text("deny-reason")?, text("deny-remedy")?);
+                vec![Step::Denied { term, reason, remedy }, Step::Completed]
+            }
+            "withdraw" => vec![Step::Withdrawn { reason: text("reason")? }],
+            "rate" => {
+                let chosen = fields.get("stars").map_or("", String::as_str);
+                let stars = match chosen {
+                    "skip" => None,
+                    digit => match digit.parse::<u8>() {
+                        Ok(n) if (1..=5).contains(&n) => Some(n),
+                        _ => {
+                            let words = signed.lang.t("选择一个评价,或不评价", "Choose a rating, or none");
+                            return Err(FaultLine { field: "stars".into(), words: words.into() });
+                        }
+                    },
+                };
+                let words = fields.get("words").map_or("", |w| w.trim()).chars().take(500).collect();
+                vec![Step::Rated { stars, words }]
+            }
+            "archive" => vec![Step::Archived],
+            "resolve" => {
+                let keep = fields.get("keep").and_then(|k| k.parse().ok()).ok_or_else(|| {
+                    let words = signed.lang.t("选择以哪个为准", "Choose which counts");
+                    FaultLine { field: "keep".into(), words: words.into() }
+                })?;
+                vec![Step::Resolved { keep, reason: text("reason")? }]
+            }
+            _ => Vec::new(),
+        })
+    };
+    Ok(steps())
+}
+
+fn defects(signed: &Signed, item: &Item, fields: &Fields) -> Result<Vec<Defect>, FaultLine> {
+    let l = signed.lang;
+    let mut out = Vec::new();
+    for material in &item.materials {
+        let reason_field = format!("reason-{}", material.key);
+        let reason = fields.get(&reason_field).map_or("", |r| r.trim());
+        let ticked = fields.contains_key(&format!("defect-{}", material.key));
+        match (ticked, reason.is_empty()) {
+            (_, false) => out.push(Defect {
+                material: material.key.clone(),
+                reason: reason.chars().take(500).collect(),
+            }),
+            (true, true) => {
+                let words = match l {
+                    cunkou_ui::Lang::Zh => format!("写明{}哪里要改", material.name),
+                    cunkou_ui::Lang::En => format!("Say what is wrong with: {}", material.name_en),
+                };
+                return Err(FaultLine { field: reason_field, words });
+            }
+            (false, true) => {}
+        }
+    }
+    if out.is_empty() {
+        let words = l.t("至少选一项要补的材料", "Tick at least one material");
+        return Err(FaultLine { field: "main".into(), words: words.into() });
+    }
+    Ok(out)
+}
+
+/// Does an action and goes back to the case. Pressing twice does it once: the second finds the
+/// state moved on and lands on the case, too.
+pub(super) async fn perform(
+    signed: Signed,
+    Path((case, action)): Path<(String, String)>,
+    Form(fields): Form<Fields>,
+) -> Result<Response, AppError> {
+    let opened = open(&signed, &case)?;
+    let address = format!("/cases/{case}");
+    let steps = match steps(&signed, &opened, &action, &fields)? {
+        Ok(steps) if steps.is_empty() => return Err(AppError::NotFound),
+        Ok(steps) => steps,
+        Err(fault) => return again(&signed, &opened, &action, &fields, fault),
+    };
+    let (subject, replica) = (opened.subject, std::sync::Arc::clone(signed.replica()));
+    let again = signed.clone();
+    let done = tokio::task::spawn_blocking(move || {
+        replica.act(|desk| -> Result<(), ActError> {
+            for step in steps {
+                desk.event(subject, again.who(), step)?;
+            }
+            Ok(())
+        })
+    });
+    done.await??;
+    Ok(Redirect::to(&format!("{address}?done={action}")).into_response())
+}
+
+/// The page of the case again, the action open, what was typed kept.
+fn again(
+    signed: &Signed,
+    opened: &Opened,
+    action: &str,
+    fields: &Fields,
+    fault: FaultLine,
+) -> Result<Response, AppError> {
+    let mut view = super::view::case(signed, opened, false)?;
+    view.tried = action.to_owned();
+    if let Some(tried) = view.actions.iter_mut().find(|a| a.key == action) {
+        for input in &mut tried.inputs {
+            if let Some(typed) = fields.get(&input.name) {
+                input.value.clone_from(typed);
+            }
+            if input.name == fault.field {
+                input.fault = Some(fault.words.clone());
+            }
+        }
+    }
+    view.faults = vec![fault];
+    let page = case::page(&signed.shell("/cases"), &view);
+    Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
+}

@@ -1,0 +1,278 @@
+//! Photos: taken in, turned upright, made smaller, stripped of everything but the picture.
+
+use crate::error::AppError;
+use crate::{App, Signed};
+use axum::extract::Multipart;
+use axum::extract::multipart::Field;
+use axum::response::{IntoResponse, Response};
+use cunkou_casework::calendar::china_day;
+use cunkou_casework::ids::AttachmentId;
+use cunkou_casework::material::Page;
+use cunkou_casework::suite::attachment_id;
+use cunkou_replica::Replica;
+use image::codecs::jpeg::JpegEncoder;
+use image::imageops::FilterType;
+use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
+use std::collections::BTreeMap;
+use std::io::Cursor;
+use std::sync::Arc;
+
+/// A photo may be sent with so many bytes.
+pub const UPLOAD_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// What is longer is read to its end, so that the browser hears the answer, up to here.
+pub const DRAIN_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// A photo may have so many pixels: 120 MB when decoded.
+const PIXELS_MAX: u64 = 40_000_000;
+const DECODED_BYTES_MAX: u64 = 200 * 1024 * 1024;
+const LONG_EDGE: u32 = 2200;
+const QUALITY: u8 = 80;
+
+/// Why a photo cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PhotoError {
+    /// Nothing was chosen.
+    #[error("no photo")]
+    None,
+    /// Not a JPEG, PNG or WebP picture.
+    #[error("not a photo")]
+    NotAPhoto,
+    /// Too many bytes.
+    #[error("too many bytes: {0}")]
+    TooLarge(usize),
+    /// Too many pixels.
+    #[error("too many pixels: {0}")]
+    TooManyPixels(u64),
+}
+
+impl PhotoError {
+    /// For the page that shows it; `back` is where to try again.
+    #[must_use]
+    pub fn told(&self, back: &str) -> AppError {
+        let (zh, en) = match self {
+            Self::None => ("没有选照片。先拍照或选一张,再上传。".into(), "No photo was chosen. Take or choose one, then upload.".into()),
+            Self::NotAPhoto => (
+                "这个文件不是照片。用平板自带的相机拍一张(JPG 或 PNG)。".into(),
+                "This file is not a photo. Take one with the tablet's camera (JPG or PNG).".into(),
+            ),
+            Self::TooLarge(bytes) => {
+                let mb = bytes / 1_000_000;
+                (
+                    format!("照片有 {mb} MB,最多 32 MB。把相机的照片尺寸调小,重拍一张。"),
+                    format!("The photo is {mb} MB; at most 32 MB. Set the camera to a smaller size and take it again."),
+                )
+            }
+            Self::TooManyPixels(n) => {
+                let millions = n / 1_000_000;
+                (
+                    format!("照片有 {millions} 百万像素,最多 40 百万。把相机的照片尺寸调小,重拍一张。"),
+                    format!("The photo has {millions} megapixels; at most 40. Set the camera to a smaller size and take it again."),
+                )
+            }
+        };
+        AppError::Photo { zh, en, back: back.to_owned() }
+    }
+}
+
+/// What a form with a photo sent: its fields, and the photo's bytes or what is wrong with them.
+#[derive(Debug)]
+pub struct PhotoForm {
+    /// Plain fields.
+    pub fields: BTreeMap<String, String>,
+    /// The photo as sent.
+    pub photo: Result<Vec<u8>, PhotoError>,
+}
+
+/// Reads a form with a photo. Text fields are bounded; a photo that is too large is read to its
+/// end without being kept.
+///
+/// # Errors
+/// [`AppError::Bad`] when the form itself cannot be read.
+pub async fn read_form(mut form: Multipart) -> Result<PhotoForm, AppError> {
+    let bad = |e: axum::extract::multipart::MultipartError| AppError::Bad(e.body_text());
+    let mut out = PhotoForm { fields: BTreeMap::new(), photo: Err(PhotoError::None) };
+    while let Some(field) = form.next_field().await.map_err(bad)? {
+        let name = field.name().unwrap_or_default().to_owned();
+        if name == "photo" {
+            let photo = read_photo(field).await?;
+            if photo != Err(PhotoError::None) {
+                out.photo = photo;
+            }
+        } else if out.fields.len() < 50 {
+            let text = field.text().await.map_err(bad)?;
+            out.fields.insert(name, text.chars().take(2_000_000).collect());
+        }
+    }
+    Ok(out)
+}
+
+async fn read_photo(mut field: Field<'_>) -> Result<Result<Vec<u8>, PhotoError>, AppError> {
+    let (mut bytes, mut total) = (Vec::new(), 0);
+    while let Some(chunk) = field.chunk().await.map_err(|e| AppError::Bad(e.body_text()))? {
+        total += chunk.len();
+        if total <= UPLOAD_BYTES_MAX {
+            bytes.extend_from_slice(&chunk);
+        } else {
+            bytes = Vec::new();
+        }
+    }
+    Ok(match total {
+        0 => Err(PhotoError::None),
+        n if n > UPLOAD_BYTES_MAX => Err(PhotoError::TooLarge(n)),
+        _ => Ok(bytes),
+    })
+}
+
+/// A picture ready to be kept: JPEG, upright, at most 2,200 pixels long, nothing else inside.
+///
+/// # Errors
+/// [`PhotoError`]; the pixel count is checked before anything is decoded.
+pub fn prepare(bytes: &[u8]) -> Result<Vec<u8>, PhotoError> {
+    let not = |_| PhotoError::NotAPhoto;
+    let reader = || {
+        ImageReader::new(Cursor::new(bytes))
+            .with_guessed_format()
+            .map_err(|_| PhotoError::NotAPhoto)
+    };
+    let (width, height) = reader()?.into_dimensions().map_err(not)?;
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels > PIXELS_MAX {
+        return Err(PhotoError::TooManyPixels(pixels));
+    }
+    let mut reader = reader()?;
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(DECODED_BYTES_MAX);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(not)?;
+    let orientation = decoder.orientation().map_err(not)?;
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(not)?;
+    if width.max(height) > LONG_EDGE {
+        picture = picture.resize(LONG_EDGE, LONG_EDGE, FilterType::Triangle);
+    }
+    picture.apply_orientation(orientation);
+    let mut out = Vec::new();
+    let encoder = JpegEncoder::new_with_quality(&mut out, QUALITY);
+    picture.to_rgb8().write_with_encoder(encoder).map_err(not)?;
+    Ok(out)
+}
+
+/// Prepares a photo, one at a time on this box, and writes it to disk. The row that makes it part
+/// of a case follows in the caller's transaction.
+///
+/// # Errors
+/// A photo that cannot be used, told with `back`; our own failures.
+pub async fn keep(
+    signed: &Signed,
+    photo: Result<Vec<u8>, PhotoError>,
+    back: &str,
+) -> Result<(AttachmentId, u64), AppError> {
+    let bytes = photo.map_err(|e| e.told(back))?;
+    let app = Arc::clone(&signed.app);
+    let replica = Arc::clone(signed.replica());
+    let _turn = app.photos.acquire().await.map_err(|e| AppError::Ours(e.to_string()))?;
+    let work = move || -> Result<Result<(AttachmentId, u64), PhotoError>, AppError> {
+        match prepare(&bytes) {
+            Ok(picture) => Ok(Ok(write(&replica, &picture)?)),
+            Err(why) => Ok(Err(why)),
+        }
+    };
+    tokio::task::spawn_blocking(work).await??.map_err(|e| e.told(back))
+}
+
+/// Writes a picture to disk.
+///
+/// # Errors
+/// When the disk fails.
+pub fn write(replica: &Replica, picture: &[u8]) -> Result<(AttachmentId, u64), AppError> {
+    let id = attachment_id(picture);
+    replica.store().write_attachment(&id.0, picture)?;
+    Ok((id, picture.len() as u64))
+}
+
+/// The page of a material that a photo makes.
+#[must_use]
+pub fn page(replica: &Replica, id: AttachmentId, bytes: u64, name: &str) -> Page {
+    Page {
+        hash: id,
+        name: name.to_owned(),
+        bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
+        taken: china_day(replica.now_ms()).to_string(),
+    }
+}
+
+/// A photo as a response; the browser may keep it for the session, it never changes.
+///
+/// # Errors
+/// [`AppError::NotFound`] when it is not here (yet).
+pub fn serve(app: &App, replica: &Replica, id: AttachmentId) -> Result<Response, AppError> {
+    let _ = app;
+    let bytes = replica.store().read_attachment(&id.0)?.ok_or(AppError::NotFound)?;
+    let kind = if bytes.starts_with(b"\x89PNG") { "image/png" } else { "image/jpeg" };
+    let headers = [
+        ("content-type", kind),
+        ("cache-control", "private, max-age=3600, immutable"),
+        ("content-disposition", "inline"),
+    ];
+    Ok((headers, bytes).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::RgbImage;
+
+    fn jpeg(width: u32, height: u32) -> Vec<u8> {
+        let mut out = Vec::new();
+        let picture = RgbImage::from_fn(width, height, |x, y| image::Rgb([x as u8, y as u8, 9]));
+        let encoder = JpegEncoder::new_with_quality(&mut out, 90);
+        picture.write_with_encoder(encoder).expect("a small picture");
+        out
+    }
+
+    /// The same picture with an EXIF block: turned right, with a place.
+    fn with_exif(jpeg: &[u8]) -> Vec<u8> {
+        let tiff: &[u8] = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0GPS-38.1N";
+        let mut out = jpeg[..2].to_vec();
+        let length = (2 + 6 + tiff.len()) as u16;
+        out.extend_from_slice(&[0xff, 0xe1]);
+        out.extend_from_slice(&length.to_be_bytes());
+        out.extend_from_slice(b"Exif\0\0");
+        out.extend_from_slice(tiff);
+        out.extend_from_slice(&jpeg[2..]);
+        out
+    }
+
+    #[test]
+    fn a_photo_is_made_smaller_and_turned_upright_and_nothing_else_is_left_inside() {
+        let sent = with_exif(&jpeg(3000, 1000));
+        let kept = prepare(&sent).expect("a photo");
+        let picture = image::load_from_memory(&kept).expect("a picture");
+        assert!(picture.height() == 2200 && picture.width() < 800, "turned and scaled");
+        assert!(!kept.windows(4).any(|w| w == b"Exif" || w == b"GPS-"));
+    }
+
+    #[test]
+    fn a_text_called_jpg_and_half_a_picture_are_no_photos() {
+        assert_eq!(prepare("这不是照片".as_bytes()), Err(PhotoError::NotAPhoto));
+        let half = &jpeg(100, 100)[..300];
+        assert!(prepare(half).is_err() || image::load_from_memory(half).is_ok());
+    }
+
+    #[test]
+    fn two_hundred_megapixels_are_refused_before_they_are_decoded() {
+        // A PNG header that claims 20,000 × 10,000 pixels.
+        let mut png = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
+        png.extend_from_slice(&20_000u32.to_be_bytes());
+        png.extend_from_slice(&10_000u32.to_be_bytes());
+        png.extend_from_slice(&[8, 2, 0, 0, 0]);
+        let crc = crc32(&png[12..]);
+        png.extend_from_slice(&crc.to_be_bytes());
+        png.extend_from_slice(b"\0\0\0\0IDAT\x35\xaf\x06\x1e\0\0\0\0IEND\xae\x42\x60\x82");
+        assert_eq!(prepare(&png), Err(PhotoError::TooManyPixels(200_000_000)));
+    }
+
+    fn crc32(bytes: &[u8]) -> u32 {
+        !bytes.iter().fold(!0u32, |crc, byte| {
+            (0..8).fold(crc ^ u32::from(*byte), |c, _| (c >> 1) ^ (0xedb8_8320 & (0u32.wrapping_sub(c & 1))))
+        })
+    }
+}

@@ -1,0 +1,191 @@
+//! PINs: what opens a person's key, and what slows down guessing.
+
+use crate::App;
+use argon2::{Algorithm, Argon2, Params, Version};
+use chacha20poly1305::aead::{Aead, KeyInit};
+use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use cunkou_casework::county::{Credential, Person};
+use cunkou_casework::ids::PersonId;
+use cunkou_casework::suite::SecretKey;
+use cunkou_replica::{ActError, Replica};
+use cunkou_store::{StoreError, Throttle};
+use zeroize::Zeroizing;
+
+/// Argon2id on a box with 1 GB: 32 MiB, 3 passes, one lane.
+const MEMORY_KIB: u32 = 32 * 1024;
+const PASSES: u32 = 3;
+/// A credential may ask for at most this much, so that a strange one cannot exhaust a box.
+const MEMORY_KIB_MAX: u32 = 64 * 1024;
+const PASSES_MAX: u32 = 6;
+/// So many wrong PINs cost nothing but the try.
+const FREE_TRIES: u32 = 4;
+const WAIT_MS_MAX: i64 = 15 * 60 * 1000;
+
+/// Why somebody is not signed in.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// The PIN is wrong, so many times in a row.
+    #[error("wrong PIN")]
+    Wrong,
+    /// Too many wrong PINs: wait so long, milliseconds.
+    #[error("too many wrong PINs")]
+    Wait(i64),
+    /// No key or PIN of this person is here.
+    #[error("no key of this person is here")]
+    NoKey,
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A PIN is 4 to 12 digits.
+#[must_use]
+pub fn is_pin(text: &str) -> bool {
+    (4..=12).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn stretch(
+    pin: &str,
+    salt: &[u8],
+    memory_kib: u32,
+    passes: u32,
+) -> Option<Zeroizing<[u8; 32]>> {
+    if memory_kib > MEMORY_KIB_MAX || passes > PASSES_MAX {
+        return None;
+    }
+    let params = Params::new(memory_kib, passes, 1, Some(32)).ok()?;
+    let mut key = Zeroizing::new([0; 32]);
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into(pin.as_bytes(), salt, &mut *key)
+        .ok()?;
+    Some(key)
+}
+
+/// Wraps a person's key by their PIN.
+#[must_use]
+pub fn wrap(replica: &Replica, person: PersonId, key: &SecretKey, pin: &str) -> Option<Credential> {
+    let (mut salt, mut nonce) = ([0; 16], [0; 24]);
+    replica.draw(&mut salt);
+    replica.draw(&mut nonce);
+    let wrapping = stretch(pin, &salt, MEMORY_KIB, PASSES)?;
+    let cipher = XChaCha20Poly1305::new_from_slice(&*wrapping).ok()?;
+    let seed = Zeroizing::new(key.seed());
+    let sealed = cipher.encrypt(XNonce::from_slice(&nonce), &seed[..]).ok()?;
+    let sealed = [&nonce[..], &sealed].concat();
+    Some(Credential { person, salt, memory_kib: MEMORY_KIB, passes: PASSES, sealed: sealed.into() })
+}
+
+fn unwrap(credential: &Credential, pin: &str) -> Option<SecretKey> {
+    let wrapping = stretch(pin, &credential.salt, credential.memory_kib, credential.passes)?;
+    let (nonce, sealed) = credential.sealed.split_at_checked(24)?;
+    let cipher = XChaCha20Poly1305::new_from_slice(&*wrapping).ok()?;
+    let seed = Zeroizing::new(cipher.decrypt(XNonce::from_slice(nonce), sealed).ok()?);
+    Some(SecretKey::from_seed(seed.as_slice().try_into().ok()?))
+}
+
+/// The text under which a county person's PIN is kept: salt and hash, hexadecimal.
+///
+/// # Errors
+/// When the store fails.
+pub fn set_county_pin(
+    replica: &Replica,
+    person: PersonId,
+    pin: &str,
+) -> Result<(), ActError> {
+    let mut salt = [0; 16];
+    replica.draw(&mut salt);
+    let hash = stretch(pin, &salt, MEMORY_KIB, PASSES).unwrap_or_default();
+    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let text = format!("{}:{}", hex(&salt), hex(&*hash));
+    replica.store().write(|tx| tx.set_pin(&person.0, &text))?;
+    Ok(())
+}
+
+fn county_pin_holds(text: &str, pin: &str) -> bool {
+    let Some((salt, hash)) = text.split_once(':') else { return false };
+    let unhex = |text: &str| -> Option<Vec<u8>> {
+        let pairs = text.as_bytes().chunks(2).map(|pair| {
+            u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()
+        });
+        pairs.collect()
+    };
+    let (Some(salt), Some(hash)) = (unhex(salt), unhex(hash)) else { return false };
+    let Some(found) = stretch(pin, &salt, MEMORY_KIB, PASSES) else { return false };
+    // Every byte is looked at, whatever the others say.
+    hash.len() == 32 && hash.iter().zip(found.iter()).fold(0, |acc, (a, b)| acc | (a ^ b)) == 0
+}
+
+/// Checks a PIN. The try is counted on disk before it is made, so that neither a restart nor a
+/// power cut gives tries back. May block for a good part of a second.
+///
+/// # Errors
+/// [`SignInError`].
+pub fn sign_in(app: &App, person: &Person, pin: &str) -> Result<Option<SecretKey>, SignInError> {
+    let replica = &app.replica;
+    let now = replica.now_ms();
+    let counted = replica.store().write(|tx| -> Result<Result<(), i64>, StoreError> {
+        let before = tx.throttle(&person.login)?;
+        if before.until_ms > now {
+            return Ok(Err(before.until_ms - now));
+        }
+        let fails = before.fails + 1;
+        let over = fails.saturating_sub(FREE_TRIES);
+        let wait = if over == 0 { 0 } else { (15_000_i64 << over.min(10)).min(WAIT_MS_MAX) };
+        tx.set_throttle(&person.login, Throttle { fails, until_ms: now + wait })?;
+        Ok(Ok(()))
+    })?;
+    if let Err(wait) = counted {
+        return Err(SignInError::Wait(wait));
+    }
+    let key = match &person.key {
+        Some(public) => {
+            let credentials = replica.credentials(person.id)?;
+            if credentials.is_empty() {
+                return Err(SignInError::NoKey);
+            }
+            let opened = credentials.iter().take(1).find_map(|c| unwrap(c, pin));
+            let key = opened.filter(|key| key.public() == *public);
+            Some(key.ok_or(SignInError::Wrong)?)
+        }
+        None => {
+            let kept = replica.store().read(|view| view.pin(&person.id.0))?;
+            let kept = kept.ok_or(SignInError::NoKey)?;
+            if !county_pin_holds(&kept, pin) {
+                return Err(SignInError::Wrong);
+            }
+            None
+        }
+    };
+    replica.store().write(|tx| tx.set_throttle(&person.login, Throttle::default()))?;
+    Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_opens_with_its_pin_and_with_no_other() {
+        let key = SecretKey::from_seed(&[5; 32]);
+        let cheap = |pin: &str| stretch(pin, &[1; 16], 64, 1).expect("small parameters");
+        let cipher = XChaCha20Poly1305::new_from_slice(&*cheap("1234")).expect("32 bytes");
+        let sealed = cipher.encrypt(XNonce::from_slice(&[2; 24]), &key.seed()[..]).expect("sealed");
+        let credential = Credential {
+            person: PersonId([0; 16]),
+            salt: [1; 16],
+            memory_kib: 64,
+            passes: 1,
+            sealed: [&[2; 24][..], &sealed].concat().into(),
+        };
+        assert_eq!(unwrap(&credential, "1234").map(|k| k.public()), Some(key.public()));
+        assert!(unwrap(&credential, "1235").is_none());
+        let greedy = Credential { memory_kib: u32::MAX, ..credential };
+        assert!(unwrap(&greedy, "1234").is_none());
+    }
+
+    #[test]
+    fn a_pin_is_four_to_twelve_digits() {
+        assert!(is_pin("2468") && is_pin("123456789012"));
+        assert!(!is_pin("123") && !is_pin("12a4") && !is_pin(""));
+    }
+}

@@ -1,0 +1,179 @@
+//! The frame of a page from what is known.
+
+use crate::{App, Office, Signed};
+use axum::http::HeaderMap;
+use cunkou_casework::county::Role;
+use cunkou_link::LinkState;
+use cunkou_ui::layout::SyncBar;
+use cunkou_ui::{Lang, Shell, User};
+
+const HOUR_MS: i64 = 3_600_000;
+/// A clock that is off by more than this is named on every page. Milliseconds.
+const CLOCK_DOUBT_MS: i64 = 10 * 60 * 1000;
+
+/// What was just done, in words.
+#[must_use]
+pub fn done_words(lang: Lang, done: &str) -> Option<String> {
+    Some(
+        match done {
+            "saved" => lang.t("已保存", "Saved"),
+            "added" => lang.t("已登记", "Added"),
+            "known" => lang.t("这个号码已经登记过,已打开原来的记录", "This number is registered already; here is the record"),
+            "photo" => lang.t("照片已存本机", "Photo saved on this box"),
+            "submitted" => lang.t("已收件,回执可以打印", "Received; the receipt can be printed"),
+            "take" => lang.t("已收件", "Received"),
+            "forward" => lang.t("已上报县级", "Forwarded to the county"),
+            "ask" => lang.t("补正告知已发出", "The supplement notice is out"),
+            "supplement" => lang.t("补正已提交", "The supplement is given"),
+            "accept" => lang.t("已受理", "Accepted"),
+            "refuse" => lang.t("已作出不予受理", "Not accepted"),
+            "approve" => lang.t("已准予并办结", "Approved and completed"),
+            "deny" => lang.t("已作出不予决定并办结", "Denied and completed"),
+            "withdraw" => lang.t("已撤回", "Withdrawn"),
+            "deliver" => lang.t("已送达", "Delivered"),
+            "rate" => lang.t("谢谢评价", "Thank you for rating"),
+            "archive" => lang.t("已归档", "Archived"),
+            "resolve" => lang.t("已处理", "Resolved"),
+            "chosen" => lang.t("已选好", "The choice is saved"),
+            _ => return None,
+        }
+        .to_owned(),
+    )
+}
+
+/// How far this store's entries have gone, in one line.
+#[must_use]
+pub fn sync_bar(app: &App, lang: Lang) -> Option<SyncBar> {
+    let link = app.link.as_ref()?.borrow().clone();
+    let status = app.replica.status().ok()?;
+    let now = app.replica.now_ms();
+    let n = status.unsent.entries;
+    let oldest = status.unsent.oldest_ms.map_or(0, |at| (now - at).max(0));
+    let waiting = match lang {
+        Lang::Zh => format!("{n} 条待上传(最久 {})", lang.span(oldest)),
+        Lang::En => format!("{n} entries to upload (oldest {})", lang.span(oldest)),
+    };
+    let (tone, words) = match (&link, n) {
+        (LinkState::Offline { why, refused: true }, _) => (
+            "amber",
+            format!("{} — {why}", lang.t("县平台不接收这个盒子,请联系县信息员", "The county does not accept this box; call county IT")),
+        ),
+        (_, n) if n > 0 && oldest > 72 * HOUR_MS => (
+            "red",
+            format!("{waiting} — {}", lang.t("超过 3 天:打电话给县信息员", "more than 3 days: call county IT")),
+        ),
+        (_, n) if n > 0 && oldest > 24 * HOUR_MS => {
+            ("amber", format!("{waiting} — {}", lang.t("超过 1 天", "more than a day")))
+        }
+        (LinkState::Online(progress), _) if progress.to_send + progress.to_receive > 0 => {
+            ("blue", format!("{} {waiting}", lang.t("正在送…", "Sending…")))
+        }
+        (LinkState::Online(_), 0) => (
+            "none",
+            match status.last_completed_ms {
+                Some(at) => format!(
+                    "✓ {} · {}",
+                    lang.t("都已送到县里", "All delivered to the county"),
+                    crate::lists::when(at)
+                ),
+                None => lang.t("已连上县平台", "Connected to the county").to_owned(),
+            },
+        ),
+        (LinkState::Online(_), _) => ("blue", waiting),
+        (_, 0) => (
+            "grey",
+            lang.t("县里暂时连不上。收件不受影响,连上后自动送", "The county cannot be reached just now. Work goes on; everything is sent once it can").to_owned(),
+        ),
+        (_, _) => (
+            "grey",
+            format!("{} · {waiting}", lang.t("已存本机", "Saved here")),
+        ),
+    };
+    Some(SyncBar { tone, words })
+}
+
+fn clock_words(app: &App, lang: Lang) -> Option<String> {
+    let error = app.replica.status().ok()?.clock_error_ms?;
+    if error.abs() < CLOCK_DOUBT_MS {
+        return None;
+    }
+    let off = lang.span(error.abs());
+    Some(match lang {
+        Lang::Zh => format!(
+            "这台设备的时间可能不对(差 {off})。可以继续收件,回执上会注明“时间待核”"
+        ),
+        Lang::En => format!(
+            "This device's clock may be wrong (off by {off}). Work goes on; receipts say that the time is not confirmed"
+        ),
+    })
+}
+
+/// True when claimed times should carry 时间待核.
+#[must_use]
+pub fn time_uncertain(app: &App) -> bool {
+    clock_words(app, Lang::Zh).is_some()
+}
+
+/// The frame for somebody not signed in.
+#[must_use]
+pub fn open(app: &App, headers: &HeaderMap, here: &str) -> Shell {
+    let lang = crate::session::lang(headers);
+    Shell {
+        lang,
+        big: crate::session::cookie(headers, "big") == Some("on"),
+        place: app.place_name(),
+        complaint: app.release().map_or_else(|| "12345".into(), |r| r.contacts.complaint.clone()),
+        here: here.to_owned(),
+        sync: sync_bar(app, lang),
+        ..Shell::default()
+    }
+}
+
+impl Signed {
+    /// The frame for this person; `section` is the main section that is current.
+    #[must_use]
+    pub fn shell(&self, section: &str) -> Shell {
+        let (app, l) = (&self.app, self.lang);
+        let mut nav: Vec<(&str, &str)> = Vec::new();
+        match app.office {
+            Office::Village | Office::Township => {
+                nav.push(("/", l.t("今天", "Today")));
+                nav.push(("/cases", l.t("办件", "Cases")));
+                nav.push(("/residents", l.t("居民", "Residents")));
+                if !self.session.practice {
+                    nav.push(("/sync", l.t("同步", "Sync")));
+                }
+            }
+            Office::County => {
+                if self.is(Role::Reviewer) {
+                    nav.push(("/cases", l.t("办件", "Cases")));
+                }
+                if self.is(Role::It) {
+                    nav.push(("/boxes", l.t("盒子", "Boxes")));
+                    nav.push(("/staff", l.t("人员", "People")));
+                }
+            }
+        }
+        let nav = nav.into_iter().map(|(a, w)| (a.to_owned(), w.to_owned(), a == section));
+        let role = self.session.posts.first().map_or("", |p| l.role(p.role));
+        let role = match self.session.posts.first().and_then(|p| p.department.as_deref()) {
+            Some(department) => department.to_owned(),
+            None => role.to_owned(),
+        };
+        Shell {
+            lang: l,
+            big: self.big,
+            place: app.place_name(),
+            user: Some(User { name: self.session.name.clone(), role }),
+            nav: nav.collect(),
+            sync: if self.session.practice { None } else { sync_bar(app, l) },
+            practice: self.session.practice,
+            clock: clock_words(app, l),
+            complaint: app
+                .release()
+                .map_or_else(|| "12345".into(), |r| r.contacts.complaint.clone()),
+            here: self.here.split('?').next().unwrap_or("/").to_owned(),
+            done: self.done.as_deref().and_then(|d| done_words(l, d)),
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! The part of the web that every office has: signing in, assets, guides, help, headers.
+
+use crate::error::{AppError, Told};
+use crate::pin::{SignInError, is_pin, sign_in};
+use crate::session::{lang, session_cookie, set_cookie, token};
+use crate::{App, Office, Signed, desk, shell};
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Form, Path, Query, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use cunkou_casework::county::Role;
+use cunkou_ui::page::{error, guides, help, login};
+use cunkou_ui::{assets, layout};
+use maud::Markup;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Plain forms are never longer. Bytes.
+const FORM_BYTES_MAX: usize = 256 * 1024;
+
+const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self' blob: data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; \
+    base-uri 'none'; object-src 'none'";
+
+/// Fields of a plain form.
+pub type Fields = BTreeMap<String, String>;
+
+/// The routes of every office together with `own`.
+pub fn routes(app: Arc<App>, own: Router<Arc<App>>) -> Router {
+    let shared = Router::new()
+        .route("/login", get(login_page).post(login_post))
+        .route("/logout", post(logout))
+        .route("/set/{what}/{value}", get(set))
+        .route("/guides", get(guide_list))
+        .route("/guides/{key}", get(guide))
+        .route("/help", get(help_page))
+        .route("/sync/bar", get(sync_bar))
+        .route("/healthz", get(|| async { "ok" }))
+        .merge(desk::routes());
+    shared
+        .merge(own)
+        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+        .route("/assets/{name}", get(asset))
+        .fallback(|| async { AppError::NotFound })
+        .layer(from_fn_with_state(Arc::clone(&app), told))
+        .layer(from_fn(same_site))
+        .layer(from_fn(headers))
+        .with_state(app)
+}
+
+async fn headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    let fixed = [
+        (header::CONTENT_SECURITY_POLICY, CSP),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "same-origin"),
+    ];
+    for (name, value) in fixed {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.insert(
+        "permissions-policy",
+        HeaderValue::from_static("camera=(self), geolocation=(), microphone=()"),
+    );
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
+    response
+}
+
+/// What changes something must come from one of our own pages.
+async fn same_site(request: Request, next: Next) -> Response {
+    if request.method() == Method::GET || request.method() == Method::HEAD {
+        return next.run(request).await;
+    }
+    let own = from_own_page(request.headers());
+    if own { next.run(request).await } else { AppError::CrossSite.into_response() }
+}
+
+fn from_own_page(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    match text("origin").split_once("://") {
+        Some((_, from)) => !from.is_empty() && from == text("host"),
+        None => text("sec-fetch-site") == "same-origin",
+    }
+}
+
+/// Problems become pages in the browser's language.
+async fn told(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let headers = request.headers().clone();
+    let here = request.uri().path().to_owned();
+    let mut response = next.run(request).await;
+    let Some(told) = response.extensions_mut().remove::<Told>() else { return response };
+    let mut frame = shell::open(&app, &headers, &here);
+    let session = token(&headers).and_then(|t| app.sessions.find(t, app.replica.now_ms()));
+    if session.is_none() {
+        frame.sync = None;
+    }
+    let page = error::page(&frame, &told.pick(lang(&headers)));
+    (response.status(), [(header::CACHE_CONTROL, "no-store")], page).into_response()
+}
+
+async fn asset(uri: Uri) -> Result<Response, AppError> {
+    let found = assets::at(uri.path()).ok_or(AppError::NotFound)?;
+    let headers = [
+        (header::CONTENT_TYPE, found.kind),
+        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+    ];
+    Ok((headers, found.bytes).into_response())
+}
+
+/// Only addresses of our own are gone back to.
+fn own_address(text: &str) -> String {
+    let own = text.starts_with('/') && !text.starts_with("//") && !text.contains('\\');
+    if own { text.to_owned() } else { "/".to_owned() }
+}
+
+fn login_view(app: &App, headers: &HeaderMap, view: login::Login) -> (StatusCode, Markup) {
+    let frame = shell::open(app, headers, "/login");
+    let l = frame.lang;
+    let people = app.people().into_iter().map(|p| {
+        let role = p.posts.first().map(|post| match (post.role, &post.department) {
+            (Role::Reviewer, Some(department)) => department.clone(),
+            (role, _) => l.role(role).to_owned(),
+        });
+        (p.login, p.name, role.unwrap_or_default())
+    });
+    let status =
+        if view.fault.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let mut view = login::Login { people: people.collect(), ..view };
+    if view.people.len() == 1 {
+        view.chosen.clone_from(&view.people[0].0);
+    }
+    (status, login::page(&frame, &view))
+}
+
+async fn login_page(
+    State(app): State<Arc<App>>,
+    Query(query): Query<Fields>,
+    headers: HeaderMap,
+) -> impl IntoResponse {
+    let next = query.get("next").cloned().unwrap_or_default();
+    login_view(&app, &headers, login::Login { next, ..login::Login::default() })
+}
+
+async fn login_post(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Form(fields): Form<Fields>,
+) -> Result<Response, AppError> {
+    let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
+    let (login, pin, next) = (field("login"), field("pin"), field("next"));
+    let l = lang(&headers);
+    let again = |fault: String| {
+        let view = login::Login {
+            chosen: login.clone(),
+            next: next.clone(),
+            fault: Some(fault),
+            ..login::Login::default()
+        };
+        Ok(login_view(&app, &headers, view).into_response())
+    };
+    let Some(person) = app.people().into_iter().find(|p| p.login == login) else {
+        return again(l.t("选择是谁在用", "Choose who it is").into());
+    };
+    if !is_pin(&pin) {
+        return again(l.t("PIN 码是 4 至 12 位数字", "The PIN has 4 to 12 digits").into());
+    }
+    let (checking, checked) = (Arc::clone(&app), person.clone());
+    let opened =
+        tokio::task::spawn_blocking(move || sign_in(&checking, &checked, &pin)).await?;
+    match opened {
+        Ok(key) => {
+            let token = app.sessions.begin(&app.replica, &person, key);
+            let to = if next.is_empty() { "/".into() } else { own_address(&next) };
+            Ok(([(header::SET_COOKIE, session_cookie(&token))], Redirect::to(&to)).into_response())
+        }
+        Err(SignInError::Wrong) => again(l.t("PIN 码不对,再试一次", "Wrong PIN, try again").into()),
+        Err(SignInError::Wait(ms)) => {
+            let wait = l.span(ms);
+            again(match l {
+                cunkou_ui::Lang::Zh => format!("PIN 码错得太多,{wait}后再试"),
+                cunkou_ui::Lang::En => format!("Too many wrong PINs. Try again in {wait}"),
+            })
+        }
+        Err(SignInError::NoKey) => again(
+            l.t("这个人的钥匙还没到这台盒子,连上县平台后再试", "This person's key has not come to this box yet; try once the county was reached").into(),
+        ),
+        Err(SignInError::Store(e)) => Err(e.into()),
+    }
+}
+
+async fn logout(State(app): State<Arc<App>>, headers: HeaderMap) -> impl IntoResponse {
+    if let Some(token) = token(&headers) {
+        app.sessions.end(token);
+    }
+    ([(header::SET_COOKIE, session_cookie(""))], Redirect::to("/login"))
+}
+
+async fn set(
+    Path((what, value)): Path<(String, String)>,
+    Query(query): Query<Fields>,
+) -> Result<Response, AppError> {
+    let cookie = match (what.as_str(), value.as_str()) {
+        ("big", "on" | "off") | ("lang", "zh" | "en") => set_cookie(&what, &value),
+        _ => return Err(AppError::NotFound),
+    };
+    let back = own_address(query.get("back").map_or("/", String::as_str));
+    Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&back)).into_response())
+}
+
+/// The tiles of all items.
+#[must_use]
+pub fn tiles(app: &App, l: cunkou_ui::Lang) -> Vec<guides::Tile> {
+    let Some(release) = app.release() else { return Vec::new() };
+    let tile = |item: &cunkou_casework::catalogue::Item| guides::Tile {
+        key: item.key.clone(),
+        name: l.t(&item.name, &item.name_en).to_owned(),
+        about: format!(
+            "{} · {} · {}",
+            item.fee,
+            guides::span_words(l, item.promise.n, item.promise.unit),
+            if item.acting.agent {
+                l.t("可代办", "the agent may act")
+            } else {
+                l.t("须本人办", "in person")
+            }
+        ),
+        open_case: None,
+    };
+    release.items.items.iter().map(tile).collect()
+}
+
+async fn guide_list(State(app): State<Arc<App>>, headers: HeaderMap) -> Markup {
+    let frame = shell::open(&app, &headers, "/guides");
+    guides::list(&frame, &tiles(&app, frame.lang))
+}
+
+async fn guide(
+    State(app): State<Arc<App>>,
+    Path(key): Path<String>,
+    headers: HeaderMap,
+) -> Result<Markup, AppError> {
+    let release = app.release().ok_or(AppError::NotFound)?;
+    let item = release.item(&key).ok_or(AppError::NotFound)?;
+    let frame = shell::open(&app, &headers, &format!("/guides/{key}"));
+    let digest = item.digest().to_string();
+    Ok(guides::guide(&frame, item, &release.items.version, &digest[..16], None))
+}
+
+async fn help_page(State(app): State<Arc<App>>, headers: HeaderMap) -> Markup {
+    let frame = shell::open(&app, &headers, "/help");
+    let phone = app.release().map_or_else(String::new, |r| r.contacts.county_it.clone());
+    help::page(&frame, &phone)
+}
+
+async fn sync_bar(signed: Signed) -> Response {
+    match shell::sync_bar(&signed.app, signed.lang) {
+        Some(bar) if !signed.session.practice => {
+            layout::sync_bar(signed.lang, &bar).into_response()
+        }
+        _ => StatusCode::NO_CONTENT.into_response(),
+    }
+}
+
+/// Where a person begins on a console.
+#[must_use]
+pub fn first_page(signed: &Signed) -> &'static str {
+    match signed.app.office {
+        Office::County if signed.is(Role::Reviewer) => "/cases",
+        Office::County if signed.is(Role::It) => "/boxes",
+        _ => "/guides",
+    }
+}

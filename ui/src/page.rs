@@ -1,0 +1,19 @@
+//! The pages.
+
+pub mod answers;
+pub mod boxes;
+pub mod case;
+pub mod cases;
+pub mod check;
+pub mod choose;
+pub mod error;
+pub mod filing;
+pub mod form;
+pub mod guides;
+pub mod help;
+pub mod home;
+pub mod login;
+pub mod materials;
+pub mod residents;
+pub mod sign;
+pub mod sync;

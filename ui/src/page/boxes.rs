@@ -1,0 +1,39 @@
+//! County IT: boxes and people.
+
+use crate::{Shell, layout};
+use maud::{Markup, html};
+
+/// A table.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    /// Heading.
+    pub title: String,
+    /// Column heads.
+    pub heads: Vec<String>,
+    /// Rows; the tone of a row may be `red` or `amber`.
+    pub rows: Vec<(Vec<String>, &'static str)>,
+    /// What an empty table means.
+    pub empty: String,
+    /// What to do on the command line, in words.
+    pub hint: String,
+}
+
+/// A page of tables.
+#[must_use]
+pub fn page(shell: &Shell, title: &str, tables: &[Table]) -> Markup {
+    let body = html! {
+        h1 { (title) }
+        @for table in tables {
+            h2 { (table.title) }
+            @if table.rows.is_empty() { p class="empty" { (table.empty) } }
+            @else { div class="scroll" { table {
+                thead { tr { @for head in &table.heads { th { (head) } } } }
+                tbody { @for (row, tone) in &table.rows { tr { @for (i, cell) in row.iter().enumerate() {
+                    td { @if i == 0 && !tone.is_empty() { span class={ "tag " (tone) } { (cell) } } @else { (cell) } }
+                } } } }
+            } } }
+            p class="hint" { (table.hint) }
+        }
+    };
+    layout::page(shell, title, false, &[], &body)
+}

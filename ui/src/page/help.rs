@@ -1,0 +1,30 @@
+//! Help at hand.
+
+use crate::{Shell, layout};
+use maud::{Markup, html};
+
+/// The page.
+#[must_use]
+pub fn page(shell: &Shell, county_it: &str) -> Markup {
+    let l = shell.lang;
+    let questions = [
+        (l.t("没有网能办吗?", "Does it work without a network?"),
+         l.t("能。收件、拍照、签名、打印回执都不需要网。连上后自动送到县里。", "Yes. Receiving, photos, signing and receipts need no network. Everything is sent by itself once there is one.")),
+        (l.t("顶上一行是什么意思?", "What does the line on top mean?"),
+         l.t("有没有还没送到县里的件。灰色是暂时没网,不影响收件;黄色、红色表示超过 1 天、3 天没送到,要打电话给县信息员。", "Whether anything has yet to reach the county. Grey: no network just now, work goes on. Amber and red: nothing sent for one or three days, call county IT.")),
+        (l.t("收件和受理一样吗?", "Is received the same as accepted?"),
+         l.t("不一样。收件只证明材料交来了;部门受理以后,承诺时限才开始算。", "No. Received only says that the papers were handed in. The promised time runs from acceptance by the department.")),
+        (l.t("填到一半停电了怎么办?", "What if the power fails halfway?"),
+         l.t("每保存一页就写进盒子里,来电后从草稿继续。", "Every saved page is on the box's disk. Continue from the draft.")),
+        (l.t("两个人改了同一处怎么办?", "What if two people change the same thing?"),
+         l.t("两种说法都会留着,打开办件选一个。", "Both versions are kept. Open the case and choose.")),
+        (l.t("忘了 PIN 码?", "Forgot your PIN?"),
+         l.t("请县信息员重新设置。", "Ask county IT to set a new one.")),
+    ];
+    let body = html! {
+        h1 { (l.t("帮助", "Help")) }
+        @for (question, answer) in questions { h2 { (question) } p { (answer) } }
+        @if !county_it.is_empty() { p { (l.t("县信息员电话:", "County IT: ")) a href={ "tel:" (county_it) } { (county_it) } } }
+    };
+    layout::page(shell, l.t("帮助", "Help"), false, &[], &body)
+}
