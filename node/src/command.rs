@@ -111,7 +111,7 @@ pub(crate) async fn status(options: &Options) -> Result<(), Failure> {
     if let Some(value) = control::ask(&options.data, &asked, &|_| ()).await? {
         let last = value["last_completed_sync"].as_i64().map_or_else(
             || "never".to_owned(),
-            |ms| cunkou_edge::lists::when(ms),
+            cunkou_edge::lists::when,
         );
         let words = format!(
             "{}: running, version {}\nto upload: {} entries, {} bytes\nlast completed sync: {last}\nin quarantine: {}\nfree on disk: {} MB",
