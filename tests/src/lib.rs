@@ -1,1 +1,3 @@
-//! placeholder
+//! The harness of the whole-system tests: a county of real processes that ends with its test.
+
+pub mod county;

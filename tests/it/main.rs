@@ -1,0 +1,4 @@
+//! Whole-system stories: real binaries on loopback.
+#![allow(missing_docs)]
+
+mod county;
