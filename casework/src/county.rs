@@ -272,6 +272,30 @@ pub enum LogError {
     Payload(#[from] BadPayload),
 }
 
+/// What was said of one thing, and from which position on: the past is judged by what held then.
+#[derive(Clone, Debug)]
+struct Dated<T>(Vec<(u64, T)>);
+
+impl<T> Default for Dated<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Dated<T> {
+    fn say(&mut self, position: u64, value: T) {
+        self.0.push((position, value));
+    }
+
+    fn now(&self) -> Option<&T> {
+        self.0.last().map(|(_, value)| value)
+    }
+
+    fn at(&self, position: u64) -> Option<&T> {
+        self.0.iter().rev().find(|(from, _)| *from <= position).map(|(_, value)| value)
+    }
+}
+
 /// The county log, read up to some position.
 #[derive(Clone, Debug)]
 pub struct CountyLog {
@@ -280,9 +304,9 @@ pub struct CountyLog {
     authority: PublicKey,
     head: LogPosition,
     name: String,
-    places: BTreeMap<PlaceId, Place>,
-    devices: BTreeMap<DeviceId, Device>,
-    people: BTreeMap<PersonId, Person>,
+    places: BTreeMap<PlaceId, Dated<Place>>,
+    devices: BTreeMap<DeviceId, Dated<Device>>,
+    people: BTreeMap<PersonId, Dated<Person>>,
     blocks: BTreeMap<DeviceId, Vec<u32>>,
     catalogue: Option<(String, AttachmentId)>,
     revoked_devices: BTreeMap<DeviceId, u64>,
@@ -342,13 +366,15 @@ impl CountyLog {
         match statement {
             Statement::Founded { name, .. } => self.name = name,
             Statement::Places { places } => {
-                self.places.extend(places.into_iter().map(|p| (p.id, p)));
+                for place in places {
+                    self.places.entry(place.id).or_default().say(position, place);
+                }
             }
             Statement::Device(device) => {
-                self.devices.insert(device.id, device);
+                self.devices.entry(device.id).or_default().say(position, device);
             }
             Statement::Person(person) => {
-                self.people.insert(person.id, person);
+                self.people.entry(person.id).or_default().say(position, person);
             }
             Statement::Numbers { device, blocks } => {
                 self.blocks.entry(device).or_default().extend(blocks);
@@ -380,25 +406,29 @@ impl CountyLog {
     pub fn authority(&self) -> &PublicKey {
         &self.authority
     }
-    /// All places by id.
-    #[must_use]
-    pub fn places(&self) -> &BTreeMap<PlaceId, Place> {
-        &self.places
+    /// All places as they are now, by id.
+    pub fn places(&self) -> impl Iterator<Item = &Place> {
+        self.places.values().filter_map(Dated::now)
     }
     /// A place.
     #[must_use]
     pub fn place(&self, id: PlaceId) -> Option<&Place> {
-        self.places.get(&id)
+        self.places.get(&id)?.now()
     }
     /// The name of a place, or its number when the place is unknown.
     #[must_use]
     pub fn place_name(&self, id: PlaceId) -> String {
         self.place(id).map_or_else(|| id.to_string(), |p| p.name.clone())
     }
-    /// The township of a village; a township is its own.
+    /// The township of a village now; a township is its own.
     #[must_use]
     pub fn township_of(&self, id: PlaceId) -> Option<PlaceId> {
-        let place = self.place(id)?;
+        self.township_at(id, u64::MAX)
+    }
+    /// The township of a village at a position of this log.
+    #[must_use]
+    pub fn township_at(&self, id: PlaceId, position: u64) -> Option<PlaceId> {
+        let place = self.places.get(&id)?.at(position)?;
         match place.level {
             Level::Village => place.parent,
             Level::Township => Some(id),
@@ -407,12 +437,17 @@ impl CountyLog {
     }
     /// All devices, revoked ones too.
     pub fn devices(&self) -> impl Iterator<Item = &Device> {
-        self.devices.values()
+        self.devices.values().filter_map(Dated::now)
     }
     /// A device, revoked or not.
     #[must_use]
     pub fn device(&self, id: DeviceId) -> Option<&Device> {
-        self.devices.get(&id)
+        self.devices.get(&id)?.now()
+    }
+    /// A device as it was at a position of this log.
+    #[must_use]
+    pub fn device_at(&self, id: DeviceId, position: u64) -> Option<&Device> {
+        self.devices.get(&id)?.at(position)
     }
     /// True when the device is enrolled and not revoked.
     #[must_use]
@@ -431,12 +466,18 @@ impl CountyLog {
     }
     /// All people who count.
     pub fn people(&self) -> impl Iterator<Item = &Person> {
-        self.people.values().filter(|p| !self.revoked_people.contains_key(&p.id))
+        let now = self.people.values().filter_map(Dated::now);
+        now.filter(|p| !self.revoked_people.contains_key(&p.id))
     }
     /// A person, revoked or not.
     #[must_use]
     pub fn person(&self, id: PersonId) -> Option<&Person> {
-        self.people.get(&id)
+        self.people.get(&id)?.now()
+    }
+    /// A person as they were at a position of this log.
+    #[must_use]
+    pub fn person_at(&self, id: PersonId, position: u64) -> Option<&Person> {
+        self.people.get(&id)?.at(position)
     }
     /// A person by the name they sign in with.
     #[must_use]
@@ -459,9 +500,10 @@ impl CountyLog {
     pub fn catalogue(&self) -> Option<(&str, AttachmentId)> {
         self.catalogue.as_ref().map(|(version, digest)| (version.as_str(), *digest))
     }
-    /// True when the device holds the village's cases and residents.
+    /// True when the device held the village's cases and residents at a position of this log.
     #[must_use]
-    pub fn serves(&self, device: DeviceId, place: PlaceId) -> bool {
-        self.device(device).is_some_and(|d| d.kind == DeviceKind::Relay || d.places.contains(&place))
+    pub fn serves_at(&self, device: DeviceId, place: PlaceId, position: u64) -> bool {
+        let holds = |d: &Device| d.kind == DeviceKind::Relay || d.places.contains(&place);
+        self.device_at(device, position).is_some_and(holds)
     }
 }

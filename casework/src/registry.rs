@@ -17,6 +17,8 @@ pub struct Registered {
     pub frontier: Vec<EntryId>,
     /// Events that do not count.
     pub refused: Vec<EntryId>,
+    /// Events that wait for an earlier one.
+    pub waiting: Vec<EntryId>,
 }
 
 /// Folds the events of one record, in any order of arrival: of unrelated events the one with the
@@ -54,6 +56,7 @@ pub fn fold(records: &[Record], county: &CountyLog) -> Registered {
         out.frontier.retain(|f| !record.event.after.contains(f));
         out.frontier.push(id);
     }
+    out.waiting = left.into_iter().collect();
     out.frontier.sort_unstable();
     out
 }
@@ -68,10 +71,12 @@ fn rightful(record: &Record, place: Option<PlaceId>, county: &CountyLog) -> bool
         ) => place,
         _ => return false,
     };
-    let Some(device) = county.device(record.header.device) else { return false };
-    let Some(person) = record.header.person.and_then(|id| county.person(id)) else { return false };
-    let township = county.township_of(place);
-    county.serves(device.id, place)
+    let position = record.header.log.position;
+    let person = record.header.person.and_then(|id| county.person_at(id, position));
+    let device = county.device_at(record.header.device, position);
+    let (Some(device), Some(person)) = (device, person) else { return false };
+    let township = county.township_at(place, position);
+    county.serves_at(device.id, place, position)
         && person.posts.iter().any(|post| match post.role {
             Role::Agent => post.place == place,
             Role::Township => Some(post.place) == township,

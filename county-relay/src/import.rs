@@ -170,7 +170,6 @@ pub(crate) fn residents(
         .id;
     let villages: BTreeMap<String, PlaceId> = county
         .places()
-        .values()
         .filter(|p| p.level == Level::Village)
         .map(|p| (p.name.clone(), p.id))
         .collect();

@@ -48,7 +48,7 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
         if kind == DeviceKind::Township { Office::Township } else { Office::Village };
     let port: Arc<dyn Port> = replica.clone();
     let dialer = Dialer::new(relays, home.certificate()?, port);
-    let app = Arc::new(App::new(office, replica.clone(), Some(dialer.state())));
+    let app = Arc::new(App::new(office, replica.clone(), Some(dialer.handle())));
     let listener =
         TcpListener::bind(http).await.map_err(|e| failed(format!("cannot listen on {http}: {e}")))?;
     let jitter = replica.clone();

@@ -2,3 +2,5 @@
 #![allow(missing_docs)]
 
 mod county;
+mod story;
+mod story_js;

@@ -2,7 +2,7 @@
 
 use super::state::CaseState;
 use super::{Phase, Record};
-use crate::county::{CountyLog, DeviceKind, Person, Role};
+use crate::county::{CountyLog, DeviceKind, Person, Post, Role};
 use crate::entry::{Entry, Kind, SignerRole};
 use crate::event::{Level, Step};
 use crate::ids::PlaceId;
@@ -27,6 +27,9 @@ pub enum Reason {
     /// The person is not in the county log (yet).
     #[error("the person is not known")]
     UnknownPerson,
+    /// Its author had read further in the county log than we have.
+    #[error("the county log has not arrived that far")]
+    LogBehind,
     /// An earlier step that it names has not arrived.
     #[error("an earlier step has not arrived")]
     MissingPast,
@@ -80,8 +83,17 @@ pub enum Attestation {
 /// The verdict that keeps the entry from counting.
 pub fn authenticate(entry: &Entry, county: &CountyLog) -> Result<Attestation, Verdict> {
     let header = entry.header();
-    let Some(device) = county.device(header.device) else {
-        return Err(Verdict::Pending(Reason::UnknownDevice));
+    let position = header.log.position;
+    if position > county.head().position {
+        return Err(Verdict::Pending(Reason::LogBehind));
+    }
+    // Judged by what the county log said where the author had read it: a later change of keys,
+    // posts or villages does not undo the past.
+    let Some(device) = county.device_at(header.device, position) else {
+        return Err(match county.device(header.device) {
+            Some(_) => Verdict::Quarantine(Reason::UnknownDevice),
+            None => Verdict::Pending(Reason::UnknownDevice),
+        });
     };
     if !entry.signed_by(SignerRole::Device, &device.key) {
         return Err(Verdict::Quarantine(Reason::BadSignature));
@@ -93,8 +105,11 @@ pub fn authenticate(entry: &Entry, county: &CountyLog) -> Result<Attestation, Ve
     let Some(id) = header.person else {
         return Ok(Attestation::Device);
     };
-    let Some(person) = county.person(id) else {
-        return Err(Verdict::Pending(Reason::UnknownPerson));
+    let Some(person) = county.person_at(id, position) else {
+        return Err(match county.person(id) {
+            Some(_) => Verdict::Quarantine(Reason::UnknownPerson),
+            None => Verdict::Pending(Reason::UnknownPerson),
+        });
     };
     if revoked(county.person_revoked_at(id)) {
         return Err(Verdict::Quarantine(Reason::PersonRevoked));
@@ -121,78 +136,83 @@ pub fn authorise(record: &Record, past: &CaseState, county: &CountyLog) -> Verdi
         (None, Step::Opened { place, .. }) => *place,
         (None, _) => return Verdict::Quarantine(Reason::NotNow),
     };
-    let Some(person) = record.header.person.and_then(|id| county.person(id)) else {
+    let position = record.header.log.position;
+    let Some(person) = record.header.person.and_then(|id| county.person_at(id, position)) else {
         return Verdict::Quarantine(Reason::NoPerson);
     };
-    if !county.serves(record.header.device, place) {
+    if !county.serves_at(record.header.device, place, position) {
         return Verdict::Quarantine(Reason::OutOfScope);
     }
     if !past.allows(step) {
         return Verdict::Quarantine(Reason::NotNow);
     }
-    let kind = county.device(record.header.device).map(|d| d.kind);
-    if !holds_post(person, step, past, place, county, kind) {
+    let device = county.device_at(record.header.device, position).map(|d| d.kind);
+    let desk = Desk { person, device, township: county.township_at(place, position) };
+    if !desk.may(step, past, place) {
         return Verdict::Quarantine(Reason::NoPost);
     }
-    if step.decides() && past.people.contains(&person.id) && took_part(person, past) {
+    if step.decides() && past.chain.contains(&person.id) {
         return Verdict::Quarantine(Reason::OwnCase);
     }
     Verdict::Accept
 }
 
-/// A reviewer has taken part only by filing or pre-examining; asking for a supplement or accepting
-/// is the reviewer's own work.
-fn took_part(person: &Person, past: &CaseState) -> bool {
-    past.people.contains(&person.id)
-        && person.posts.iter().any(|p| matches!(p.role, Role::Agent | Role::Township))
+/// A person at a device, with what their posts allow in one village.
+struct Desk<'a> {
+    person: &'a Person,
+    device: Option<DeviceKind>,
+    township: Option<PlaceId>,
 }
 
-fn holds_post(
-    person: &Person,
-    step: &Step,
-    past: &CaseState,
-    place: PlaceId,
-    county: &CountyLog,
-    device: Option<DeviceKind>,
-) -> bool {
-    let township = county.township_of(place);
-    let agent = person.posts.iter().any(|p| p.role == Role::Agent && p.place == place)
-        && device != Some(DeviceKind::Relay);
-    let clerk = person.posts.iter().any(|p| p.role == Role::Township && Some(p.place) == township)
-        && device == Some(DeviceKind::Township);
-    let department = past.opened.as_ref().map(|o| o.route.department.as_str());
-    let reviewer = person
-        .posts
-        .iter()
-        .any(|p| p.role == Role::Reviewer && p.department.as_deref() == department)
-        && device == Some(DeviceKind::Relay);
-    let at = |level: Level| match level {
-        Level::Village => agent,
-        Level::Township => clerk,
-        Level::County => reviewer,
-    };
-    match step {
-        Step::Opened { .. }
-        | Step::Submitted { .. }
-        | Step::Withdrawn { .. }
-        | Step::SupplementGiven { .. }
-        | Step::Delivered { .. }
-        | Step::Rated { .. }
-        | Step::Archived => agent || clerk,
-        Step::Taken | Step::Forwarded { .. } => clerk,
-        Step::SupplementAsked { .. } => at(past.holder),
-        Step::Accepted { .. } | Step::Refused { .. } => at(past.accepting()),
-        Step::Approved { .. } | Step::Denied { .. } => {
-            at(past.opened.as_ref().map_or(Level::County, |o| o.route.decide))
+impl Desk<'_> {
+    fn agent(&self, place: PlaceId) -> bool {
+        self.device != Some(DeviceKind::Relay)
+            && self.person.posts.iter().any(|p| p.role == Role::Agent && p.place == place)
+    }
+
+    fn clerk(&self) -> bool {
+        let here = |p: &Post| p.role == Role::Township && Some(p.place) == self.township;
+        self.device == Some(DeviceKind::Township) && self.person.posts.iter().any(here)
+    }
+
+    fn reviewer(&self, past: &CaseState) -> bool {
+        let department = past.opened.as_ref().map(|o| o.route.department.as_str());
+        let of_it = |p: &Post| p.role == Role::Reviewer && p.department.as_deref() == department;
+        self.device == Some(DeviceKind::Relay) && self.person.posts.iter().any(of_it)
+    }
+
+    fn at(&self, level: Level, past: &CaseState, place: PlaceId) -> bool {
+        match level {
+            Level::Village => self.agent(place),
+            Level::Township => self.clerk(),
+            Level::County => self.reviewer(past),
         }
-        Step::Completed => match past.phase {
-            Phase::Refused => at(past.accepting()),
-            _ => at(past.opened.as_ref().map_or(Level::County, |o| o.route.decide)),
-        },
-        Step::TakenOver { .. } | Step::Resolved { .. } => reviewer,
-        Step::ResidentAdded { .. }
-        | Step::ResidentMoved { .. }
-        | Step::SamePerson { .. }
-        | Step::NotSamePerson { .. } => false,
+    }
+
+    fn may(&self, step: &Step, past: &CaseState, place: PlaceId) -> bool {
+        match step {
+            Step::Opened { .. }
+            | Step::Submitted { .. }
+            | Step::Withdrawn { .. }
+            | Step::SupplementGiven { .. }
+            | Step::Delivered { .. }
+            | Step::Rated { .. }
+            | Step::Archived => self.agent(place) || self.clerk(),
+            Step::Taken | Step::Forwarded { .. } => self.clerk(),
+            Step::SupplementAsked { .. } => self.at(past.holder, past, place),
+            Step::Accepted { .. } | Step::Refused { .. } => {
+                self.at(past.accepting(), past, place)
+            }
+            Step::Approved { .. } | Step::Denied { .. } => self.at(past.deciding(), past, place),
+            Step::Completed => match past.phase {
+                Phase::Refused => self.at(past.accepting(), past, place),
+                _ => self.at(past.deciding(), past, place),
+            },
+            Step::TakenOver { .. } | Step::Resolved { .. } => self.reviewer(past),
+            Step::ResidentAdded { .. }
+            | Step::ResidentMoved { .. }
+            | Step::SamePerson { .. }
+            | Step::NotSamePerson { .. } => false,
+        }
     }
 }

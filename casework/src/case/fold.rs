@@ -143,57 +143,64 @@ struct Replayed {
 }
 
 /// Applies rightful events in order. What a concurrent event has already settled is overtaken,
-/// unless both decide: two decisions in one term, or a decision and a withdrawal, contest.
+/// unless both end the question: then neither takes effect, nor does what was built on them, until
+/// a resolving event says which one counts.
 fn replay<'a>(
     ids: impl Iterator<Item = &'a EntryId>,
     judged: &BTreeMap<EntryId, Judged<'_>>,
 ) -> Replayed {
+    let ids: Vec<EntryId> = ids.copied().collect();
+    let rivals = rivals(&ids, judged);
+    let resolving = ids.iter().find_map(|id| match &judged[id].record.event.step {
+        Step::Resolved { keep, .. } if rivals.contains(keep) => Some((*id, *keep)),
+        _ => None,
+    });
+    let after_resolution = |id: &EntryId| {
+        resolving.is_some_and(|(by, _)| *id == by || judged[id].past.contains(&by))
+    };
+    let lost = |id: &EntryId| rivals.contains(id) && resolving.is_none_or(|(_, keep)| *id != keep);
     let mut out = Replayed::default();
-    // The last steps that ended the question, with the state before them.
-    let mut ending: Option<(Vec<EntryId>, CaseState)> = None;
-    for id in ids {
+    for id in &ids {
         let Judged { record, past, .. } = &judged[id];
-        let step = &record.event.step;
-        if let Step::Resolved { keep, .. } = step
-            && out.state.phase == Phase::Contested
-            && let Some((rivals, before)) = ending.take()
-            && rivals.contains(keep)
-        {
-            let mut people = out.state.people.clone();
-            out.state = before;
-            out.state.step(judged[keep].record);
-            out.effective.insert(*keep);
-            people.extend(record.header.person);
-            out.state.people.extend(people);
+        if lost(id) || (past.iter().any(lost) && !after_resolution(id)) {
+            continue;
+        }
+        if resolving.is_some_and(|(by, _)| by == *id) {
             out.effective.insert(*id);
-            continue;
+        } else if out.state.allows(&record.event.step) {
+            out.state.step(record);
+            out.effective.insert(*id);
         }
-        let ends = step.decides() || matches!(step, Step::Withdrawn { .. });
-        if let Some((rivals, before)) = &mut ending
-            && ends
-            && !rivals.iter().any(|r| past.contains(r))
-            && before.allows(step)
-        {
-            rivals.push(*id);
-            for rival in rivals.iter() {
-                out.effective.remove(rival);
+    }
+    if resolving.is_none() && !rivals.is_empty() {
+        out.state.phase = Phase::Contested;
+        out.state.rivals = rivals.into_iter().collect();
+    }
+    out
+}
+
+/// Steps that ended the question without knowing of each other: two decisions of the highest
+/// term, or a decision and a withdrawal.
+fn rivals(ids: &[EntryId], judged: &BTreeMap<EntryId, Judged<'_>>) -> BTreeSet<EntryId> {
+    let step = |id: &EntryId| &judged[id].record.event.step;
+    let term = |id: &EntryId| match step(id) {
+        Step::Approved { term, .. } | Step::Denied { term, .. } | Step::Refused { term, .. } => {
+            Some(*term)
+        }
+        _ => None,
+    };
+    let highest = ids.iter().filter_map(term).max();
+    let ends: Vec<&EntryId> = ids
+        .iter()
+        .filter(|id| matches!(step(id), Step::Withdrawn { .. }) || (highest.is_some() && term(id) == highest))
+        .collect();
+    let mut out = BTreeSet::new();
+    for (i, a) in ends.iter().enumerate() {
+        for b in &ends[i + 1..] {
+            let apart = !judged[*a].past.contains(b) && !judged[*b].past.contains(a);
+            if apart && (step(a).decides() || step(b).decides()) {
+                out.extend([**a, **b]);
             }
-            let mut contested = before.clone();
-            contested.phase = Phase::Contested;
-            contested.people.extend(out.state.people.iter().copied());
-            contested.people.extend(record.header.person);
-            contested.rivals.clone_from(rivals);
-            out.state = contested;
-            continue;
-        }
-        if !out.state.allows(step) {
-            continue;
-        }
-        let before = out.state.clone();
-        out.state.step(record);
-        out.effective.insert(*id);
-        if ends {
-            ending = Some((vec![*id], before));
         }
     }
     out

@@ -291,8 +291,8 @@ pub struct CaseState {
     pub delivery: Option<Delivery>,
     /// 评价: stars, or skipped.
     pub rating: Option<Option<u8>>,
-    /// Everybody who took a step.
-    pub people: BTreeSet<PersonId>,
+    /// Everybody who filed, supplemented or pre-examined it: they may not decide it.
+    pub chain: BTreeSet<PersonId>,
 }
 
 impl Default for CaseState {
@@ -310,7 +310,7 @@ impl Default for CaseState {
             rivals: Vec::new(),
             delivery: None,
             rating: None,
-            people: BTreeSet::new(),
+            chain: BTreeSet::new(),
         }
     }
 }
@@ -429,15 +429,36 @@ impl CaseState {
         }
     }
 
+    /// Who accepts: the office of the route, or the county once the case has gone up to it.
     pub(super) fn accepting(&self) -> Level {
-        self.opened.as_ref().map_or(Level::County, |o| o.route.accept)
+        match (&self.opened, self.holder) {
+            (Some(opened), Level::Village | Level::Township) => opened.route.accept,
+            _ => Level::County,
+        }
+    }
+
+    /// Who decides, likewise.
+    pub(super) fn deciding(&self) -> Level {
+        match (&self.opened, self.holder) {
+            (Some(opened), Level::Village | Level::Township) => opened.route.decide,
+            _ => Level::County,
+        }
     }
 
     /// Applies a step that [`CaseState::allows`].
     pub(super) fn step(&mut self, record: &super::Record) {
         let Event { heads, digest, step, .. } = &record.event;
         let (id, at_ms) = (record.id, record.header.claimed_ms);
-        self.people.extend(record.header.person);
+        if matches!(
+            step,
+            Step::Opened { .. }
+                | Step::Submitted { .. }
+                | Step::SupplementGiven { .. }
+                | Step::Taken
+                | Step::Forwarded { .. }
+        ) {
+            self.chain.extend(record.header.person);
+        }
         match step.clone() {
             Step::Opened { number, place, resident, item, catalogue, route } => {
                 self.opened = Some(Opened { number, place, resident, item, catalogue, route });

@@ -53,7 +53,7 @@ pub(crate) async fn sync(signed: Signed) -> Result<Markup, AppError> {
     let replica = &signed.app.replica;
     let status = replica.status()?;
     let now = replica.now_ms();
-    let link = signed.app.link.as_ref().map(|link| link.borrow().clone());
+    let link = signed.app.link_state();
     let mut view = Sync::default();
     let state = match &link {
         Some(LinkState::Online(progress)) => {

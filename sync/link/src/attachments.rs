@@ -14,7 +14,9 @@ use tracing::{debug, warn};
 /// An attachment is never longer. Bytes.
 const ATTACHMENT_BYTES_MAX: u64 = 8 * 1024 * 1024;
 const AT_ONCE: usize = 16;
-const PAUSE: Duration = Duration::from_secs(15);
+/// What the peer lacks is asked for again after growing pauses.
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
@@ -29,6 +31,7 @@ pub(crate) async fn pull(
     peer: PeerInfo,
     mut changes: watch::Receiver<u64>,
 ) -> Result<(), LinkError> {
+    let mut pause = PAUSE_MIN;
     loop {
         changes.mark_unchanged();
         let (from, of) = (Arc::clone(&port), peer.clone());
@@ -41,9 +44,17 @@ pub(crate) async fn pull(
                 got += 1;
             }
         }
-        if got == 0 {
-            // Nothing to be had now: wait for news, or look again in a while.
-            let _ = tokio::time::timeout(PAUSE, changes.changed()).await;
+        if got > 0 {
+            pause = PAUSE_MIN;
+        } else if wanted.is_empty() {
+            if changes.changed().await.is_err() {
+                return Ok(());
+            }
+            pause = PAUSE_MIN;
+        } else {
+            // The peer does not have it yet: wait for news, or ask again in a while.
+            let news = tokio::time::timeout(pause, changes.changed()).await;
+            pause = if news.is_ok() { PAUSE_MIN } else { (pause * 2).min(PAUSE_MAX) };
         }
     }
 }

@@ -8,10 +8,12 @@ use quinn::Endpoint;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tracing::{info, warn};
 
-const CONNECT: Duration = Duration::from_secs(10);
+const CONNECT: Duration = Duration::from_secs(6);
+/// The shortest wait between two attempts while somebody looks.
+const HURRIED: Duration = Duration::from_secs(1);
 
 /// Where the link stands, for pages and status.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,28 @@ pub enum LinkState {
     },
 }
 
+/// Lets others see where the link stands and hurry it.
+#[derive(Clone, Debug)]
+pub struct LinkHandle {
+    state: watch::Receiver<LinkState>,
+    nudge: Arc<Notify>,
+}
+
+impl LinkHandle {
+    /// Where the link stands.
+    #[must_use]
+    pub fn state(&self) -> LinkState {
+        self.state.borrow().clone()
+    }
+
+    /// Somebody is looking, or something new waits: a waiting link tries again soon.
+    pub fn nudge(&self) {
+        if matches!(*self.state.borrow(), LinkState::Offline { .. }) {
+            self.nudge.notify_one();
+        }
+    }
+}
+
 /// Keeps the connection to the relay.
 pub struct Dialer {
     relays: Vec<String>,
@@ -36,6 +60,7 @@ pub struct Dialer {
     port: Arc<dyn Port>,
     changes: watch::Receiver<u64>,
     state: watch::Sender<LinkState>,
+    nudge: Arc<Notify>,
     backoff: Backoff,
 }
 
@@ -52,13 +77,13 @@ impl Dialer {
         let changes = watch_changes(&*port);
         let (state, _) = watch::channel(LinkState::Connecting);
         let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
-        Self { relays, me, port, changes, state, backoff }
+        Self { relays, me, port, changes, state, nudge: Arc::default(), backoff }
     }
 
-    /// Where the link stands.
+    /// To see where the link stands and to hurry it.
     #[must_use]
-    pub fn state(&self) -> watch::Receiver<LinkState> {
-        self.state.subscribe()
+    pub fn handle(&self) -> LinkHandle {
+        LinkHandle { state: self.state.subscribe(), nudge: Arc::clone(&self.nudge) }
     }
 
     /// Connects and talks until the task is dropped; `random` gives the jitter.
@@ -80,8 +105,21 @@ impl Dialer {
                 }
                 self.state.send_replace(LinkState::Offline { why: error.to_string(), refused });
             }
-            tokio::time::sleep(self.backoff.next_wait(random())).await;
+            let wait = self.backoff.next_wait(random());
+            self.rest(wait).await;
         }
+    }
+
+    /// Waits, but not long once somebody looks or something new waits to be sent.
+    async fn rest(&mut self, wait: Duration) {
+        let hurry = async {
+            tokio::select! {
+                () = self.nudge.notified() => {}
+                _ = self.changes.changed() => {}
+            }
+            tokio::time::sleep(HURRIED.min(wait)).await;
+        };
+        let _ = tokio::time::timeout(wait, hurry).await;
     }
 
     async fn attempt(&mut self, relay: &str) -> Result<(), LinkError> {

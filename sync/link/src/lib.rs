@@ -13,7 +13,7 @@ mod identity;
 mod serve;
 mod tls;
 
-pub use dial::{Dialer, LinkState};
+pub use dial::{Dialer, LinkHandle, LinkState};
 pub use enrol::{EnrolRequest, EnrolResponse, Enroller, OfferedEnrolment, enrol};
 pub use identity::{CertificateAuthority, DeviceCertificate, IdentityError, pem_to_der};
 pub use serve::Server;

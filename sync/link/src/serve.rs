@@ -45,8 +45,13 @@ impl Server {
         port: Arc<dyn Port>,
         enroller: Arc<dyn Enroller>,
     ) -> Result<Self, LinkError> {
-        let endpoint = Endpoint::server(tls::server(me)?, address)
-            .map_err(|e| LinkError::Setup(format!("cannot listen on UDP {address}: {e}")))?;
+        let taken = |e| LinkError::Setup(format!("cannot listen on UDP {address}: {e}"));
+        let socket = std::net::UdpSocket::bind(address).map_err(taken)?;
+        let runtime = quinn::default_runtime()
+            .ok_or_else(|| LinkError::Setup("no asynchronous runtime".into()))?;
+        let config = Some(tls::server(me)?);
+        let endpoint =
+            Endpoint::new(tls::endpoint(me), config, socket, runtime).map_err(taken)?;
         let changes = watch_changes(&*port);
         Ok(Self { endpoint, port, enroller, changes })
     }

@@ -3,7 +3,8 @@
 use crate::identity::DeviceCertificate;
 use crate::{ALPN_ENROL, ALPN_SYNC, LinkError};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{ClientConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt};
+use quinn::{ClientConfig, EndpointConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt};
+use quinn_proto::HashedConnectionIdGenerator;
 use rustls::RootCertStore;
 use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::CertificateDer;
@@ -33,9 +34,28 @@ fn transport() -> TransportConfig {
     transport.datagram_receive_buffer_size(None);
     transport.stream_receive_window(VarInt::from_u32(512 * 1024));
     transport.receive_window(VarInt::from_u32(2 * 1024 * 1024));
-    transport.keep_alive_interval(Some(Duration::from_secs(20)));
-    transport.max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(60_000))));
+    transport.keep_alive_interval(Some(Duration::from_secs(10)));
+    transport.max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(30_000))));
     transport
+}
+
+/// Keys that outlive a restart: a box that still talks to the relay's former process is told at
+/// once that it is gone, instead of waiting for silence.
+pub(crate) fn endpoint(me: &DeviceCertificate) -> EndpointConfig {
+    let derive = |what: &str| {
+        let digest = ring::digest::digest(
+            &ring::digest::SHA256,
+            &[what.as_bytes(), me.key.secret_der()].concat(),
+        );
+        <[u8; 32]>::try_from(digest.as_ref()).unwrap_or_default()
+    };
+    let reset = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &derive("cunkou reset v1"));
+    let mut config = EndpointConfig::new(Arc::new(reset));
+    let mut key = [0; 8];
+    key.copy_from_slice(&derive("cunkou connection ids v1")[..8]);
+    let key = u64::from_be_bytes(key);
+    config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(key)));
+    config
 }
 
 /// The relay's side. A client certificate is checked when there is one; who has none may only

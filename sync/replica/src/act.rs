@@ -2,7 +2,7 @@
 
 use crate::file::{CASE, RESIDENT, gather, schema_of};
 use crate::{ActError, Replica};
-use cunkou_casework::case::{Attestation, Reason, Record, Standing, fold};
+use cunkou_casework::case::{Reason, Record, Standing, Verdict, authenticate, fold};
 use cunkou_casework::document::{Write, actor};
 use cunkou_casework::entry::{ClockSource, Entry, Header, Kind, Signers};
 use cunkou_casework::event::{Event, Step, encode};
@@ -113,9 +113,11 @@ impl Desk<'_> {
         let county = self.replica.county();
         let blocks = county.blocks(self.replica.me.device);
         let used = self.tx.count_up("numbers")?;
-        let block = usize::try_from(used / u64::from(BLOCK_SIZE)).unwrap_or(usize::MAX);
-        let counter = (used % u64::from(BLOCK_SIZE)) as u32;
-        blocks.get(block).and_then(|b| case_number(*b, counter + 1)).ok_or(ActError::NoNumbers)
+        // Counters run from 1; the number 0 of a block is not given out.
+        let per_block = u64::from(BLOCK_SIZE) - 1;
+        let block = usize::try_from(used / per_block).unwrap_or(usize::MAX);
+        let counter = (used % per_block) as u32 + 1;
+        blocks.get(block).and_then(|b| case_number(*b, counter)).ok_or(ActError::NoNumbers)
     }
 
     /// Takes a step on a case or a resident's record. It is judged as every replica will judge
@@ -129,6 +131,7 @@ impl Desk<'_> {
         who: Who<'_>,
         step: Step,
     ) -> Result<EntryId, ActError> {
+        self.freshen(subject)?;
         let county = self.replica.county();
         let gathered = gather(self.tx.entries_of(&subject.0)?, &county);
         let begins = matches!(step, Step::Opened { .. } | Step::ResidentAdded { .. });
@@ -161,8 +164,11 @@ impl Desk<'_> {
         let signers =
             Signers { device: &self.replica.me.key, person: who.key, authority: None };
         let entry = Entry::sign(subject, Kind::Event, header.clone(), payload, signers)?;
-        let attestation =
-            if who.key.is_some() { Attestation::Person } else { Attestation::Relay };
+        // Judged here as it will be judged everywhere: signatures, revocations, posts, state.
+        let attestation = authenticate(&entry, &county).map_err(|verdict| match verdict {
+            Verdict::Pending(why) | Verdict::Quarantine(why) => ActError::Refused(why),
+            Verdict::Accept => unreachable!("an error is never an acceptance"),
+        })?;
         let record = Record { id: entry.id(), header, event, attestation };
         let place = self.judge(&gathered.records, record, of_case)?;
         self.append(&entry, &Scope::Place(place).to_string())?;
@@ -208,6 +214,7 @@ impl Desk<'_> {
         who: Who<'_>,
         writes: &[Write],
     ) -> Result<bool, ActError> {
+        self.freshen(subject)?;
         let Some((schema, scope)) = self.tx.subject(&subject.0)? else {
             return Err(ActError::Unknown);
         };
@@ -226,6 +233,15 @@ impl Desk<'_> {
         self.tx.set_document(&subject.0, &saved)?;
         self.replica.materialise(self.tx, subject)?;
         Ok(true)
+    }
+
+    /// What came from a peer but is not derived yet is derived first, so that nothing is built
+    /// beside it.
+    fn freshen(&self, subject: SubjectId) -> Result<(), StoreError> {
+        if self.tx.is_dirty(&subject.0)? {
+            self.replica.materialise(self.tx, subject)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn append(&self, entry: &Entry, scope: &str) -> Result<(), StoreError> {

@@ -5,9 +5,9 @@ use crate::act::kind_code;
 use crate::county::by_authority;
 use crate::{Desk, Replica};
 use cunkou_casework::case::{Verdict, authenticate};
-use cunkou_casework::county::{CountyLog, DeviceKind, Numbered, Statement};
+use cunkou_casework::county::{CountyLog, DeviceKind, LogError, Numbered, Statement};
 use cunkou_casework::entry::{Entry, Kind, Signers, change_id};
-use cunkou_casework::event::{Witness, decode, encode};
+use cunkou_casework::event::{Event, Step, Witness, decode, encode};
 use cunkou_casework::ids::{EntryId, Scope, SubjectId};
 use cunkou_engine::Admitted;
 use cunkou_store::{EntryState, NewEntry, PeerRow, StoreError};
@@ -80,8 +80,7 @@ impl Replica {
             Ok(admitted)
         })?;
         if county.head().position > head_before {
-            self.reload_county().map_err(|_| StoreError::Damaged { what: "county log" })?;
-            self.look_again()?;
+            self.county_grew()?;
         }
         self.materialise_dirty()?;
         self.changed();
@@ -110,6 +109,9 @@ impl Replica {
         match entry.kind() {
             Kind::County if system => match county.take(entry) {
                 Ok(()) => return Ok((EntryState::Good, None)),
+                Err(why @ LogError::OutOfOrder { .. }) => {
+                    return Ok((EntryState::Waiting, Some(why.to_string())));
+                }
                 Err(why) => return quarantine(&why.to_string()),
             },
             Kind::Credential if !system => {
@@ -126,6 +128,17 @@ impl Replica {
             && known != scope
         {
             return quarantine("the subject belongs to another village");
+        }
+        if entry.kind() == Kind::Event {
+            let Ok(event) = Event::decode(entry.payload()) else {
+                return quarantine("the entry's content cannot be read");
+            };
+            // What a subject says of its own place must be where it came.
+            if let Step::Opened { place, .. } | Step::ResidentAdded { place } = event.step
+                && Scope::Place(place).to_string() != scope
+            {
+                return quarantine("the subject belongs to another village");
+            }
         }
         if entry.kind() == Kind::Edit && change_id(entry.payload()).is_err() {
             return quarantine("not one plain change");
@@ -146,14 +159,11 @@ impl Replica {
         })
     }
 
-    /// Subjects with waiting entries are derived again: the county log has grown.
-    fn look_again(&self) -> Result<(), StoreError> {
-        self.store.write(|tx| {
-            for row in tx.waiting(10_000)? {
-                tx.mark_dirty(&row.subject)?;
-            }
-            Ok(())
-        })
+    /// The county log has grown: what waited for it, or did not count without it, is judged again.
+    pub(crate) fn county_grew(&self) -> Result<(), StoreError> {
+        self.reload_county().map_err(|_| StoreError::Damaged { what: "county log" })?;
+        self.store.write(|tx| tx.mark_aside_dirty())?;
+        self.materialise_dirty()
     }
 }
 

@@ -3,12 +3,12 @@
 use crate::act::kind_code;
 use crate::{ActError, Desk, OpenError, Replica};
 use cunkou_casework::catalogue::Release;
-use cunkou_casework::county::{CountyLog, Credential, Numbered, Statement};
+use cunkou_casework::county::{CountyLog, Credential, LogError, Numbered, Statement};
 use cunkou_casework::entry::{Entry, Kind, SignerRole, Signers};
 use cunkou_casework::event::{decode, encode};
 use cunkou_casework::ids::{PersonId, PlaceId, Scope};
 use cunkou_casework::suite::SecretKey;
-use cunkou_store::{StoreError, Unsent};
+use cunkou_store::{EntryState, StoreError, Unsent};
 use std::sync::{Arc, PoisonError};
 use tracing::warn;
 
@@ -40,9 +40,29 @@ impl Replica {
         let rows = self.store.read(|view| {
             view.entries_in(&Scope::System.to_string(), kind_code(Kind::County))
         })?;
+        // What was quarantined never counts; what came early counts when its turn comes.
+        let mut statements = Vec::new();
+        for row in rows.iter().filter(|row| row.state != EntryState::Quarantined) {
+            let entry = Entry::decode(&row.bytes)?;
+            if let Ok(Numbered { position, .. }) = decode(entry.payload()) {
+                statements.push((position, row, entry));
+            }
+        }
+        statements.sort_by_key(|(position, ..)| *position);
         let mut log = CountyLog::new(self.me.county, self.me.authority);
-        for row in rows {
-            log.take(&Entry::decode(&row.bytes)?)?;
+        let mut in_turn = Vec::new();
+        for (_, row, entry) in statements {
+            match log.take(&entry) {
+                Ok(()) if row.state == EntryState::Waiting => in_turn.push(row.pos),
+                Ok(()) => {}
+                Err(LogError::OutOfOrder { .. }) => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if !in_turn.is_empty() {
+            self.store.write(|tx| {
+                in_turn.iter().try_for_each(|pos| tx.set_state(*pos, EntryState::Good, None))
+            })?;
         }
         *self.county.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(log);
         self.reload_release();
@@ -73,7 +93,7 @@ impl Replica {
     /// When the store fails.
     pub fn credentials(&self, person: PersonId) -> Result<Vec<Credential>, StoreError> {
         let mut scopes: Vec<String> =
-            self.county().places().keys().map(|p| Scope::Place(*p).to_string()).collect();
+            self.county().places().map(|p| Scope::Place(p.id).to_string()).collect();
         scopes.push(Scope::System.to_string());
         let mut found: Vec<(u64, Credential)> = Vec::new();
         self.store.read(|view| -> Result<(), StoreError> {
@@ -120,7 +140,7 @@ impl Replica {
         statements: Vec<Statement>,
     ) -> Result<(), ActError> {
         self.act(|desk| desk.state(authority, statements))?;
-        self.reload_county().map_err(|_| StoreError::Damaged { what: "county log" })?;
+        self.county_grew()?;
         Ok(())
     }
 }

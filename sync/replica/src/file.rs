@@ -4,7 +4,7 @@ use crate::Replica;
 use cunkou_casework::case::{
     Attestation, CaseState, Folded, Ladder, Record, Standing, authenticate, fold,
 };
-use cunkou_casework::county::CountyLog;
+use cunkou_casework::county::{CountyLog, DeviceKind};
 use cunkou_casework::document::{Document, Projection, Schema, Section, Write, actor};
 use cunkou_casework::entry::{Entry, Header, Kind};
 use cunkou_casework::event::{Event, Witness};
@@ -69,6 +69,8 @@ pub struct Gathered {
     pub edits: Vec<EditRow>,
     /// What relays said.
     pub witnessed: BTreeMap<EntryId, Witnessed>,
+    /// Positions of witnesses that waited and count now.
+    pub now_good: Vec<u64>,
     /// Entries kept aside for their own fault.
     pub bad: u32,
     /// Latest claimed time, milliseconds.
@@ -133,6 +135,7 @@ pub(crate) fn gather(rows: Vec<EntryRow>, county: &CountyLog) -> Gathered {
         };
         let good = row.state == EntryState::Good;
         match entry.kind() {
+            Kind::Event if row.state == EntryState::Quarantined => out.bad += 1,
             Kind::Event => {
                 let attestation = if good { Ok(attested(&entry)) } else { authenticate(&entry, county) };
                 let event = Event::decode(entry.payload());
@@ -156,7 +159,10 @@ pub(crate) fn gather(rows: Vec<EntryRow>, county: &CountyLog) -> Gathered {
                 }
                 out.edits.push(EditRow { pos: row.pos, entry, state: row.state });
             }
-            Kind::Witness if good => {
+            Kind::Witness if good || relay_came(&row, &entry, county) => {
+                if !good {
+                    out.now_good.push(row.pos);
+                }
                 if let Ok(witness) = cunkou_casework::event::decode::<Witness>(entry.payload()) {
                     for id in witness.entries {
                         let seen =
@@ -172,6 +178,14 @@ pub(crate) fn gather(rows: Vec<EntryRow>, county: &CountyLog) -> Gathered {
         }
     }
     out
+}
+
+/// Whether a witness that waited for its relay's enrolment counts now.
+fn relay_came(row: &EntryRow, entry: &Entry, county: &CountyLog) -> bool {
+    let relay = county.device(entry.header().device);
+    row.state == EntryState::Waiting
+        && authenticate(entry, county).is_ok()
+        && relay.is_some_and(|d| d.kind == DeviceKind::Relay)
 }
 
 fn attested(entry: &Entry) -> Attestation {

@@ -47,6 +47,9 @@ impl Replica {
         }
         let county = self.county();
         let gathered = gather(tx.entries_of(&subject.0)?, &county);
+        for pos in &gathered.now_good {
+            tx.set_state(*pos, EntryState::Good, None)?;
+        }
         let first = gathered.records.iter().find_map(|r| match &r.event.step {
             Step::Opened { .. } => Some(CASE),
             Step::ResidentAdded { .. } => Some(RESIDENT),
@@ -81,7 +84,7 @@ impl Replica {
                 }
                 Standing::Quarantined(why) => {
                     reason = why.to_string();
-                    (EntryState::Quarantined, Some(reason.as_str()))
+                    (EntryState::Unfounded, Some(reason.as_str()))
                 }
             };
             aside += u32::from(state != EntryState::Good);
@@ -138,9 +141,13 @@ impl Replica {
     ) -> Result<(), StoreError> {
         let registered = registry::fold(&gathered.records, county);
         for record in &gathered.records {
-            let refused = registered.refused.contains(&record.id);
-            let state = if refused { EntryState::Quarantined } else { EntryState::Good };
-            let reason = refused.then_some("the person may not take this step");
+            let (state, reason) = if registered.refused.contains(&record.id) {
+                (EntryState::Unfounded, Some("the person may not take this step"))
+            } else if registered.waiting.contains(&record.id) {
+                (EntryState::Waiting, Some("an earlier step has not arrived"))
+            } else {
+                (EntryState::Good, None)
+            };
             set_state(tx, &gathered, &record.id, state, reason)?;
         }
         let Some(place) = registered.place else {
@@ -254,7 +261,8 @@ fn judge_edit(
         Ok(Scope::Place(place)) => Some(place),
         _ => None,
     };
-    if !place.is_some_and(|place| county.serves(header.device, place)) {
+    let position = header.log.position;
+    if !place.is_some_and(|place| county.serves_at(header.device, place, position)) {
         let reason = "the device does not serve this village".to_owned();
         return Err((EntryState::Quarantined, reason));
     }

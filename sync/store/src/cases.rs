@@ -52,8 +52,8 @@ pub struct CaseFilter {
     pub phases: Vec<String>,
     /// Tasks.
     pub tasks: Vec<String>,
-    /// One village.
-    pub place: Option<u32>,
+    /// These villages.
+    pub places: Vec<u32>,
     /// One department.
     pub department: Option<String>,
     /// One item.
@@ -120,9 +120,10 @@ fn conditions(filter: &CaseFilter) -> (String, Vec<Value>) {
     any_of("task", &filter.tasks);
     any_of("department", filter.department.as_slice());
     any_of("item", filter.item.as_slice());
-    if let Some(place) = filter.place {
-        sql.push_str(" AND place = ?");
-        values.push(Value::Integer(place.into()));
+    if !filter.places.is_empty() {
+        let marks = vec!["?"; filter.places.len()].join(",");
+        sql.push_str(&format!(" AND place IN ({marks})"));
+        values.extend(filter.places.iter().map(|place| Value::Integer((*place).into())));
     }
     if let Some(resident) = filter.resident {
         sql.push_str(" AND resident = ?");

@@ -10,8 +10,10 @@ pub enum EntryState {
     Good,
     /// It waits for something that has not arrived.
     Waiting,
-    /// It is kept aside and never counts.
+    /// It was set aside at the door and never counts.
     Quarantined,
+    /// It does not count as things stand; the fold judges it again when more is known.
+    Unfounded,
 }
 
 impl EntryState {
@@ -20,6 +22,7 @@ impl EntryState {
             Self::Good => 0,
             Self::Waiting => 1,
             Self::Quarantined => 2,
+            Self::Unfounded => 3,
         }
     }
 
@@ -27,6 +30,7 @@ impl EntryState {
         match code {
             0 => Self::Good,
             1 => Self::Waiting,
+            3 => Self::Unfounded,
             _ => Self::Quarantined,
         }
     }
@@ -134,12 +138,12 @@ impl View<'_> {
         Ok(rows)
     }
 
-    /// How many entries are kept aside in quarantine.
+    /// How many entries are in quarantine: set aside at the door, or not counting as things stand.
     ///
     /// # Errors
     /// When SQLite fails.
     pub fn quarantined(&self) -> Result<u64, StoreError> {
-        let sql = "SELECT count(*) FROM entry WHERE state = 2";
+        let sql = "SELECT count(*) FROM entry WHERE state >= 2";
         Ok(self.0.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
     }
 
@@ -160,6 +164,15 @@ impl View<'_> {
         let mut query = self.0.prepare_cached("SELECT subject FROM dirty LIMIT ?1")?;
         let rows = query.query_map([limit], |row| row.get(0))?.collect::<Result<_, _>>()?;
         Ok(rows)
+    }
+
+    /// Whether a subject's derived rows are behind its entries.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn is_dirty(&self, subject: &[u8; 16]) -> Result<bool, StoreError> {
+        let mut query = self.0.prepare_cached("SELECT 1 FROM dirty WHERE subject = ?1")?;
+        Ok(query.exists([subject])?)
     }
 
     /// How many entries there are.
@@ -240,6 +253,17 @@ impl Txn<'_> {
     /// When SQLite fails.
     pub fn clean(&self, subject: &[u8; 16]) -> Result<(), StoreError> {
         self.0.prepare_cached("DELETE FROM dirty WHERE subject = ?1")?.execute([subject])?;
+        Ok(())
+    }
+
+    /// Subjects with entries that wait or are aside are to be derived again.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn mark_aside_dirty(&self) -> Result<(), StoreError> {
+        let sql = "INSERT OR IGNORE INTO dirty(subject)
+                   SELECT DISTINCT subject FROM entry WHERE state <> 0";
+        self.0.prepare_cached(sql)?.execute([])?;
         Ok(())
     }
 

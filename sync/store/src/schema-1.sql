@@ -11,7 +11,7 @@ CREATE TABLE entry(
     kind INTEGER NOT NULL,
     via INTEGER NOT NULL,          -- peer it came from, 0 for our own
     received_ms INTEGER NOT NULL,
-    state INTEGER NOT NULL,        -- 0 good, 1 waiting, 2 quarantined
+    state INTEGER NOT NULL,        -- 0 good, 1 waiting, 2 quarantined, 3 unfounded
     reason TEXT,
     bytes BLOB NOT NULL            -- its hash is id
 ) STRICT;

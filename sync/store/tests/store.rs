@@ -312,7 +312,6 @@ fn a_rotten_attachment_is_noticed_when_it_is_read() {
     assert!(matches!(rotten, Err(StoreError::Damaged { what: "attachment" })));
 }
 
-// BUG reported: writing the good bytes again does not heal a rotten file, though it says Ok.
 
 #[test]
 fn a_database_of_a_newer_program_is_refused_and_left_as_it_is() {

@@ -5,10 +5,10 @@ use cunkou_casework::catalogue::Release;
 use cunkou_casework::county::{Person, Role};
 use cunkou_casework::ids::PersonId;
 use cunkou_casework::suite::SecretKey;
-use cunkou_link::LinkState;
+use cunkou_link::{LinkHandle, LinkState};
 use cunkou_replica::Replica;
 use std::sync::{Arc, OnceLock};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
 /// Which office this program serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub struct App {
     /// Who is signed in.
     pub sessions: Sessions,
     /// Where the link stands; absent on a relay.
-    pub link: Option<watch::Receiver<LinkState>>,
+    pub link: Option<LinkHandle>,
     /// One photo at a time: they are large, boxes are small.
     pub photos: Semaphore,
 }
@@ -55,7 +55,7 @@ impl App {
     pub fn new(
         office: Office,
         replica: Arc<Replica>,
-        link: Option<watch::Receiver<LinkState>>,
+        link: Option<LinkHandle>,
     ) -> Self {
         Self {
             office,
@@ -64,6 +64,19 @@ impl App {
             sessions: Sessions::default(),
             link,
             photos: Semaphore::new(1),
+        }
+    }
+
+    /// Where the link stands; absent on a relay.
+    #[must_use]
+    pub fn link_state(&self) -> Option<LinkState> {
+        self.link.as_ref().map(LinkHandle::state)
+    }
+
+    /// A page is being looked at: a waiting link tries again soon.
+    pub fn somebody_looks(&self) {
+        if let Some(link) = &self.link {
+            link.nudge();
         }
     }
 

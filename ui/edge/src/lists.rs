@@ -30,7 +30,23 @@ impl Signed {
             .iter()
             .find(|p| p.role == Role::Reviewer)
             .and_then(|p| p.department.clone());
-        CaseFilter { department, limit: PAGE, ..CaseFilter::default() }
+        CaseFilter { department, places: self.villages(), limit: PAGE, ..CaseFilter::default() }
+    }
+
+    /// The villages whose cases and residents this person may see; empty means all of them here.
+    #[must_use]
+    pub fn villages(&self) -> Vec<u32> {
+        if self.session.practice || self.app.office == Office::County {
+            return Vec::new();
+        }
+        let county = self.replica().county();
+        let villages = county.places().filter(|p| self.may_see_residents(p.id));
+        let mut villages: Vec<u32> = villages.map(|p| p.id.0).collect();
+        if villages.is_empty() {
+            // Nobody's village has the id 0: nothing is shown.
+            villages.push(0);
+        }
+        villages
     }
 
     /// A line from a row.

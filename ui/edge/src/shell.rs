@@ -44,7 +44,7 @@ pub fn done_words(lang: Lang, done: &str) -> Option<String> {
 /// How far this store's entries have gone, in one line.
 #[must_use]
 pub fn sync_bar(app: &App, lang: Lang) -> Option<SyncBar> {
-    let link = app.link.as_ref()?.borrow().clone();
+    let link = app.link_state()?;
     let status = app.replica.status().ok()?;
     let now = app.replica.now_ms();
     let n = status.unsent.entries;
@@ -118,13 +118,16 @@ pub fn time_uncertain(app: &App) -> bool {
 #[must_use]
 pub fn open(app: &App, headers: &HeaderMap, here: &str) -> Shell {
     let lang = crate::session::lang(headers);
+    // The bar renews itself and would send who is not signed in to the login page.
+    let token = crate::session::token(headers);
+    let signed_in = token.is_some_and(|t| app.sessions.find(t, app.replica.now_ms()).is_some());
     Shell {
         lang,
         big: crate::session::cookie(headers, "big") == Some("on"),
         place: app.place_name(),
         complaint: app.release().map_or_else(|| "12345".into(), |r| r.contacts.complaint.clone()),
         here: here.to_owned(),
-        sync: sync_bar(app, lang),
+        sync: if signed_in { sync_bar(app, lang) } else { None },
         ..Shell::default()
     }
 }

@@ -92,11 +92,7 @@ async fn told(State(app): State<Arc<App>>, request: Request, next: Next) -> Resp
     let here = request.uri().path().to_owned();
     let mut response = next.run(request).await;
     let Some(told) = response.extensions_mut().remove::<Told>() else { return response };
-    let mut frame = shell::open(&app, &headers, &here);
-    let session = token(&headers).and_then(|t| app.sessions.find(t, app.replica.now_ms()));
-    if session.is_none() {
-        frame.sync = None;
-    }
+    let frame = shell::open(&app, &headers, &here);
     let page = error::page(&frame, &told.pick(lang(&headers)));
     (response.status(), [(header::CACHE_CONTROL, "no-store")], page).into_response()
 }
@@ -256,6 +252,8 @@ async fn help_page(State(app): State<Arc<App>>, headers: HeaderMap) -> Markup {
 }
 
 async fn sync_bar(signed: Signed) -> Response {
+    // Somebody is looking: the next attempt to connect need not wait.
+    signed.app.somebody_looks();
     match shell::sync_bar(&signed.app, signed.lang) {
         Some(bar) if !signed.session.practice => {
             layout::sync_bar(signed.lang, &bar).into_response()

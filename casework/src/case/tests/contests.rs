@@ -34,10 +34,6 @@ fn a_decision_and_a_withdrawal_made_apart_contest_and_neither_takes_effect() {
     }
 }
 
-// BUG reported: a withdrawal by a village that does not know of the acceptance yet contests with
-// the approval only when its hash happens to come late; else the approval is silently overtaken.
-//
-// BUG reported: steps that were built on a decision before its rival came stay Effective in 待核.
 
 #[test]
 fn two_decisions_in_one_term_contest_until_one_is_chosen() {

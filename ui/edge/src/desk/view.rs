@@ -332,7 +332,7 @@ fn off(l: Lang, standing: Standing) -> Option<String> {
         Reason::NotNow => l.t("当时的状态不允许", "the state did not allow it"),
         Reason::NoPost | Reason::NoPerson | Reason::OutOfScope => l.t("无权办理", "no authority"),
         Reason::OwnCase => l.t("不能决定自己经手的件", "nobody decides a case they took part in"),
-        Reason::MissingPast | Reason::UnknownDevice | Reason::UnknownPerson => {
+        Reason::MissingPast | Reason::UnknownDevice | Reason::UnknownPerson | Reason::LogBehind => {
             l.t("等前面的记录到达", "waiting for earlier entries")
         }
         Reason::PastQuarantined => l.t("前面的记录不成立", "an earlier entry does not count"),

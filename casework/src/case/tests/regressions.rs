@@ -1,0 +1,108 @@
+use super::*;
+use crate::county::{Person, Post, Role};
+
+#[test]
+fn bug_withdrawal_from_received_concurrent_with_approval_contests() {
+    let mut seen = std::collections::BTreeMap::new();
+    for salt in 0..32 {
+        let mut desk = Desk::new(salt);
+        desk.walk(&["opened", "submitted"]);
+        let after = desk.folded().frontier;
+        desk.walk(&["taken", "forwarded", "accepted", "approved"]);
+        desk.step_after(AGENT, &after, Step::Withdrawn { reason: "不办了".into() });
+        *seen.entry(desk.phase()).or_insert(0) += 1;
+    }
+    assert_eq!(seen.keys().copied().collect::<Vec<_>>(), [Phase::Contested], "{seen:?}");
+}
+
+#[test]
+fn bug_steps_built_on_an_undone_decision_are_not_effective() {
+    let mut seen = std::collections::BTreeMap::new();
+    for salt in 0..32 {
+        let mut desk = Desk::new(salt);
+        desk.walk(&["opened", "submitted", "taken", "forwarded", "accepted"]);
+        let after = desk.folded().frontier;
+        desk.walk(&["approved"]);
+        let completed = desk.walk(&["completed"]);
+        let denied = Step::Denied { term: 2, reason: "x".into(), remedy: "x".into() };
+        desk.step_after(SECOND_REVIEWER, &after, denied);
+        let k = format!("{:?}", desk.standing(completed));
+        *seen.entry(k).or_insert(0) += 1;
+        assert_eq!(desk.phase(), Phase::Contested);
+    }
+    assert_eq!(seen.len(), 1, "{seen:?}");
+    assert!(!seen.contains_key("Effective"), "{seen:?}");
+}
+
+#[test]
+fn bug_new_posts_undo_the_past() {
+    let mut desk = at(Phase::Approved);
+    let id = person_id(AGENT.person);
+    let mut moved: Person = desk.county.person(id).expect("agent").clone();
+    moved.posts = vec![Post { role: Role::Agent, place: LONGTAN, department: None }];
+    say(&mut desk.county, Statement::Person(moved));
+    assert_eq!(desk.phase(), Phase::Approved);
+}
+
+#[test]
+fn bug_new_key_undoes_the_past() {
+    let mut desk = at(Phase::Approved);
+    let id = person_id(AGENT.person);
+    let mut reset: Person = desk.county.person(id).expect("agent").clone();
+    reset.key = Some(secret(77).public());
+    say(&mut desk.county, Statement::Person(reset));
+    assert_eq!(desk.phase(), Phase::Approved, "as a replica that is new sees it");
+}
+
+#[test]
+fn bug_box_places_change_undoes_the_past() {
+    let mut desk = at(Phase::Approved);
+    let mut moved = desk.county.device(device_id(BOX_YUNLING)).expect("box").clone();
+    moved.places = vec![LONGTAN];
+    say(&mut desk.county, Statement::Device(moved));
+    assert_eq!(desk.phase(), Phase::Approved);
+}
+
+#[test]
+fn bug_a_township_item_taken_over_is_stuck() {
+    let mut desk = Desk::new(0);
+    desk.step(AGENT, opened(YUNLING, by_township()));
+    desk.walk(&["submitted", "taken over"]);
+    let mut any = false;
+    for (_, who) in EVERYBODY {
+        for name in ["accepted", "refused", "forwarded", "taken", "approved"] {
+            let step = desk.named(name);
+            let id = desk.step(who, step);
+            any |= desk.standing(id) == Standing::Effective;
+            desk.entries.pop();
+        }
+    }
+    assert!(any, "somebody can go on");
+}
+
+#[test]
+fn bug_a_third_rival_after_resolution() {
+    // Resolve concurrent with a third decision: informational.
+    let mut seen = std::collections::BTreeMap::new();
+    for salt in 0..32 {
+        let mut desk = Desk::new(salt);
+        let [a, _] = contest(&mut desk);
+        let after = desk.records()[4].id;
+        desk.step(REVIEWER, Step::Resolved { keep: a, reason: "x".into() });
+        desk.step_after(AGENT, &[after], Step::Withdrawn { reason: "x".into() });
+        *seen.entry(desk.phase()).or_insert(0) += 1;
+    }
+    assert_eq!(seen.len(), 1, "{seen:?}");
+}
+
+#[test]
+fn bug_person_with_two_posts() {
+    let mut desk = at(Phase::Forwarded);
+    let mut p = desk.county.person(person_id(REVIEWER.person)).expect("reviewer").clone();
+    p.posts.push(Post { role: Role::Agent, place: LONGTAN, department: None });
+    say(&mut desk.county, Statement::Person(p));
+    desk.walk(&["accepted"]);
+    let s = desk.named("approved");
+    let id = desk.step(REVIEWER, s);
+    assert_eq!(desk.standing(id), Standing::Effective, "only accepted, never filed");
+}
