@@ -108,6 +108,7 @@ fn capabilities(looks: Looks) -> Result<ChromeCapabilities> {
         "--disable-dev-shm-usage",
         "--disable-gpu",
         "--hide-scrollbars",
+        "--force-prefers-reduced-motion",
         "--lang=zh-CN",
     ] {
         caps.add_arg(argument)?;
@@ -252,8 +253,9 @@ impl Browser {
     /// # Errors
     /// When it does not come.
     pub fn fetch(&self, link: &str) -> Result<Vec<u8>> {
-        let found = self.find(&[format!("//a[normalize-space()={}]", quoted(link))], link)?;
-        let address = self.run(found.prop("href"))?.context("a link without address")?;
+        let path = format!("//a[normalize-space()={}]", quoted(link));
+        let address = self.with(&[path], link, |found| self.run(found.prop("href")))?;
+        let address = address.context("a link without address")?;
         let client = reqwest::blocking::Client::builder().no_proxy().build()?;
         let cookie = format!("cunkou={}", self.session()?);
         let answer = client.get(address).header("cookie", cookie).send()?.error_for_status()?;
@@ -291,14 +293,20 @@ impl Browser {
         }
     }
 
-    /// The first visible element of these descriptions, the better ones first.
-    fn find(&self, paths: &[String], what: &str) -> Result<WebElement> {
+    /// Does something with the first visible element of these descriptions, the better ones
+    /// first; again, when the page is replaced meanwhile.
+    fn with<T>(
+        &self,
+        paths: &[String],
+        what: &str,
+        mut work: impl FnMut(&WebElement) -> Result<T>,
+    ) -> Result<T> {
         self.until(what, || {
             for path in paths {
                 let found = self.run(self.driver().find_all(By::XPath(path.clone())))?;
                 for element in found {
                     if self.run(element.is_displayed())? {
-                        return Ok(Some(element));
+                        return work(&element).map(Some);
                     }
                 }
             }
@@ -316,17 +324,7 @@ impl Browser {
         let mut paths = exact.to_vec();
         paths.push(format!("//a[.//*[normalize-space()={w}]]"));
         paths.extend(["button", "a", "summary"].map(|t| format!("//{t}[contains(normalize-space(), {w})]")));
-        self.until(&format!("something to press: {words}"), || {
-            for path in &paths {
-                for element in self.run(self.driver().find_all(By::XPath(path.clone())))? {
-                    if self.run(element.is_displayed())? {
-                        self.run(element.click())?;
-                        return Ok(Some(()));
-                    }
-                }
-            }
-            Ok(None)
-        })
+        self.with(&paths, &format!("something to press: {words}"), |e| self.run(e.click()))
     }
 
     /// Presses the button of a form with these words, where a heading has the same.
@@ -335,12 +333,11 @@ impl Browser {
     /// When there is none.
     pub fn press(&self, words: &str) -> Result<()> {
         let button = format!("//form//button[normalize-space()={}]", quoted(words));
-        let button = self.find(&[button], &format!("a button: {words}"))?;
-        self.run(button.click())
+        self.with(&[button], &format!("a button: {words}"), |e| self.run(e.click()))
     }
 
-    /// The input under a label; the label may go on (选填) after these words.
-    fn labelled(&self, label: &str) -> Result<WebElement> {
+    /// Does something with the input under a label; the label may go on after these words.
+    fn labelled<T>(&self, label: &str, work: impl FnMut(&WebElement) -> Result<T>) -> Result<T> {
         let l = quoted(label);
         let by = |test: &str| format!("//*[@id=//label[{test}]/@for]");
         let paths = [
@@ -348,7 +345,7 @@ impl Browser {
             by(&format!("starts-with(normalize-space(), {l})")),
             format!("//label[starts-with(normalize-space(), {l})]//input"),
         ];
-        self.find(&paths, &format!("a field labelled {label}"))
+        self.with(&paths, &format!("a field labelled {label}"), work)
     }
 
     /// Types into the field with this label, instead of what stands there.
@@ -356,20 +353,12 @@ impl Browser {
     /// # Errors
     /// When there is none.
     pub fn fill(&self, label: &str, value: &str) -> Result<()> {
-        let field = self.labelled(label)?;
-        self.run(async {
-            field.clear().await?;
-            field.send_keys(value).await
+        self.labelled(label, |field| {
+            self.run(async {
+                field.clear().await?;
+                field.send_keys(value).await
+            })
         })
-    }
-
-    /// Types into a field, without looking whether anything stands there.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub fn type_in(&self, label: &str, value: &str) -> Result<()> {
-        let field = self.labelled(label)?;
-        self.run(field.send_keys(value))
     }
 
     /// What stands in the field with this label.
@@ -377,8 +366,7 @@ impl Browser {
     /// # Errors
     /// When there is none.
     pub fn value(&self, label: &str) -> Result<String> {
-        let field = self.labelled(label)?;
-        Ok(self.run(field.value())?.unwrap_or_default())
+        Ok(self.labelled(label, |field| self.run(field.value()))?.unwrap_or_default())
     }
 
     /// Picks an answer under a heading.
@@ -393,8 +381,7 @@ impl Browser {
             format!("{within}//label[starts-with(normalize-space(), {a})]"),
             format!("{within}//label[contains(normalize-space(), {a})]"),
         ];
-        let label = self.find(&paths, &format!("{heading}: {answer}"))?;
-        self.run(label.click())
+        self.with(&paths, &format!("{heading}: {answer}"), |label| self.run(label.click()))
     }
 
     /// Ticks a box by its label.
@@ -403,8 +390,7 @@ impl Browser {
     /// When there is none.
     pub fn tick(&self, label: &str) -> Result<()> {
         let path = format!("//label[starts-with(normalize-space(), {})][.//input]", quoted(label));
-        let label = self.find(&[path], label)?;
-        self.run(label.click())
+        self.with(&[path], label, |found| self.run(found.click()))
     }
 
     /// Gives a photo to the field with this label, without sending it.
@@ -412,10 +398,13 @@ impl Browser {
     /// # Errors
     /// When there is none.
     pub fn attach(&self, label: &str, file: &Path) -> Result<()> {
-        let field = self.labelled(label)?;
-        self.run(field.send_keys(file.display().to_string()))?;
+        let form = self.labelled(label, |field| {
+            self.run(async {
+                field.send_keys(file.display().to_string()).await?;
+                field.find(By::XPath("./ancestor::form")).await
+            })
+        })?;
         if self.scripts {
-            let form = self.run(field.find(By::XPath("./ancestor::form")))?;
             self.until("the photo is made smaller", || {
                 let status = self.run(form.find(By::Css("[data-status]")))?;
                 Ok((self.run(status.text())? != "正在处理照片…").then_some(()))
@@ -430,12 +419,15 @@ impl Browser {
     /// When there is none.
     pub fn photograph(&self, page: &str, file: &Path) -> Result<()> {
         let label = format!("拍照:{page}");
-        let field = self.labelled(&label)?;
-        self.run(field.send_keys(file.display().to_string()))?;
-        if !self.scripts {
-            let send = self.run(field.find(By::XPath("./ancestor::form//button")))?;
-            self.run(send.click())?;
-        }
+        self.labelled(&label, |field| {
+            self.run(async {
+                field.send_keys(file.display().to_string()).await?;
+                if !self.scripts {
+                    field.find(By::XPath("./ancestor::form//button")).await?.click().await?;
+                }
+                Ok(())
+            })
+        })?;
         self.gone(&label)?;
         self.see("照片已存本机")
     }
@@ -532,23 +524,23 @@ impl Browser {
     /// # Errors
     /// When there is no canvas.
     pub fn sign(&self) -> Result<()> {
-        let pad = self.find(&["//canvas".to_owned()], "a place to sign")?;
-        self.run(async {
-            pad.scroll_into_view().await?;
-            let strokes = [(-90, -40, 70, 10), (-20, -60, 10, 60), (40, -50, 60, 55)];
-            for (x, y, dx, dy) in strokes {
-                self.driver()
-                    .action_chain_with_delay(Some(Duration::ZERO), Some(Duration::from_millis(5)))
-                    .move_to_element_with_offset(&pad, x, y)
-                    .click_and_hold()
-                    .move_by_offset(dx / 2, dy)
-                    .move_by_offset(dx, dy / 2)
-                    .move_by_offset(-dx / 3, 12)
-                    .release()
-                    .perform()
-                    .await?;
-            }
-            Ok(())
+        self.with(&["//canvas".to_owned()], "a place to sign", |pad| {
+            self.run(async {
+                pad.scroll_into_view().await?;
+                for (x, y, dx, dy) in [(-90, -40, 70, 10), (-20, -60, 10, 60), (40, -50, 60, 55)] {
+                    self.driver()
+                        .action_chain_with_delay(Some(Duration::ZERO), Some(Duration::ZERO))
+                        .move_to_element_with_offset(pad, x, y)
+                        .click_and_hold()
+                        .move_by_offset(dx / 2, dy)
+                        .move_by_offset(dx, dy / 2)
+                        .move_by_offset(-dx / 3, 12)
+                        .release()
+                        .perform()
+                        .await?;
+                }
+                Ok(())
+            })
         })
     }
 

@@ -279,6 +279,8 @@ pub struct CaseState {
     pub submission: Option<Submission>,
     /// Rounds of 补正.
     pub supplements: Vec<SupplementRound>,
+    /// True once the promised materials (容缺) were given.
+    pub promised_given: bool,
     /// True once the township took it in.
     pub taken: bool,
     /// 受理.
@@ -304,6 +306,7 @@ impl Default for CaseState {
             term: 1,
             submission: None,
             supplements: Vec::new(),
+            promised_given: false,
             taken: false,
             acceptance: None,
             decision: None,
@@ -346,7 +349,7 @@ impl CaseState {
         match (&self.acceptance, self.phase) {
             (Some(acceptance), Phase::Accepted) => Some(&acceptance.due),
             (None, Phase::Received | Phase::TownshipTaken | Phase::Forwarded) => {
-                let deferred = self.submission.as_ref()?.deferred.iter();
+                let deferred = self.promised().iter();
                 deferred.map(|d| d.until.as_str()).min()
             }
             _ => None,
@@ -357,6 +360,15 @@ impl CaseState {
     #[must_use]
     pub fn open_supplement(&self) -> Option<&SupplementRound> {
         self.supplements.last().filter(|s| s.given.is_none())
+    }
+
+    /// What was promised for later and has not come.
+    #[must_use]
+    pub fn promised(&self) -> &[Deferred] {
+        match &self.submission {
+            Some(submission) if !self.promised_given => &submission.deferred,
+            _ => &[],
+        }
     }
 
     /// The heads at which the content is to be read: of the last submission or supplement, or
@@ -498,7 +510,7 @@ impl CaseState {
                 });
                 self.phase = Phase::Supplementing;
             }
-            Step::SupplementGiven { round: 0, .. } => {}
+            Step::SupplementGiven { round: 0, .. } => self.promised_given = true,
             Step::SupplementGiven { .. } => {
                 if let Some(supplement) = self.supplements.last_mut() {
                     supplement.given = Some((id, heads.clone()));

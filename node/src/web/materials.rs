@@ -128,6 +128,8 @@ fn view(
             (ask, answer.unwrap_or_default().to_owned())
         }),
         card_until: card.then(|| m.card_until.clone().unwrap_or_default()),
+        paper: (needed && matches!(key, "application-form" | "mandate"))
+            .then(|| format!("/cases/{case}/to-sign.pdf")),
         faults,
         reason: reason.to_owned(),
     })

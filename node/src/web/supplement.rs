@@ -11,12 +11,20 @@ use cunkou_ui::page::filing::DraftHead;
 use cunkou_ui::page::materials::{self as ui, Photo};
 use maud::Markup;
 
-/// The open supplement of a case: round and the reason for this material.
+/// What is to be photographed: an open supplement's round and reason, or round 0 for a material
+/// that was promised at submission (容缺).
 fn asked(opened: &Opened, key: &str) -> Result<(u32, String), AppError> {
-    let stale = || AppError::Stale { next: format!("/cases/{}", opened.subject) };
-    let open = opened.file.state.open_supplement().ok_or_else(stale)?;
-    let defect = open.defects.iter().find(|d| d.material == key).ok_or(AppError::NotFound)?;
-    Ok((open.round, defect.reason.clone()))
+    let state = &opened.file.state;
+    let defect = state
+        .open_supplement()
+        .and_then(|open| Some((open.round, open.defects.iter().find(|d| d.material == key)?)));
+    if let Some((round, defect)) = defect {
+        return Ok((round, defect.reason.clone()));
+    }
+    match state.promised().iter().find(|d| d.material == key) {
+        Some(promised) if state.phase.is_open() => Ok((0, promised.reason.clone())),
+        _ => Err(AppError::Stale { next: format!("/cases/{}", opened.subject) }),
+    }
 }
 
 pub(super) async fn page(

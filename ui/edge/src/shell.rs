@@ -25,6 +25,7 @@ pub fn done_words(lang: Lang, done: &str) -> Option<String> {
             "forward" => lang.t("已上报县级", "Forwarded to the county"),
             "ask" => lang.t("补正告知已发出", "The supplement notice is out"),
             "supplement" => lang.t("补正已提交", "The supplement is given"),
+            "promised" => lang.t("容缺材料已补交", "The promised materials are given"),
             "accept" => lang.t("已受理", "Accepted"),
             "refuse" => lang.t("已作出不予受理", "Not accepted"),
             "approve" => lang.t("已准予并办结", "Approved and completed"),

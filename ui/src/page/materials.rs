@@ -80,6 +80,8 @@ pub struct Material {
     pub ask: Option<(String, String)>,
     /// The last day on the card: what stands.
     pub card_until: Option<String>,
+    /// A paper to print, sign and photograph: address.
+    pub paper: Option<String>,
     /// What is wrong.
     pub faults: Vec<FaultLine>,
     /// What was typed as reason for promising it later.
@@ -96,6 +98,7 @@ pub fn one(shell: &Shell, view: &Material) -> Markup {
         p { strong { (view.head.applicant) } " · " (view.head.item) }
         (faults(l, &view.faults))
         p { span class="tag" { (view.state) } " " (view.how) " · " (l.t("出具:", "Issuer: ")) (view.issuer) }
+        @if let Some(paper) = &view.paper { p { a class="button second" href=(paper) target="_blank" { (l.t("打印要签字的纸(PDF)", "Print the paper to sign (PDF)")) } } }
         @if let Some((ask, answer)) = &view.ask {
             form method="post" action={ (view.action) "/asked" } class="card narrow" {
                 (input(l, &Input::line("asked", ask, answer).with(Control::Radios(vec![

@@ -67,6 +67,17 @@ pub(super) fn offered(signed: &Signed, opened: &Opened) -> Result<Vec<Action>, A
         Phase::Rated if village => plain("archive", l.t("归档", "Archive"), ""),
         _ => {}
     }
+    let promised_here = !state.promised().is_empty()
+        && state.promised().iter().all(|d| {
+            !supplement_pages(&opened.file.content, 0, &d.material).is_empty()
+        });
+    if village && state.phase.is_open() && promised_here {
+        out.push(Action {
+            key: "promised".into(),
+            words: l.t("提交补交的材料", "Give the promised materials").into(),
+            ..Action::default()
+        });
+    }
     if signed.is(Role::Township) && state.phase == Phase::TownshipTaken {
         out.push(text_action("forward", l.t("审核通过,上报县级", "Examined: forward to the county"), "opinion", l.t("审核意见", "Opinion"), l.t("材料齐全,拟同意上报。", "Complete; forwarded.")));
         out.push(ask(signed, opened)?);
@@ -229,6 +240,14 @@ fn steps(
                     (open.round, pages.map(|(_, page)| page.hash).collect())
                 });
                 vec![Step::SupplementGiven { round, attachments }]
+            }
+            "promised" => {
+                let pages = state
+                    .promised()
+                    .iter()
+                    .flat_map(|d| supplement_pages(&opened.file.content, 0, &d.material));
+                let attachments = pages.map(|(_, page)| page.hash).collect();
+                vec![Step::SupplementGiven { round: 0, attachments }]
             }
             "accept" => {
                 let due = item.promise.due(calendar, today);

@@ -122,6 +122,16 @@ pub(super) fn case(signed: &Signed, opened: &Opened, full: bool) -> Result<Case,
             view.supplement.push((name.to_owned(), defect.reason.clone(), camera));
         }
     }
+    if village && state.phase.is_open() {
+        for promised in state.promised() {
+            let spec = item.material(&promised.material);
+            let name = spec.map_or(promised.material.as_str(), |m| &m.name);
+            let done = !supplement_pages(&file.content, 0, &promised.material).is_empty();
+            let camera = (!done).then(|| format!("/cases/{case_id}/supplement/{}", promised.material));
+            let words = format!("{} {}", l.t("容缺,补交期限", "Promised by"), promised.until);
+            view.supplement.push((name.to_owned(), words, camera));
+        }
+    }
     view.actions = actions::offered(signed, opened)?;
     view.history = history(signed, file);
     Ok(view)
