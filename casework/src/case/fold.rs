@@ -151,8 +151,13 @@ fn replay<'a>(
 ) -> Replayed {
     let ids: Vec<EntryId> = ids.copied().collect();
     let rivals = rivals(&ids, judged);
-    let resolving = ids.iter().find_map(|id| match &judged[id].record.event.step {
-        Step::Resolved { keep, .. } if rivals.contains(keep) => Some((*id, *keep)),
+    // Who resolves must have seen every rival: one that comes to light later contests again.
+    let resolving = ids.iter().rev().find_map(|id| match &judged[id].record.event.step {
+        Step::Resolved { keep, .. }
+            if rivals.contains(keep) && rivals.is_subset(&judged[id].past) =>
+        {
+            Some((*id, *keep))
+        }
         _ => None,
     });
     let after_resolution = |id: &EntryId| {

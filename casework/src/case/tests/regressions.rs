@@ -2,7 +2,7 @@ use super::*;
 use crate::county::{Person, Post, Role};
 
 #[test]
-fn bug_withdrawal_from_received_concurrent_with_approval_contests() {
+fn a_withdrawal_that_knew_nothing_of_the_acceptance_contests_with_the_approval() {
     let mut seen = std::collections::BTreeMap::new();
     for salt in 0..32 {
         let mut desk = Desk::new(salt);
@@ -16,7 +16,7 @@ fn bug_withdrawal_from_received_concurrent_with_approval_contests() {
 }
 
 #[test]
-fn bug_steps_built_on_an_undone_decision_are_not_effective() {
+fn steps_built_on_a_contested_decision_are_not_effective() {
     let mut seen = std::collections::BTreeMap::new();
     for salt in 0..32 {
         let mut desk = Desk::new(salt);
@@ -35,7 +35,7 @@ fn bug_steps_built_on_an_undone_decision_are_not_effective() {
 }
 
 #[test]
-fn bug_new_posts_undo_the_past() {
+fn new_posts_do_not_undo_the_past() {
     let mut desk = at(Phase::Approved);
     let id = person_id(AGENT.person);
     let mut moved: Person = desk.county.person(id).expect("agent").clone();
@@ -45,7 +45,7 @@ fn bug_new_posts_undo_the_past() {
 }
 
 #[test]
-fn bug_new_key_undoes_the_past() {
+fn a_new_key_does_not_undo_the_past() {
     let mut desk = at(Phase::Approved);
     let id = person_id(AGENT.person);
     let mut reset: Person = desk.county.person(id).expect("agent").clone();
@@ -55,7 +55,7 @@ fn bug_new_key_undoes_the_past() {
 }
 
 #[test]
-fn bug_box_places_change_undoes_the_past() {
+fn new_villages_of_a_box_do_not_undo_the_past() {
     let mut desk = at(Phase::Approved);
     let mut moved = desk.county.device(device_id(BOX_YUNLING)).expect("box").clone();
     moved.places = vec![LONGTAN];
@@ -64,7 +64,7 @@ fn bug_box_places_change_undoes_the_past() {
 }
 
 #[test]
-fn bug_a_township_item_taken_over_is_stuck() {
+fn a_township_item_that_was_taken_over_can_be_accepted() {
     let mut desk = Desk::new(0);
     desk.step(AGENT, opened(YUNLING, by_township()));
     desk.walk(&["submitted", "taken over"]);
@@ -81,8 +81,7 @@ fn bug_a_township_item_taken_over_is_stuck() {
 }
 
 #[test]
-fn bug_a_third_rival_after_resolution() {
-    // Resolve concurrent with a third decision: informational.
+fn a_rival_that_the_resolution_did_not_know_contests_again() {
     let mut seen = std::collections::BTreeMap::new();
     for salt in 0..32 {
         let mut desk = Desk::new(salt);
@@ -92,11 +91,11 @@ fn bug_a_third_rival_after_resolution() {
         desk.step_after(AGENT, &[after], Step::Withdrawn { reason: "x".into() });
         *seen.entry(desk.phase()).or_insert(0) += 1;
     }
-    assert_eq!(seen.len(), 1, "{seen:?}");
+    assert_eq!(seen.keys().collect::<Vec<_>>(), [&Phase::Contested], "{seen:?}");
 }
 
 #[test]
-fn bug_person_with_two_posts() {
+fn a_reviewer_who_is_an_agent_elsewhere_may_decide() {
     let mut desk = at(Phase::Forwarded);
     let mut p = desk.county.person(person_id(REVIEWER.person)).expect("reviewer").clone();
     p.posts.push(Post { role: Role::Agent, place: LONGTAN, department: None });
