@@ -199,6 +199,25 @@ impl Projection {
         self
     }
 
+    /// This content with one round of the supplement as `then` has it.
+    #[must_use]
+    pub fn with_round(mut self, round: u32, then: &Self) -> Self {
+        let prefix = format!("{round}/");
+        let of_round = |keys: &BTreeMap<String, Vec<String>>| {
+            let keys = keys.iter().filter(|(key, _)| key.starts_with(&prefix));
+            keys.map(|(k, v)| (k.clone(), v.clone())).collect::<BTreeMap<_, _>>()
+        };
+        let name = Section::Supplement.name();
+        let frozen = then.0.get(name).map(of_round).unwrap_or_default();
+        let section = self.0.entry(name.to_owned()).or_default();
+        section.retain(|key, _| !key.starts_with(&prefix));
+        section.extend(frozen);
+        if section.is_empty() {
+            self.0.remove(name);
+        }
+        self
+    }
+
     /// Digest of the canonical form, conflict sets included: what an event is about.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// What can be asked of a daemon.
@@ -28,7 +29,8 @@ enum Command {
     StaffList,
     Publish { folder: PathBuf, places: PathBuf },
     ImportResidents { file: PathBuf, login: String },
-    Revoke { device: DeviceId, reason: String },
+    StaffRemove { login: String, reason: String },
+    Revoke { device: String, reason: String },
     Status,
 }
 
@@ -171,12 +173,12 @@ fn command(action: &Action) -> Result<Command, Failure> {
         Action::Import(Import::Residents { file, login }) => {
             Command::ImportResidents { file: absolute(file)?, login: login.clone() }
         }
-        Action::Revoke { device, reason } => Command::Revoke {
-            device: device
-                .parse()
-                .map_err(|_| Failure::new(Exit::Usage, "a box's id has 32 hexadecimal digits"))?,
-            reason: reason.clone(),
-        },
+        Action::Staff(Staff::Remove { login, reason }) => {
+            Command::StaffRemove { login: login.clone(), reason: reason.clone() }
+        }
+        Action::Revoke { device, reason } => {
+            Command::Revoke { device: device.clone(), reason: reason.clone() }
+        }
         Action::Status => Command::Status,
         Action::Init { .. } | Action::Serve(_) => {
             return Err(failed("not a command for a daemon"));
@@ -235,10 +237,31 @@ impl Execute for Home {
             Command::ImportResidents { file, login } => {
                 import::residents(self, &file, &login, progress)
             }
+            Command::StaffRemove { login, reason } => {
+                let county = self.replica.county();
+                let person = county
+                    .person_by_login(&login)
+                    .ok_or_else(|| refused(format!("there is nobody with the login {login}")))?
+                    .id;
+                let revoked = Statement::PersonRevoked { person, reason };
+                self.replica.state(&self.authority, vec![revoked]).map_err(failed)?;
+                Ok(json!({ "schema": 1, "removed": login }))
+            }
             Command::Revoke { device, reason } => {
-                if self.replica.county().device(device).is_none() {
-                    return Err(refused("there is no such box"));
-                }
+                let county = self.replica.county();
+                let found: Vec<DeviceId> = county
+                    .devices()
+                    .filter(|d| d.kind != DeviceKind::Relay)
+                    .map(|d| d.id)
+                    .filter(|id| device.len() >= 4 && id.to_string().starts_with(&device))
+                    .collect();
+                let [device] = found[..] else {
+                    let words = format!(
+                        "{} boxes have an id that begins so; give more of it, as the console lists it",
+                        found.len()
+                    );
+                    return Err(refused(words));
+                };
                 let revoked = Statement::DeviceRevoked { device, reason };
                 self.replica.state(&self.authority, vec![revoked]).map_err(failed)?;
                 Ok(json!({ "schema": 1, "revoked": device.to_string() }))
@@ -282,6 +305,7 @@ impl Home {
         fs::OpenOptions::new()
             .write(true)
             .create_new(true)
+            .mode(0o600)
             .open(out)
             .and_then(|mut f| f.write_all(text.as_bytes()))
             .map_err(|e| failed(format!("{}: {e}", out.display())))?;

@@ -18,6 +18,7 @@ fn refused(words: impl Into<String>) -> Refused {
 
 impl Enroller for Home {
     fn enrol(&self, request: &EnrolRequest) -> Result<OfferedEnrolment, Refused> {
+        let _turn = self.enrolling.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let ours = |_| refused("the relay could not enrol the box; try again");
         let now = self.replica.now_ms();
         let hash = attachment_id(&request.token);

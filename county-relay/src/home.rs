@@ -42,6 +42,8 @@ pub(crate) struct Home {
     pub(crate) authority: Authority,
     pub(crate) ca: CertificateAuthority,
     certificate: Vec<u8>,
+    /// One enrolment at a time: each takes the next number blocks.
+    pub(crate) enrolling: std::sync::Mutex<()>,
     _lock: File,
 }
 
@@ -197,6 +199,7 @@ pub(crate) fn open(data: &Path) -> Result<Option<Home>, Failure> {
         authority,
         ca,
         certificate: certificate.ok_or_else(damaged)?,
+        enrolling: std::sync::Mutex::default(),
         _lock: lock,
     }))
 }

@@ -82,7 +82,7 @@ pub(crate) enum Action {
     /// Revoke a box: it is cut off at once.
     #[command(after_help = "Example:\n  cunkou-relay --data ./county revoke 6f1c… --reason stolen")]
     Revoke {
-        /// Id of the box, as `status` lists it.
+        /// Id of the box, or its beginning, as the console lists it.
         device: String,
         /// Why.
         #[arg(long)]
@@ -140,6 +140,16 @@ pub(crate) enum Staff {
         /// Telephone.
         #[arg(long, default_value = "")]
         phone: String,
+    },
+    /// Take away what a person may do, from now on.
+    #[command(after_help = "Example:\n  cunkou-relay --data ./county staff remove --login li --reason 离职")]
+    Remove {
+        /// Login.
+        #[arg(long)]
+        login: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
     },
     /// List people.
     List,

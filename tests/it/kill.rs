@@ -109,7 +109,8 @@ fn after_kill_nine_of_box_or_relay_at_random_moments_every_shown_receipt_exists_
             let victim = *dice.one_of(&["village1", "village1", "relay"]);
             let wait = Duration::from_millis(dice.below(1500));
             let before = count();
-            until("a case that is shown", 120, || (count() > before).then_some(())).expect("filing");
+            until("a case that is shown", 120, || (count() > before).then_some(()))
+                .expect("filing");
             let strike = Instant::now() + wait;
             until("the moment", 3, || (Instant::now() >= strike).then_some(())).expect("a clock");
             let pid = pid_of(county.node(victim)).expect("a running node");

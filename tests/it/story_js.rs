@@ -159,8 +159,7 @@ fn township_forwards(township: &Browser, number: &str) -> Result<()> {
     township.see_after_reloads(20, number)?;
     township.screenshot("queue")?;
     township.click("张桂兰")?;
-    township.see("待乡镇收件").or_else(|_| township.see("已收件"))?;
-    township.see_after_reloads(20, "收件")?;
+    township.see("已收件")?;
     // Photos come after the entries, previews or whole.
     until("all photos at the township", 30, || {
         township.reload().ok()?;

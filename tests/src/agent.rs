@@ -194,7 +194,8 @@ fn encode(text: &str) -> String {
 }
 
 fn pairs<K: AsRef<str>, V: AsRef<str>>(fields: &[(K, V)]) -> String {
-    let pairs = fields.iter().map(|(k, v)| format!("{}={}", encode(k.as_ref()), encode(v.as_ref())));
+    let pairs =
+        fields.iter().map(|(k, v)| format!("{}={}", encode(k.as_ref()), encode(v.as_ref())));
     pairs.collect::<Vec<_>>().join("&")
 }
 
@@ -327,7 +328,9 @@ impl Agent {
         const EDGE: &str = "----cunkou-tests-6f0b2d";
         let mut body = Vec::new();
         for (name, value) in fields {
-            let part = format!("--{EDGE}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+            let part = format!(
+                "--{EDGE}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+            );
             body.extend_from_slice(part.as_bytes());
         }
         let head = format!(
@@ -444,7 +447,8 @@ impl Agent {
     /// # Errors
     /// When it is refused, or something is missing.
     pub fn sign(&self, case: &str, photo: &[u8]) -> Result<()> {
-        let to = self.upload(&format!("/cases/{case}/sign"), &[("base", ""), ("how", "paper")], photo)?;
+        let to =
+            self.upload(&format!("/cases/{case}/sign"), &[("base", ""), ("how", "paper")], photo)?;
         let to = to.done()?;
         ensure!(to.contains("done=submitted"), "not submitted, sent to {to}");
         Ok(())
@@ -454,7 +458,12 @@ impl Agent {
     ///
     /// # Errors
     /// When a step is refused.
-    pub fn prepare(&self, resident: &str, item: &str, papers: &mut Papers) -> Result<(String, usize)> {
+    pub fn prepare(
+        &self,
+        resident: &str,
+        item: &str,
+        papers: &mut Papers,
+    ) -> Result<(String, usize)> {
         let case = self.begin(resident, item)?;
         self.in_person(&case)?;
         self.answer_questions(&case)?;
@@ -550,7 +559,8 @@ mod tests {
             <input type="radio" name="r" value="one"><input type="radio" name="r" value="two" checked>
             <input type="radio" name="s" value="first"><input type="radio" name="s" value="last">
             <textarea name="t" rows="4">words</textarea><input id="u" name="u" value="a &amp; b"></form>"#;
-        let expected = [("base", "1-2"), ("r", "two"), ("s", "first"), ("t", "words"), ("u", "a & b")];
+        let expected =
+            [("base", "1-2"), ("r", "two"), ("s", "first"), ("t", "words"), ("u", "a & b")];
         let expected: Vec<_> = expected.map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec();
         assert_eq!(fields(html, "/a"), expected);
     }

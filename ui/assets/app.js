@@ -46,6 +46,7 @@ for (const input of document.querySelectorAll("input[type=file][data-photo]")) {
       for (const file of input.files) files.items.add(await smaller(file));
       input.files = files.files;
     } catch { /* sent as it is: the box says what is wrong with it */ }
+    if (status) status.textContent = "";
     if (form.dataset.auto !== undefined) form.requestSubmit();
   });
 }
@@ -62,6 +63,7 @@ if (pad && window.SignaturePad) {
   const signature = new window.SignaturePad(pad, { minWidth: 1.2, maxWidth: 3.2, penColor: "#111" });
   const form = pad.closest("form");
   form.querySelector("[data-clear]").addEventListener("click", () => signature.clear());
+  signature.addEventListener("beginStroke", () => { form.querySelector("[data-empty]").hidden = true; });
   // Before the once-only guard: an empty signature is not a submission.
   form.addEventListener("submit", (event) => {
     if (signature.isEmpty()) {

@@ -51,8 +51,10 @@ pub enum Control {
 /// One input with its label, hint and fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
-    /// Name, and id.
+    /// Name.
     pub name: String,
+    /// Id, where a page has several inputs of one name; else empty, and the name serves.
+    pub id: String,
     /// Label.
     pub label: String,
     /// Hint; may be empty.
@@ -75,6 +77,7 @@ impl Input {
     pub fn line(name: &str, label: &str, value: &str) -> Self {
         Self {
             name: name.into(),
+            id: String::new(),
             label: label.into(),
             hint: String::new(),
             value: value.into(),
@@ -110,7 +113,7 @@ impl Input {
 /// An input.
 #[must_use]
 pub fn input(lang: Lang, input: &Input) -> Markup {
-    let id = &input.name;
+    let id = if input.id.is_empty() { &input.name } else { &input.id };
     let hint_id = format!("{id}-hint");
     let fault_id = format!("{id}-fault");
     let mut described = Vec::new();

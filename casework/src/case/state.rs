@@ -279,8 +279,8 @@ pub struct CaseState {
     pub submission: Option<Submission>,
     /// Rounds of 补正.
     pub supplements: Vec<SupplementRound>,
-    /// True once the promised materials (容缺) were given.
-    pub promised_given: bool,
+    /// The heads at which the promised materials (容缺) were given.
+    pub promised_given: Option<Vec<ChangeId>>,
     /// True once the township took it in.
     pub taken: bool,
     /// 受理.
@@ -306,7 +306,7 @@ impl Default for CaseState {
             term: 1,
             submission: None,
             supplements: Vec::new(),
-            promised_given: false,
+            promised_given: None,
             taken: false,
             acceptance: None,
             decision: None,
@@ -366,21 +366,21 @@ impl CaseState {
     #[must_use]
     pub fn promised(&self) -> &[Deferred] {
         match &self.submission {
-            Some(submission) if !self.promised_given => &submission.deferred,
+            Some(submission) if self.promised_given.is_none() => &submission.deferred,
             _ => &[],
         }
     }
 
-    /// The heads at which the content is to be read: of the last submission or supplement, or
-    /// none while it is a draft.
+    /// The rounds of supplement that were given, with the heads that froze them; round 0 is what
+    /// was promised at submission.
     #[must_use]
-    pub fn frozen_heads(&self) -> Option<&[ChangeId]> {
-        let given = self.supplements.iter().rev().find_map(|s| s.given.as_ref());
-        match (given, &self.submission) {
-            (Some((_, heads)), _) => Some(heads),
-            (None, Some(submission)) => Some(&submission.heads),
-            (None, None) => None,
-        }
+    pub fn frozen_rounds(&self) -> Vec<(u32, &[ChangeId])> {
+        let promised = self.promised_given.iter().map(|heads| (0, heads.as_slice()));
+        let given = self
+            .supplements
+            .iter()
+            .filter_map(|s| Some((s.round, s.given.as_ref()?.1.as_slice())));
+        promised.chain(given).collect()
     }
 
     /// Whether the step is allowed in this state; says why not.
@@ -510,7 +510,9 @@ impl CaseState {
                 });
                 self.phase = Phase::Supplementing;
             }
-            Step::SupplementGiven { round: 0, .. } => self.promised_given = true,
+            Step::SupplementGiven { round: 0, .. } => {
+                self.promised_given = Some(heads.clone());
+            }
             Step::SupplementGiven { .. } => {
                 if let Some(supplement) = self.supplements.last_mut() {
                     supplement.given = Some((id, heads.clone()));

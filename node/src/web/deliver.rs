@@ -47,6 +47,11 @@ fn view(
         Input::line("receiver", l.t("代领人姓名和关系", "Name and relation of who collects"), &get("receiver")).optional(),
     ];
     super::residents::mark(&mut inputs, &faults);
+    // Three forms carry these inputs; a fault leads to the one that was sent.
+    let faults = faults.into_iter().map(|fault| match fault.field.as_str() {
+        "receiver" => FaultLine { field: format!("receiver-{}", get("how")), ..fault },
+        _ => fault,
+    });
     let decision = case.opened.file.state.decision.as_ref().map_or("", |d| d.text.as_str());
     let item = case.opened.item()?;
     Ok(Sign {
@@ -60,9 +65,11 @@ fn view(
         ],
         button: l.t("已收到", "Received").to_owned(),
         title: l.t("送达办结通知", "Deliver the notice").to_owned(),
+        how: get("how"),
+        witness: get("witness"),
         inputs,
         head,
-        faults,
+        faults: faults.collect(),
         ..Sign::default()
     })
 }

@@ -20,9 +20,15 @@ use cunkou_store::StoreError;
 use cunkou_ui::page::sign::{Sign, page as render};
 use cunkou_ui::part::FaultLine;
 use maud::Markup;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-fn view(signed: &Signed, draft: &Draft, faults: Vec<FaultLine>) -> Result<Sign, AppError> {
+fn view(
+    signed: &Signed,
+    draft: &Draft,
+    typed: &BTreeMap<String, String>,
+    faults: Vec<FaultLine>,
+) -> Result<Sign, AppError> {
     let l = signed.lang;
     let item = draft.opened.item()?;
     let filer = draft.filer().unwrap_or(Filer::Applicant);
@@ -35,7 +41,10 @@ fn view(signed: &Signed, draft: &Draft, faults: Vec<FaultLine>) -> Result<Sign, 
         signer: if filer == Filer::Guardian { actor } else { head.applicant.clone() },
         sentences,
         button: l.t("我同意,提交", "I agree: submit").to_owned(),
+        base: super::form::heads_text(&draft.opened.file.heads),
         title: l.t("请申请人过目并签名", "The applicant reads and signs").to_owned(),
+        how: typed.get("how").cloned().unwrap_or_default(),
+        witness: typed.get("witness").cloned().unwrap_or_default(),
         head,
         faults,
         ..Sign::default()
@@ -47,7 +56,7 @@ pub(super) async fn page(signed: Signed, Path(case): Path<String>) -> Result<Res
     if !missing(&signed, &draft)?.is_empty() {
         return Ok(Redirect::to(&format!("/cases/{case}/answers")).into_response());
     }
-    let page: Markup = render(&signed.shell("/cases"), &view(&signed, &draft, Vec::new())?);
+    let page: Markup = render(&signed.shell("/cases"), &view(&signed, &draft, &BTreeMap::new(), Vec::new())?);
     Ok(page.into_response())
 }
 
@@ -125,11 +134,16 @@ pub(super) async fn submit(
     if !missing(&signed, &draft)?.is_empty() {
         return Ok(Redirect::to(&format!("/cases/{case}/answers")).into_response());
     }
-    let back = format!("/cases/{case}/sign");
+    // What is signed is what was read: a save of somebody else in between is read first.
+    let base = form.fields.get("base").map_or("", String::as_str);
+    if !base.is_empty() && base != super::form::heads_text(&draft.opened.file.heads) {
+        return Ok(Redirect::to(&format!("/cases/{case}/answers?done=moved")).into_response());
+    }
+    let (back, typed) = (format!("/cases/{case}/sign"), form.fields.clone());
     let (id, bytes, name) = match signature(&signed, form, &back).await? {
         Ok(signature) => signature,
         Err(fault) => {
-            let page = render(&signed.shell("/cases"), &view(&signed, &draft, vec![fault])?);
+            let page = render(&signed.shell("/cases"), &view(&signed, &draft, &typed, vec![fault])?);
             return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
         }
     };

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 /// A peer that says nothing for so long, when something is due, is left.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// So many batches are on their way at once: together they fit into the peer's window, so that two
+/// sides that both have much to say never wait for each other.
+const LANES_SENDING_MAX: usize = 2;
 
 /// What happens to a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -188,8 +191,8 @@ impl Session {
                     }
                     lane.acked = upto;
                     lane.sending = false;
-                    self.out.push_back(Output::Acked { scope: scope.clone(), upto });
-                    self.send_more(&scope);
+                    self.out.push_back(Output::Acked { scope, upto });
+                    self.send_others();
                 }
             },
             Input::Committed { scope, head } => {
@@ -256,15 +259,23 @@ impl Session {
         self.greeted = true;
         self.out.push_back(Output::Greeted(hello));
         // The county log first: what follows is judged by it.
+        self.send_others();
+        Ok(())
+    }
+
+    fn send_others(&mut self) {
         let mut scopes: Vec<String> = self.lanes.keys().cloned().collect();
         scopes.sort_by_key(|scope| scope != "system");
         for scope in scopes {
             self.send_more(&scope);
         }
-        Ok(())
     }
 
     fn send_more(&mut self, scope: &str) {
+        let sending = self.lanes.values().filter(|lane| lane.sending).count();
+        if sending >= LANES_SENDING_MAX {
+            return;
+        }
         if let Some(lane) = self.lanes.get_mut(scope)
             && !lane.sending
             && lane.acked < lane.our_head

@@ -4,8 +4,9 @@
 //! that the peer does not have it, or not for us.
 
 use crate::LinkError;
-use cunkou_engine::{PeerInfo, Port};
+use cunkou_engine::{PeerInfo, Port, PortError};
 use quinn::{Connection, RecvStream, SendStream};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -32,21 +33,38 @@ pub(crate) async fn pull(
     mut changes: watch::Receiver<u64>,
 ) -> Result<(), LinkError> {
     let mut pause = PAUSE_MIN;
+    // What the peer lacked, so that it does not stand in the way of the others.
+    let mut lacking = BTreeSet::new();
     loop {
         changes.mark_unchanged();
         let (from, of) = (Arc::clone(&port), peer.clone());
-        let wanted = blocking(move || from.wanted(&of, AT_ONCE)).await??;
+        let limit = AT_ONCE + lacking.len();
+        let wanted = blocking(move || from.wanted(&of, limit)).await??;
         let mut got = 0;
-        for id in &wanted {
-            if let Some(bytes) = fetch(&connection, id).await? {
-                let (to, id) = (Arc::clone(&port), *id);
-                blocking(move || to.keep_attachment(&id, &bytes)).await??;
-                got += 1;
+        let next: Vec<[u8; 32]> =
+            wanted.iter().filter(|id| !lacking.contains(*id)).take(AT_ONCE).copied().collect();
+        for id in &next {
+            let kept = match fetch(&connection, id).await? {
+                Some(bytes) => {
+                    let (to, id) = (Arc::clone(&port), *id);
+                    blocking(move || to.keep_attachment(&id, &bytes)).await?
+                }
+                None => Err(PortError("the peer does not have it".into())),
+            };
+            match kept {
+                Ok(()) => got += 1,
+                Err(why) => {
+                    debug!(%why, "an attachment was not received");
+                    lacking.insert(*id);
+                }
             }
         }
-        if got > 0 {
+        if got > 0 || wanted.iter().any(|id| !lacking.contains(id)) {
             pause = PAUSE_MIN;
-        } else if wanted.is_empty() {
+            continue;
+        }
+        lacking.clear();
+        if wanted.is_empty() {
             if changes.changed().await.is_err() {
                 return Ok(());
             }

@@ -139,8 +139,11 @@ impl Replica {
         authority: &Authority,
         statements: Vec<Statement>,
     ) -> Result<(), ActError> {
+        let _one_at_a_time = self.stating.lock().unwrap_or_else(PoisonError::into_inner);
         self.act(|desk| desk.state(authority, statements))?;
         self.county_grew()?;
+        // Sessions look again at what their peers are now: a revoked one is cut.
+        self.changed();
         Ok(())
     }
 }

@@ -27,7 +27,7 @@ pub enum ActError {
     #[error("there is no such case or resident here")]
     Unknown,
     /// No numbers are left for new cases.
-    #[error("no case numbers are left; connect to the county to get more")]
+    #[error("no case numbers are left; county IT gives this box more")]
     NoNumbers,
     /// The document.
     #[error(transparent)]

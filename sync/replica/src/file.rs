@@ -86,6 +86,8 @@ pub struct CaseFile {
     pub state: CaseState,
     /// The content as it counts: frozen at submission, the supplement open.
     pub content: Projection,
+    /// The content is whole and agrees with the digest that was signed.
+    pub content_holds: bool,
     /// The content as it stands now.
     pub current: Projection,
     /// Heads of the document now, for forms.
@@ -206,13 +208,20 @@ pub(crate) fn ladder(folded: &Folded, witnessed: &BTreeMap<EntryId, Witnessed>) 
     }
 }
 
-/// The content as it counts: what the submission froze, with the sections that stay open as they
-/// are at the last supplement or now.
-fn content(document: &Document, state: &CaseState) -> Projection {
+/// The content as it counts: what the submission froze, each round of the supplement as it was
+/// given, and the open ones as they are now. Also says whether what is frozen agrees with the
+/// digest that was signed; not while some of it has yet to arrive.
+fn content(document: &Document, state: &CaseState) -> (Projection, bool) {
     let now = document.projection();
-    let Some(submission) = &state.submission else { return now };
-    let Some(frozen) = document.projection_at(&submission.heads) else { return now };
-    frozen.with_open_sections(&now)
+    let Some(submission) = &state.submission else { return (now, true) };
+    let Some(frozen) = document.projection_at(&submission.heads) else { return (now, false) };
+    let holds = submission.digest.is_none_or(|digest| digest == frozen.digest());
+    let mut content = frozen.with_open_sections(&now);
+    for (round, heads) in state.frozen_rounds() {
+        let Some(then) = document.projection_at(heads) else { return (content, false) };
+        content = content.with_round(round, &then);
+    }
+    (content, holds)
 }
 
 impl Replica {
@@ -253,9 +262,11 @@ impl Replica {
             let witnessed = gathered.witnessed.get(&entry.id()).copied();
             Some(EditNote { id: entry.id(), header, writes: gated.writes, witnessed })
         });
+        let (content, content_holds) = content(&document, &folded.state);
         Ok(Some(CaseFile {
             subject,
-            content: content(&document, &folded.state),
+            content,
+            content_holds,
             current: document.projection(),
             heads: document.heads(),
             edits: edits.collect(),

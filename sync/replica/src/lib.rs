@@ -51,6 +51,8 @@ pub struct Replica {
     county: RwLock<Arc<CountyLog>>,
     release: RwLock<Option<Arc<Release>>>,
     listeners: Mutex<Vec<Box<dyn Fn() + Send + Sync>>>,
+    /// Held while statements are made, so that each follows the one before.
+    stating: Mutex<()>,
 }
 
 impl std::fmt::Debug for Replica {
@@ -78,6 +80,7 @@ impl Replica {
             county: RwLock::new(Arc::new(county)),
             release: RwLock::default(),
             listeners: Mutex::default(),
+            stating: Mutex::default(),
         };
         replica.ensure_identity()?;
         replica.reload_county()?;

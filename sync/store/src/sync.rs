@@ -223,10 +223,21 @@ impl Txn<'_> {
     /// # Errors
     /// When SQLite fails.
     pub fn set_acked(&self, peer: i64, scope: &str, seq: u64) -> Result<(), StoreError> {
+        let before: Option<u64> = self
+            .0
+            .prepare_cached("SELECT seq FROM acked WHERE peer = ?1 AND scope = ?2")?
+            .query_row((peer, scope), |row| row.get(0))
+            .optional()?;
         let sql = "INSERT INTO acked(peer, scope, seq) VALUES(?1, ?2, ?3)
                    ON CONFLICT(peer, scope) DO UPDATE SET seq = excluded.seq";
         self.0.prepare_cached(sql)?.execute((peer, scope, seq))?;
-        Ok(())
+        let ours = "SELECT count(*) FROM log l JOIN entry e ON e.pos = l.pos
+                    WHERE l.scope = ?1 AND l.seq > ?2 AND l.seq <= ?3 AND e.via <> ?4";
+        let sent: u64 = self
+            .0
+            .prepare_cached(ours)?
+            .query_row((scope, before.unwrap_or(0), seq, peer), |row| row.get(0))?;
+        self.count_contact(peer, 0, sent)
     }
 
     /// Everything was exchanged with a peer.

@@ -174,8 +174,8 @@ impl IntoResponse for AppError {
             Self::NoNumbers => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 told(
-                    ("办件编号用完了", "连上县平台后会自动补充。已填的都在。"),
-                    ("No case numbers are left", "They are refilled once the county is reached. Nothing typed is lost."),
+                    ("办件编号用完了", "请县信息员给这台盒子补发编号。已填的都在。"),
+                    ("No case numbers are left", "Ask county IT to give this box more. Nothing typed is lost."),
                 ),
             ),
             Self::Ours(detail) => {

@@ -12,7 +12,7 @@ use cunkou_casework::suite::attachment_id;
 use cunkou_replica::Replica;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::FilterType;
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageReader, Limits, RgbImage};
 use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::sync::Arc;
@@ -151,8 +151,24 @@ pub fn prepare(bytes: &[u8]) -> Result<Vec<u8>, PhotoError> {
     picture.apply_orientation(orientation);
     let mut out = Vec::new();
     let encoder = JpegEncoder::new_with_quality(&mut out, QUALITY);
-    picture.to_rgb8().write_with_encoder(encoder).map_err(not)?;
+    on_white(&picture).write_with_encoder(encoder).map_err(not)?;
     Ok(out)
+}
+
+/// What is transparent, as around a drawn signature, becomes white.
+fn on_white(picture: &DynamicImage) -> RgbImage {
+    if !picture.color().has_alpha() {
+        return picture.to_rgb8();
+    }
+    let mut out = RgbImage::new(picture.width(), picture.height());
+    for (from, to) in picture.to_rgba8().pixels().zip(out.pixels_mut()) {
+        let alpha = u16::from(from[3]);
+        for i in 0..3 {
+            let mixed = (u16::from(from[i]) * alpha + 255 * (255 - alpha)) / 255;
+            to[i] = u8::try_from(mixed).unwrap_or(u8::MAX);
+        }
+    }
+    out
 }
 
 /// Prepares a photo, one at a time on this box, and writes it to disk. The row that makes it part
@@ -218,8 +234,6 @@ pub fn serve(app: &App, replica: &Replica, id: AttachmentId) -> Result<Response,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use image::RgbImage;
-
     fn jpeg(width: u32, height: u32) -> Vec<u8> {
         let mut out = Vec::new();
         let picture = RgbImage::from_fn(width, height, |x, y| image::Rgb([x as u8, y as u8, 9]));
@@ -248,6 +262,18 @@ mod tests {
         let picture = image::load_from_memory(&kept).expect("a picture");
         assert!(picture.height() == 2200 && picture.width() < 800, "turned and scaled");
         assert!(!kept.windows(4).any(|w| w == b"Exif" || w == b"GPS-"));
+    }
+
+    #[test]
+    fn what_is_transparent_around_a_signature_becomes_white() {
+        let drawn = image::RgbaImage::from_fn(20, 10, |x, _| {
+            image::Rgba(if x == 5 { [17, 17, 17, 255] } else { [0, 0, 0, 0] })
+        });
+        let mut png = Cursor::new(Vec::new());
+        drawn.write_to(&mut png, image::ImageFormat::Png).expect("a small picture");
+        let kept = image::load_from_memory(&prepare(png.get_ref()).expect("a picture"));
+        let kept = kept.expect("a picture").to_rgb8();
+        assert!(kept.get_pixel(15, 5)[0] > 240 && kept.get_pixel(5, 5)[0] < 100);
     }
 
     #[test]

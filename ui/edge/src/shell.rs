@@ -35,6 +35,7 @@ pub fn done_words(lang: Lang, done: &str) -> Option<String> {
             "rate" => lang.t("谢谢评价", "Thank you for rating"),
             "archive" => lang.t("已归档", "Archived"),
             "resolve" => lang.t("已处理", "Resolved"),
+            "moved" => lang.t("别人刚改过内容,请再核对一遍再签名", "Somebody has just changed the content: check it again, then sign"),
             "chosen" => lang.t("已选好", "The choice is saved"),
             _ => return None,
         }

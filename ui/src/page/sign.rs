@@ -28,6 +28,10 @@ pub struct Sign {
     pub faults: Vec<FaultLine>,
     /// Heading.
     pub title: String,
+    /// How it was signed when something was wrong; else empty.
+    pub how: String,
+    /// The witness who was named.
+    pub witness: String,
 }
 
 /// The page: always in large letters.
@@ -51,7 +55,7 @@ fn common(l: Lang, view: &Sign, how: &str) -> Markup {
     html! {
         (hidden("base", &view.base)) (hidden("how", how))
         @for i in &view.inputs {
-            @let i = Input { name: i.name.clone(), ..i.clone() };
+            @let i = Input { id: format!("{}-{how}", i.name), ..i.clone() };
             (input(l, &i))
         }
     }
@@ -79,7 +83,7 @@ fn on_paper(l: Lang, view: &Sign) -> Markup {
             h2 { (l.t("打印,签字,拍照", "Print, sign, photograph")) }
             (common(l, view, "paper"))
             p { a class="button second" href=(view.paper) target="_blank" { (l.t("打开要签字的纸(PDF)", "Open the paper to sign (PDF)")) } }
-            label for="signed-paper" { (l.t("签好字的纸的照片", "Photo of the signed paper")) }
+            label class="above" for="signed-paper" { (l.t("签好字的纸的照片", "Photo of the signed paper")) }
             input id="signed-paper" type="file" name="photo" accept="image/*" capture="environment" data-photo;
             p class="hint" data-status data-busy=(l.t("正在处理照片…", "Preparing the photo…")) {}
             div class="buttons" { button { (view.button) } }
@@ -89,12 +93,12 @@ fn on_paper(l: Lang, view: &Sign) -> Markup {
 
 fn thumb(l: Lang, view: &Sign) -> Markup {
     html! {
-        details class="card" {
+        details class="card" open[view.how == "thumb"] {
             summary { (l.t("不会写字:按手印,见证人在场", "Cannot write: thumbprint before a witness")) }
             form method="post" action=(view.action) enctype="multipart/form-data" {
                 (common(l, view, "thumb"))
-                (input(l, &Input::line("witness", l.t("见证人姓名", "Name of the witness"), "")))
-                label for="thumb-photo" { (l.t("按好手印的纸的照片", "Photo of the paper with the thumbprint")) }
+                (input(l, &Input::line("witness", l.t("见证人姓名", "Name of the witness"), &view.witness)))
+                label class="above" for="thumb-photo" { (l.t("按好手印的纸的照片", "Photo of the paper with the thumbprint")) }
                 input id="thumb-photo" type="file" name="photo" accept="image/*" capture="environment" data-photo;
                 p class="hint" data-status data-busy=(l.t("正在处理照片…", "Preparing the photo…")) {}
                 div class="buttons" { button { (view.button) } }

@@ -5,8 +5,11 @@ use crate::lists::{left_words, when};
 use crate::{AppError, Office, Signed, papers};
 use cunkou_casework::calendar::{china_day, day_in_words};
 use cunkou_casework::case::{Phase, Reason, Standing};
+use cunkou_casework::catalogue::Item;
 use cunkou_casework::citizen_id::mask;
+use cunkou_casework::county::DeviceKind;
 use cunkou_casework::document::Section;
+use cunkou_casework::entry::Header;
 use cunkou_casework::event::Step;
 use cunkou_casework::fields::FieldKind;
 use cunkou_casework::ids::AttachmentId;
@@ -133,7 +136,7 @@ pub(super) fn case(signed: &Signed, opened: &Opened, full: bool) -> Result<Case,
         }
     }
     view.actions = actions::offered(signed, opened)?;
-    view.history = history(signed, file);
+    view.history = history(signed, file, item);
     Ok(view)
 }
 
@@ -170,6 +173,12 @@ fn notices(signed: &Signed, opened: &Opened) -> Vec<(String, &'static str)> {
             ""
         };
         out.push((format!("{}: {}{by}", l.t("决定", "Decision"), decision.text), "done"));
+    }
+    if !opened.file.content_holds {
+        out.push((
+            l.t("内容还没有到齐,或与签名时不一致。先不要办,等同步完成;还这样就联系县信息员。", "The content is not all here, or differs from what was signed. Wait for sync; if it stays so, tell county IT.").to_owned(),
+            "bad",
+        ));
     }
     if state.phase == Phase::Contested {
         out.push((
@@ -242,15 +251,23 @@ fn groups(
     Ok(out)
 }
 
-fn history(signed: &Signed, file: &CaseFile) -> Vec<Event> {
+fn history(signed: &Signed, file: &CaseFile, item: &Item) -> Vec<Event> {
     let l = signed.lang;
     let county = signed.replica().county();
-    let who = |header: &cunkou_casework::entry::Header| {
+    let who = |header: &Header| {
         let person = header.person.and_then(|p| county.person(p)).map(|p| p.name.clone());
         let device = county.device(header.device).map(|d| d.name.clone());
         [person, device].into_iter().flatten().collect::<Vec<_>>().join(" · ")
     };
-    let witnessed = |time: Option<i64>| match (l, time) {
+    let label = |key: &str| {
+        let field = item.form.iter().find(|f| f.key == key);
+        field.map_or_else(|| key.to_owned(), |f| l.t(&f.label, &f.label_en).to_owned())
+    };
+    let at_county = |header: &Header| {
+        county.device(header.device).is_some_and(|d| d.kind == DeviceKind::Relay)
+    };
+    let witnessed = |header: &Header, time: Option<i64>| match (l, time) {
+        _ if at_county(header) => l.t("在县平台上办的", "done at the county").to_owned(),
         (Lang::Zh, Some(ms)) => format!("县平台 {} 前收到", when(ms)),
         (Lang::En, Some(ms)) => format!("the county had it by {}", when(ms)),
         (_, None) => l.t("县平台还没有收到", "not yet at the county").to_owned(),
@@ -260,7 +277,7 @@ fn history(signed: &Signed, file: &CaseFile) -> Vec<Event> {
         let sure = format!(
             "{} · {} · {}",
             l.clock(header.clock),
-            witnessed(note.witnessed.map(|w| w.time_ms)),
+            witnessed(header, note.witnessed.map(|w| w.time_ms)),
             l.attestation(note.record.attestation)
         );
         let event = Event {
@@ -279,8 +296,8 @@ fn history(signed: &Signed, file: &CaseFile) -> Vec<Event> {
             .iter()
             .filter(|w| w.section == Section::Form)
             .map(|w| match &w.value {
-                Some(value) => format!("{} → {}", w.key, shown(&w.key, value)),
-                None => w.key.clone(),
+                Some(value) => format!("{} → {}", label(&w.key), shown(&w.key, value)),
+                None => format!("{} {}", label(&w.key), l.t("(清空)", "(emptied)")),
             })
             .collect();
         let event = Event {
@@ -291,7 +308,7 @@ fn history(signed: &Signed, file: &CaseFile) -> Vec<Event> {
             sure: format!(
                 "{} · {}",
                 l.clock(note.header.clock),
-                witnessed(note.witnessed.map(|w| w.time_ms))
+                witnessed(&note.header, note.witnessed.map(|w| w.time_ms))
             ),
             off: None,
         };
