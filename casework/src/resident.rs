@@ -82,8 +82,6 @@ impl Resident {
     /// A particular by its key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
-        let mut copy = self.clone();
-        copy.slot(key)?;
         Some(match key {
             "name" => &self.name,
             "id_number" => &self.id_number,
@@ -101,7 +99,8 @@ impl Resident {
             "lowincome" => &self.lowincome,
             "veteran" => &self.veteran,
             "hukou" => &self.hukou,
-            _ => &self.died,
+            "died" => &self.died,
+            _ => return None,
         })
     }
 

@@ -1,6 +1,7 @@
 //! What people do here: events and edits, written, judged and committed in one transaction.
 
-use crate::file::{CASE, RESIDENT, gather, schema_of};
+use crate::file::gather;
+use crate::kinds::{CASE, RESIDENT, kind_code, schema_of};
 use crate::{ActError, Replica};
 use cunkou_casework::case::{Reason, Record, Standing, Verdict, authenticate, fold};
 use cunkou_casework::document::{Write, actor};
@@ -291,15 +292,5 @@ impl Desk<'_> {
             claimed_ms: self.now_ms,
             clock,
         })
-    }
-}
-
-pub(crate) fn kind_code(kind: Kind) -> u8 {
-    match kind {
-        Kind::Event => 1,
-        Kind::Edit => 2,
-        Kind::Witness => 3,
-        Kind::County => 4,
-        Kind::Credential => 5,
     }
 }

@@ -1,8 +1,8 @@
 //! Admission: what comes from a peer is judged before it is committed, and committed before it is
 //! acknowledged.
 
-use crate::act::kind_code;
 use crate::county::by_authority;
+use crate::kinds::kind_code;
 use crate::{Desk, Replica};
 use cunkou_casework::case::{Verdict, authenticate};
 use cunkou_casework::county::{CountyLog, DeviceKind, LogError, Numbered, Statement};

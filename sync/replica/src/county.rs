@@ -1,6 +1,6 @@
 //! The county log and the catalogue of a replica, and what its status says.
 
-use crate::act::kind_code;
+use crate::kinds::kind_code;
 use crate::{ActError, Desk, OpenError, Replica};
 use cunkou_casework::catalogue::Release;
 use cunkou_casework::county::{CountyLog, Credential, LogError, Numbered, Statement};
@@ -8,7 +8,7 @@ use cunkou_casework::entry::{Entry, Kind, SignerRole, Signers};
 use cunkou_casework::event::{decode, encode};
 use cunkou_casework::ids::{PersonId, PlaceId, Scope};
 use cunkou_casework::suite::SecretKey;
-use cunkou_store::{EntryState, StoreError, Unsent};
+use cunkou_store::{EntryState, NewEntry, StoreError, Unsent};
 use std::sync::{Arc, PoisonError};
 use tracing::warn;
 
@@ -66,6 +66,48 @@ impl Replica {
         }
         *self.county.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(log);
         self.reload_release();
+        Ok(())
+    }
+
+    /// Takes in the county log given at enrolment, before any peer is known.
+    ///
+    /// # Errors
+    /// When the store fails or the log is not this county's.
+    pub fn bootstrap(&self, county_log: &[Vec<u8>]) -> Result<(), OpenError> {
+        let mut log = (*self.county()).clone();
+        let entries = county_log
+            .iter()
+            .map(|bytes| Entry::decode(bytes))
+            .collect::<Result<Vec<_>, _>>()?;
+        for entry in &entries {
+            log.take(entry)?;
+        }
+        let scope = Scope::System.to_string();
+        let now_ms = self.now_ms();
+        self.store.write(|tx| -> Result<(), StoreError> {
+            for entry in &entries {
+                tx.append(
+                    &NewEntry {
+                        id: &entry.id().0,
+                        subject: &entry.subject().0,
+                        kind: kind_code(entry.kind()),
+                        // Not ours to send: it came from the county, before there was a peer.
+                        via: -1,
+                        received_ms: now_ms,
+                        state: EntryState::Good,
+                        reason: None,
+                        bytes: &entry.encode(),
+                    },
+                    &scope,
+                )?;
+            }
+            if let Some((_, digest)) = log.catalogue() {
+                tx.attachment_named(&digest.0, &scope, &self.me.county.0)?;
+            }
+            Ok(())
+        })?;
+        self.reload_county()?;
+        self.materialise_dirty()?;
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! A case or a resident, read whole: what pages and papers are made from.
 
 use crate::Replica;
+use crate::kinds::{CASE, RESIDENT, schema_of};
 use cunkou_casework::case::{
     Attestation, CaseState, Folded, Ladder, Record, Standing, authenticate, fold,
 };
@@ -117,13 +118,6 @@ pub struct ResidentFile {
     pub content: Projection,
     /// Heads of the document now, for forms.
     pub heads: Vec<cunkou_casework::ids::ChangeId>,
-}
-
-pub(crate) const CASE: u8 = 1;
-pub(crate) const RESIDENT: u8 = 2;
-
-pub(crate) fn schema_of(code: u8) -> Schema {
-    if code == CASE { Schema::Case1 } else { Schema::Resident1 }
 }
 
 /// Reads a subject's rows. Signatures of rows that count already are not checked again: their
@@ -352,47 +346,5 @@ impl Replica {
             let document = self.document_in(view, subject, schema_of(schema))?;
             Ok(document.projection_at(heads))
         })
-    }
-
-    /// Takes in the county log given at enrolment, before any peer is known.
-    ///
-    /// # Errors
-    /// When the store fails or the log is not this county's.
-    pub fn bootstrap(&self, county_log: &[Vec<u8>]) -> Result<(), crate::OpenError> {
-        let mut log = (*self.county()).clone();
-        let entries = county_log
-            .iter()
-            .map(|bytes| Entry::decode(bytes))
-            .collect::<Result<Vec<_>, _>>()?;
-        for entry in &entries {
-            log.take(entry)?;
-        }
-        let scope = cunkou_casework::ids::Scope::System.to_string();
-        let now_ms = self.now_ms();
-        self.store.write(|tx| -> Result<(), StoreError> {
-            for entry in &entries {
-                tx.append(
-                    &cunkou_store::NewEntry {
-                        id: &entry.id().0,
-                        subject: &entry.subject().0,
-                        kind: crate::act::kind_code(entry.kind()),
-                        // Not ours to send: it came from the county, before there was a peer.
-                        via: -1,
-                        received_ms: now_ms,
-                        state: EntryState::Good,
-                        reason: None,
-                        bytes: &entry.encode(),
-                    },
-                    &scope,
-                )?;
-            }
-            if let Some((_, digest)) = log.catalogue() {
-                tx.attachment_named(&digest.0, &scope, &self.me.county.0)?;
-            }
-            Ok(())
-        })?;
-        self.reload_county()?;
-        self.materialise_dirty()?;
-        Ok(())
     }
 }

@@ -8,6 +8,7 @@ mod admit;
 mod county;
 mod error;
 mod file;
+mod kinds;
 mod materialise;
 mod peer;
 mod search;

@@ -1,7 +1,8 @@
 //! Derived rows: made from a subject's entries, and made again whenever these change.
 
 use crate::Replica;
-use crate::file::{CASE, EditRow, Gathered, RESIDENT, gather, ladder, schema_of};
+use crate::file::{EditRow, Gathered, gather, ladder};
+use crate::kinds::{CASE, RESIDENT, schema_of};
 use crate::search::keys;
 use cunkou_casework::case::{Standing, Verdict, authenticate, fold};
 use cunkou_casework::county::CountyLog;

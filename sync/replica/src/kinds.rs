@@ -1,0 +1,24 @@
+//! The numbers under which the store knows kinds of entries and schemas of subjects.
+
+use cunkou_casework::document::Schema;
+use cunkou_casework::entry::Kind;
+
+/// A case.
+pub(crate) const CASE: u8 = 1;
+/// A resident.
+pub(crate) const RESIDENT: u8 = 2;
+
+/// The schema of a subject's number.
+pub(crate) fn schema_of(code: u8) -> Schema {
+    if code == CASE { Schema::Case1 } else { Schema::Resident1 }
+}
+
+pub(crate) fn kind_code(kind: Kind) -> u8 {
+    match kind {
+        Kind::Event => 1,
+        Kind::Edit => 2,
+        Kind::Witness => 3,
+        Kind::County => 4,
+        Kind::Credential => 5,
+    }
+}
