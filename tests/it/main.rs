@@ -1,8 +1,11 @@
 //! Whole-system stories: real binaries on loopback.
 #![allow(missing_docs)]
 
+mod bad_input;
 mod cli;
+mod conflict;
 mod county;
 mod kill;
 mod story;
 mod story_js;
+mod story_no_js;

@@ -77,6 +77,7 @@ pub fn screens(story: &str) -> PathBuf {
 fn start_driver() -> Result<(Child, u16)> {
     let mut process = Command::new(DRIVER)
         .arg("--port=0")
+        .env("LANGUAGE", "zh_CN")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -222,6 +223,19 @@ impl Browser {
     /// When the browser does not answer.
     pub fn source(&self) -> Result<String> {
         self.run(self.driver().source())
+    }
+
+    /// A page as it is sent, with the session of this browser: what the browser repairs is seen.
+    ///
+    /// # Errors
+    /// When it does not come.
+    pub fn sent(&self, path: &str) -> Result<String> {
+        let client = reqwest::blocking::Client::builder().no_proxy().build()?;
+        let cookies = self.run(self.driver().get_all_cookies())?;
+        let cookies: Vec<String> =
+            cookies.iter().map(|c| format!("{}={}", c.name, c.value)).collect();
+        let answer = client.get(format!("{}{path}", self.base)).header("cookie", cookies.join("; "));
+        Ok(answer.send()?.text()?)
     }
 
     /// Runs a script that the test brings along; its answer.

@@ -1,9 +1,8 @@
 //! The harness of the whole-system tests: a county of real processes that ends with its test, a
-//! real browser that is told what to do by visible labels, and a visitor without a browser.
+//! real browser that is told what to do by visible labels.
 
 pub mod agent;
 pub mod bare;
 pub mod browser;
 pub mod county;
 pub mod pictures;
-pub mod visitor;

@@ -153,10 +153,14 @@ fn faulty(
     key: &str,
     field: &str,
     words: &str,
-    reason: &str,
+    typed: &str,
 ) -> Result<Response, AppError> {
     let fault = FaultLine { field: field.into(), words: words.into() };
-    let page = ui::one(&signed.shell("/cases"), &view(signed, draft, key, vec![fault], reason)?);
+    let mut view = view(signed, draft, key, vec![fault], typed)?;
+    if field == "until" {
+        view.card_until = Some(typed.to_owned());
+    }
+    let page = ui::one(&signed.shell("/cases"), &view);
     Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
 }
 
@@ -286,11 +290,11 @@ pub(super) async fn until(
     }
     let Some(day) = fields::day(typed) else {
         let words = l.t("有效期不是一个日期,例如 2036-05-06", "Not a date. For example 2036-05-06");
-        return faulty(&signed, &draft, &key, "until", words, "");
+        return faulty(&signed, &draft, &key, "until", words, typed);
     };
     if day < china_day(signed.replica().now_ms()) {
         let words = l.t("这张证已经过期,要用换领的新证重拍", "This card has expired; photograph the renewed one");
-        return faulty(&signed, &draft, &key, "until", words, "");
+        return faulty(&signed, &draft, &key, "until", words, typed);
     }
     let write = Write::set(Section::Materials, field, day.to_string());
     keep(&signed, draft.opened.subject, vec![write]).await?;

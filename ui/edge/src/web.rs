@@ -24,6 +24,8 @@ const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' blob: data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; \
     base-uri 'none'; object-src 'none'";
 
+const HTML: &str = "text/html; charset=utf-8";
+
 /// Fields of a plain form.
 pub type Fields = BTreeMap<String, String>;
 
@@ -44,8 +46,8 @@ pub fn routes(app: Arc<App>, own: Router<Arc<App>>) -> Router {
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .route("/assets/{name}", get(asset))
         .fallback(|| async { AppError::NotFound })
-        .layer(from_fn_with_state(Arc::clone(&app), told))
         .layer(from_fn(same_site))
+        .layer(from_fn_with_state(Arc::clone(&app), told))
         .layer(from_fn(headers))
         .with_state(app)
 }
@@ -91,6 +93,14 @@ async fn told(State(app): State<Arc<App>>, request: Request, next: Next) -> Resp
     let headers = request.headers().clone();
     let here = request.uri().path().to_owned();
     let mut response = next.run(request).await;
+    // Refusals of the framework (a form too long, a wrong method) have no page of their own.
+    let bare = response.status().is_client_error()
+        && response.headers().get(header::CONTENT_TYPE).is_none_or(|kind| kind != HTML);
+    if bare && response.extensions().get::<Told>().is_none() {
+        let status = response.status();
+        response = AppError::Bad(status.to_string()).into_response();
+        *response.status_mut() = status;
+    }
     let Some(told) = response.extensions_mut().remove::<Told>() else { return response };
     let frame = shell::open(&app, &headers, &here);
     let page = error::page(&frame, &told.pick(lang(&headers)));
