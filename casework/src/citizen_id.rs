@@ -90,7 +90,8 @@ impl CitizenId {
             return Err(IdFault::Mangled);
         }
         let bytes = text.as_bytes();
-        let odd = text.chars().enumerate().find(|(i, c)| !(c.is_ascii_digit() || *i == 17 && *c == 'X'));
+        let odd =
+            text.chars().enumerate().find(|(i, c)| !(c.is_ascii_digit() || *i == 17 && *c == 'X'));
         if let Some((i, _)) = odd {
             return Err(IdFault::Character(i + 1));
         }
@@ -181,7 +182,8 @@ mod tests {
     #[test]
     fn the_standards_own_examples_are_accepted() {
         for text in ["11010519491231002X", "440524188001010014"] {
-            let read = CitizenId::parse(text, date(1999, 7, 1)).expect("an example of the standard");
+            let read =
+                CitizenId::parse(text, date(1999, 7, 1)).expect("an example of the standard");
             assert_eq!(read.as_str(), text);
         }
         let read = parse("11010519491231002x").expect("a lower-case x is mended");

@@ -57,7 +57,16 @@ pub enum DeviceKind {
 
 /// What a person may do, and where.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, serde::Serialize,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Encode,
+    Decode,
+    serde::Serialize,
     serde::Deserialize,
 )]
 #[cbor(index_only)]

@@ -303,9 +303,7 @@ impl Document {
     /// True when the document has all of these changes.
     #[must_use]
     pub fn has(&self, changes: &[ChangeId]) -> bool {
-        changes
-            .iter()
-            .all(|id| self.inner.get_change_meta_by_hash(&ChangeHash(id.0)).is_some())
+        changes.iter().all(|id| self.inner.get_change_meta_by_hash(&ChangeHash(id.0)).is_some())
     }
 
     /// What it says now.

@@ -37,9 +37,7 @@ pub enum Kind {
 }
 
 /// Where the author's clock came from, and so how far a claimed time can be trusted.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, serde::Serialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, serde::Serialize)]
 #[cbor(index_only)]
 #[serde(rename_all = "snake_case")]
 pub enum ClockSource {

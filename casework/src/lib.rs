@@ -3,21 +3,21 @@
 //! **Invariant:** pure. No I/O, no clock, no randomness, no hash order: everything comes in as a
 //! value, and the same values give the same result on every box, relay and console.
 
+pub mod calendar;
 pub mod case;
+pub mod catalogue;
+pub mod citizen_id;
 pub mod county;
 pub mod document;
+pub mod eligibility;
 pub mod entry;
 pub mod event;
-pub mod ids;
-pub mod suite;
-pub mod calendar;
-pub mod citizen_id;
 pub mod fields;
+pub mod ids;
+pub mod material;
 pub mod names;
 pub mod number;
-pub mod catalogue;
-pub mod eligibility;
-pub mod material;
-pub mod resident;
-pub mod registry;
 pub mod papers;
+pub mod registry;
+pub mod resident;
+pub mod suite;

@@ -205,8 +205,7 @@ pub fn kept(resident: &Projection, spec: &MaterialSpec, today: Date) -> Option<K
     if !spec.reusable {
         return None;
     }
-    let kept: Kept =
-        serde_json::from_str(resident.get(Section::Materials, &spec.key)?).ok()?;
+    let kept: Kept = serde_json::from_str(resident.get(Section::Materials, &spec.key)?).ok()?;
     let taken: Date = kept.taken.parse().ok()?;
     let last = match &spec.valid {
         Valid::Case => return None,
@@ -252,7 +251,12 @@ mod tests {
     }
 
     fn page(name: &str) -> Page {
-        Page { hash: AttachmentId([1; 32]), name: name.into(), bytes: 9, taken: "2026-05-06".into() }
+        Page {
+            hash: AttachmentId([1; 32]),
+            name: name.into(),
+            bytes: 9,
+            taken: "2026-05-06".into(),
+        }
     }
 
     fn written(schema: Schema, writes: &[Write]) -> Projection {

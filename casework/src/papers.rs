@@ -120,7 +120,8 @@ pub fn receipt(
         blocks.push(Block::List(list.collect()));
     }
     blocks.push(Block::Heading("查询".into()));
-    let phone = if facts.issuer_phone.is_empty() { "见服务点公示牌" } else { facts.issuer_phone };
+    let phone =
+        if facts.issuer_phone.is_empty() { "见服务点公示牌" } else { facts.issuer_phone };
     blocks.push(rows(&[("查询电话", phone), ("办件编号", &grouped(facts.number))]));
     let promise = format!(
         "本回执仅证明已收到上列材料,不代表受理。部门受理后,承诺 {} 个工作日内办结。不收取任何费用。",
@@ -139,7 +140,9 @@ pub fn consent_sentences(
     agent: &str,
 ) -> Vec<String> {
     let who = match filer {
-        Filer::Applicant => format!("{applicant}本人申请办理“{}”,由代办员{agent}帮助填写。", item.name),
+        Filer::Applicant => {
+            format!("{applicant}本人申请办理“{}”,由代办员{agent}帮助填写。", item.name)
+        }
         Filer::Family => format!("{applicant}委托{actor}办理“{}”。", item.name),
         Filer::Guardian => format!("{applicant}的监护人{actor}代为申请“{}”。", item.name),
         Filer::Agent => format!("{applicant}委托代办员{agent}办理“{}”。", item.name),
@@ -206,9 +209,14 @@ pub fn notice(facts: &Facts<'_>, result: &str, opinion: &str, remedy: &str) -> P
         blocks.push(Block::Text(remedy.to_owned()));
     }
     blocks.push(Block::Heading("送达".into()));
-    blocks.push(Block::SignHere(vec!["收到人签字".into(), "与申请人关系".into(), "收到日期".into()]));
+    blocks.push(Block::SignHere(vec![
+        "收到人签字".into(),
+        "与申请人关系".into(),
+        "收到日期".into(),
+    ]));
     let foot = vec![
-        "本通知由县级审核人员在县平台登记的决定生成,需要加盖印章的文书以部门发放的为准。".to_owned(),
+        "本通知由县级审核人员在县平台登记的决定生成,需要加盖印章的文书以部门发放的为准。"
+            .to_owned(),
         complaint_line(facts),
     ];
     paper(facts, "办结通知", blocks, foot)

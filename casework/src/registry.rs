@@ -29,10 +29,8 @@ pub fn fold(records: &[Record], county: &CountyLog) -> Registered {
     let mut out = Registered::default();
     let mut done: BTreeSet<EntryId> = BTreeSet::new();
     let mut left: BTreeSet<EntryId> = by_id.keys().copied().collect();
-    while let Some(id) = left
-        .iter()
-        .copied()
-        .find(|id| by_id[id].event.after.iter().all(|a| done.contains(a)))
+    while let Some(id) =
+        left.iter().copied().find(|id| by_id[id].event.after.iter().all(|a| done.contains(a)))
     {
         left.remove(&id);
         done.insert(id);

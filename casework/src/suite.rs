@@ -61,10 +61,7 @@ impl<C> minicbor::Encode<C> for PublicKey {
 impl<'b, C> minicbor::Decode<'b, C> for PublicKey {
     fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
         let bytes = d.bytes()?;
-        bytes
-            .try_into()
-            .map(Self)
-            .map_err(|_| minicbor::decode::Error::message("wrong key length"))
+        bytes.try_into().map(Self).map_err(|_| minicbor::decode::Error::message("wrong key length"))
     }
 }
 

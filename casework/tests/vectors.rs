@@ -280,14 +280,18 @@ fn of_event() -> Value {
         .iter()
         .map(|d| json!({ "material": d.material, "until": d.until, "reason": d.reason }))
         .collect();
-    vector("event", &entry, json!({
-        "after": read.after,
-        "heads": read.heads,
-        "digest": read.digest.map(|d| hex(&d)),
-        "step": { "Submitted": {
-            "filer": filer, "attachments": attachments, "deferred": deferred,
-        } },
-    }))
+    vector(
+        "event",
+        &entry,
+        json!({
+            "after": read.after,
+            "heads": read.heads,
+            "digest": read.digest.map(|d| hex(&d)),
+            "step": { "Submitted": {
+                "filer": filer, "attachments": attachments, "deferred": deferred,
+            } },
+        }),
+    )
 }
 
 fn of_edit() -> Value {
@@ -296,52 +300,66 @@ fn of_edit() -> Value {
     let mut document = Document::new(Schema::Case1).expect("new");
     document.apply(&[entry.payload().to_vec()]).expect("a good change");
     let actor = actor(entry.header().device, entry.header().incarnation);
-    vector("edit", &entry, json!({
-        "change": id,
-        "actor": hex(&actor),
-        "says": sections(&document.projection()),
-    }))
+    vector(
+        "edit",
+        &entry,
+        json!({
+            "change": id,
+            "actor": hex(&actor),
+            "says": sections(&document.projection()),
+        }),
+    )
 }
 
 fn of_witness() -> Value {
     let entry = sign(Kind::Witness, false, false, encode(&witness()));
     let w: Witness = decode(entry.payload()).expect("its own payload");
-    vector("witness", &entry, json!({
-        "entries": w.entries, "log": hex(&w.log), "position": w.position, "time_ms": w.time_ms,
-    }))
+    vector(
+        "witness",
+        &entry,
+        json!({
+            "entries": w.entries, "log": hex(&w.log), "position": w.position, "time_ms": w.time_ms,
+        }),
+    )
 }
 
 fn of_county() -> Value {
     let statement = numbered(statements().swap_remove(2));
     let entry = sign(Kind::County, false, true, encode(&statement));
     let read: Numbered = decode(entry.payload()).expect("its own payload");
-    let Statement::Device(device) = read.statement else {
-        unreachable!("a device was stated")
-    };
-    vector("county statement", &entry, json!({
-        "position": read.position,
-        "previous": read.previous,
-        "statement": { "Device": {
-            "id": device.id,
-            "key": device.key,
-            "kind": device.kind,
-            "name": device.name,
-            "places": device.places,
-            "phone": device.phone,
-        } },
-    }))
+    let Statement::Device(device) = read.statement else { unreachable!("a device was stated") };
+    vector(
+        "county statement",
+        &entry,
+        json!({
+            "position": read.position,
+            "previous": read.previous,
+            "statement": { "Device": {
+                "id": device.id,
+                "key": device.key,
+                "kind": device.kind,
+                "name": device.name,
+                "places": device.places,
+                "phone": device.phone,
+            } },
+        }),
+    )
 }
 
 fn of_credential() -> Value {
     let entry = sign(Kind::Credential, false, true, encode(&credential()));
     let c: Credential = decode(entry.payload()).expect("its own payload");
-    vector("credential", &entry, json!({
-        "person": c.person,
-        "salt": hex(&c.salt),
-        "memory_kib": c.memory_kib,
-        "passes": c.passes,
-        "sealed": hex(&c.sealed),
-    }))
+    vector(
+        "credential",
+        &entry,
+        json!({
+            "person": c.person,
+            "salt": hex(&c.salt),
+            "memory_kib": c.memory_kib,
+            "passes": c.passes,
+            "sealed": hex(&c.sealed),
+        }),
+    )
 }
 
 /// `Opened { .. }` is called `Opened`.
@@ -480,12 +498,16 @@ fn the_canonical_form_of_a_document_and_its_digest_are_frozen() {
         change.expect("a change")
     };
     note("an empty document", &[]);
-    let first = save(&mut agent, 1, &[
-        set("phone", "13900000101"),
-        set("address", "云岭村3组"),
-        Write::set(Section::Particulars, "name", "𠮷王·买买提"),
-        Write::set(Section::Answers, "empty", ""),
-    ]);
+    let first = save(
+        &mut agent,
+        1,
+        &[
+            set("phone", "13900000101"),
+            set("address", "云岭村3组"),
+            Write::set(Section::Particulars, "name", "𠮷王·买买提"),
+            Write::set(Section::Answers, "empty", ""),
+        ],
+    );
     note("one save, a rare character and an empty text in it", std::slice::from_ref(&first));
     let mut clerk = agent.clone();
     let one = save(&mut agent, 1, &[set("phone", "13900000102")]);

@@ -24,13 +24,39 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 enum Command {
-    Enrol { kind: DeviceKind, name: String, places: Vec<PlaceId>, phone: String, relay: Vec<String>, hours: u32, out: PathBuf },
-    StaffAdd { login: String, name: String, posts: Vec<Post>, phone: String, pin: String },
+    Enrol {
+        kind: DeviceKind,
+        name: String,
+        places: Vec<PlaceId>,
+        phone: String,
+        relay: Vec<String>,
+        hours: u32,
+        out: PathBuf,
+    },
+    StaffAdd {
+        login: String,
+        name: String,
+        posts: Vec<Post>,
+        phone: String,
+        pin: String,
+    },
     StaffList,
-    Publish { folder: PathBuf, places: PathBuf },
-    ImportResidents { file: PathBuf, login: String },
-    StaffRemove { login: String, reason: String },
-    Revoke { device: String, reason: String },
+    Publish {
+        folder: PathBuf,
+        places: PathBuf,
+    },
+    ImportResidents {
+        file: PathBuf,
+        login: String,
+    },
+    StaffRemove {
+        login: String,
+        reason: String,
+    },
+    Revoke {
+        device: String,
+        reason: String,
+    },
     Status,
 }
 
@@ -282,7 +308,9 @@ impl Home {
         let county = self.replica.county();
         for place in &offered.places {
             if county.place(*place).is_none() {
-                return Err(refused(format!("there is no place {place}; publish the catalogue first")));
+                return Err(refused(format!(
+                    "there is no place {place}; publish the catalogue first"
+                )));
             }
         }
         let (mut token, mut device) = ([0; 32], [0; 16]);
@@ -394,7 +422,8 @@ impl Home {
 
     fn publish(&self, folder: &Path, places: &Path) -> Result<Value, Failure> {
         let text = |path: &Path| {
-            fs::read_to_string(path).map_err(|e| refused(format!("{}: {e}; the old catalogue stays", path.display())))
+            fs::read_to_string(path)
+                .map_err(|e| refused(format!("{}: {e}; the old catalogue stays", path.display())))
         };
         let bad = |e: cunkou_casework::catalogue::BadCatalogue| {
             refused(format!("{e}; the old catalogue stays"))

@@ -28,8 +28,10 @@ impl Enroller for Home {
             .write(|tx| tx.redeem_enrolment(&hash.0, now))
             .map_err(|e: StoreError| ours(e.to_string()))?
             .ok_or_else(|| {
-                refused("this enrolment file was used already, is too old, or is of another county; \
-                         ask county IT for a new one")
+                refused(
+                    "this enrolment file was used already, is too old, or is of another county; \
+                         ask county IT for a new one",
+                )
             })?;
         let offered: Offered =
             serde_json::from_slice(&redeemed.request).map_err(|e| ours(e.to_string()))?;

@@ -172,8 +172,8 @@ pub(crate) fn open(data: &Path) -> Result<Option<Home>, Failure> {
         );
         Failure::new(Exit::NotEnrolled, words)
     })?;
-    let kept: Kept = serde_json::from_str(&text)
-        .map_err(|e| failed(format!("{}: {e}", path.display())))?;
+    let kept: Kept =
+        serde_json::from_str(&text).map_err(|e| failed(format!("{}: {e}", path.display())))?;
     let Some(lock) = lock(data)? else { return Ok(None) };
     let damaged = || failed(format!("{} is damaged; restore it from a backup", path.display()));
     let device_seed = unhex(&kept.device_seed).ok_or_else(damaged)?;

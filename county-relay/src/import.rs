@@ -59,7 +59,9 @@ fn csv_rows(file: &Path) -> Result<Vec<Vec<String>>, Failure> {
     let shown = file.display();
     let bytes = std::fs::read(file).map_err(|e| usage(format!("{shown}: {e}")))?;
     let text = String::from_utf8(bytes).map_err(|_| {
-        usage(format!("{shown} is not UTF-8; save it from the spreadsheet as “CSV UTF-8” or as XLSX"))
+        usage(format!(
+            "{shown} is not UTF-8; save it from the spreadsheet as “CSV UTF-8” or as XLSX"
+        ))
     })?;
     let text = text.trim_start_matches('\u{feff}');
     let mut reader =
@@ -127,9 +129,8 @@ fn row(
     villages: &BTreeMap<String, PlaceId>,
     today: Date,
 ) -> Result<Row, (&'static str, String)> {
-    let cell = |key: &str| {
-        columns.at.get(key).and_then(|i| cells.get(*i)).map_or("", String::as_str)
-    };
+    let cell =
+        |key: &str| columns.at.get(key).and_then(|i| cells.get(*i)).map_or("", String::as_str);
     let mut resident = Resident::default();
     for (_, key) in COLUMNS {
         if let Some(slot) = resident.slot(key) {
@@ -147,9 +148,8 @@ fn row(
             .map_err(|_| ("联系电话", "电话应为 11 位手机号,或带区号的座机号".to_owned()))?;
     }
     let name = cells.get(columns.village).map_or("", String::as_str);
-    let place = *villages
-        .get(name)
-        .ok_or_else(|| ("村", format!("目录里没有“{name}”,先在区划里加上")))?;
+    let place =
+        *villages.get(name).ok_or_else(|| ("村", format!("目录里没有“{name}”,先在区划里加上")))?;
     // The county's own list: its people are registered here.
     resident.hukou = "是".into();
     Ok(Row { number, place, resident })
@@ -219,11 +219,7 @@ pub(crate) fn residents(
     }))
 }
 
-fn add(
-    home: &Home,
-    person: cunkou_casework::ids::PersonId,
-    batch: &[Row],
-) -> Result<(), Failure> {
+fn add(home: &Home, person: cunkou_casework::ids::PersonId, batch: &[Row]) -> Result<(), Failure> {
     home.replica
         .act(|desk| -> Result<(), ActError> {
             for row in batch {

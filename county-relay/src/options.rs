@@ -5,13 +5,18 @@ use std::path::PathBuf;
 
 /// The county's relay and console.
 #[derive(Debug, Parser)]
-#[command(name = "cunkou-relay", version, about = "The county's relay and console of Cunkou", after_help = "Examples:
+#[command(
+    name = "cunkou-relay",
+    version,
+    about = "The county's relay and console of Cunkou",
+    after_help = "Examples:
   cunkou-relay --data /var/lib/cunkou init --name 云溪县 --code 130999
   cunkou-relay --data /var/lib/cunkou catalogue publish ./catalogue
   cunkou-relay --data /var/lib/cunkou serve --http 0.0.0.0:8080 --quic 0.0.0.0:4443
   cunkou-relay --data /var/lib/cunkou status --json
 
-Exit codes: 0 ok, 1 failed, 2 usage, 3 not running, 4 not founded, 5 refused by a rule.")]
+Exit codes: 0 ok, 1 failed, 2 usage, 3 not running, 4 not founded, 5 refused by a rule."
+)]
 pub(crate) struct Options {
     /// Folder of the county's data.
     #[arg(long, env = "CUNKOU_RELAY_DATA", default_value = "/var/lib/cunkou-relay", global = true)]
@@ -30,7 +35,9 @@ pub(crate) struct Options {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Action {
     /// Found a county: its keys, its log, its certificates.
-    #[command(after_help = "Example:\n  cunkou-relay --data ./county init --name 云溪县 --code 130999 --host relay.example")]
+    #[command(
+        after_help = "Example:\n  cunkou-relay --data ./county init --name 云溪县 --code 130999 --host relay.example"
+    )]
     Init {
         /// Name of the county.
         #[arg(long)]
@@ -43,10 +50,14 @@ pub(crate) enum Action {
         host: String,
     },
     /// Serve the console over HTTP and boxes over QUIC.
-    #[command(after_help = "Example:\n  cunkou-relay --data ./county serve --http 127.0.0.1:8080 --quic 127.0.0.1:4443\n\nThe same keys stand in a TOML file (--config) or in the environment as CUNKOU_RELAY_HTTP and so on.")]
+    #[command(
+        after_help = "Example:\n  cunkou-relay --data ./county serve --http 127.0.0.1:8080 --quic 127.0.0.1:4443\n\nThe same keys stand in a TOML file (--config) or in the environment as CUNKOU_RELAY_HTTP and so on."
+    )]
     Serve(ServeOptions),
     /// Make a one-time file that enrols a box.
-    #[command(after_help = "Example:\n  cunkou-relay --data ./county enrol --kind village --name 云岭村代办服务点 --places 101,102,103 --relay 192.0.2.1:4443 --out yunling.enrol")]
+    #[command(
+        after_help = "Example:\n  cunkou-relay --data ./county enrol --kind village --name 云岭村代办服务点 --places 101,102,103 --relay 192.0.2.1:4443 --out yunling.enrol"
+    )]
     Enrol {
         /// What the box is.
         #[arg(long)]
@@ -120,7 +131,9 @@ pub(crate) enum BoxKind {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Staff {
     /// Add a person, or change them (same login).
-    #[command(after_help = "Examples:\n  echo 2468 | cunkou-relay --data ./county staff add --login li --name 李建国 --role agent --places 101,102,103\n  echo 1357 | cunkou-relay --data ./county staff add --login zhao --name 赵敏 --role reviewer --places 1 --department 县民政局\n\nThe PIN (4 to 12 digits) is read from standard input.")]
+    #[command(
+        after_help = "Examples:\n  echo 2468 | cunkou-relay --data ./county staff add --login li --name 李建国 --role agent --places 101,102,103\n  echo 1357 | cunkou-relay --data ./county staff add --login zhao --name 赵敏 --role reviewer --places 1 --department 县民政局\n\nThe PIN (4 to 12 digits) is read from standard input."
+    )]
     Add {
         /// Short name to sign in with.
         #[arg(long)]
@@ -142,7 +155,9 @@ pub(crate) enum Staff {
         phone: String,
     },
     /// Take away what a person may do, from now on.
-    #[command(after_help = "Example:\n  cunkou-relay --data ./county staff remove --login li --reason 离职")]
+    #[command(
+        after_help = "Example:\n  cunkou-relay --data ./county staff remove --login li --reason 离职"
+    )]
     Remove {
         /// Login.
         #[arg(long)]
@@ -175,7 +190,9 @@ pub(crate) enum RoleArg {
 pub(crate) enum Catalogue {
     /// Publish items, working days and places from a folder with items.json, holidays.json and
     /// places.json. A broken file is named with its line, and the old catalogue stays.
-    #[command(after_help = "Example:\n  cunkou-relay --data ./county catalogue publish ./catalogue --places ./places.json")]
+    #[command(
+        after_help = "Example:\n  cunkou-relay --data ./county catalogue publish ./catalogue --places ./places.json"
+    )]
     Publish {
         /// The folder.
         folder: PathBuf,
@@ -190,7 +207,9 @@ pub(crate) enum Catalogue {
 pub(crate) enum Import {
     /// Residents from XLSX or CSV. Good rows are imported; each bad one is named with row, column
     /// and reason.
-    #[command(after_help = "Example:\n  cunkou-relay --data ./county import residents residents.xlsx --as it")]
+    #[command(
+        after_help = "Example:\n  cunkou-relay --data ./county import residents residents.xlsx --as it"
+    )]
     Residents {
         /// The file.
         file: PathBuf,

@@ -49,8 +49,9 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
     };
     abort_on_panic();
     let home: Arc<Home> = Arc::new(home);
-    let listener =
-        TcpListener::bind(http).await.map_err(|e| failed(format!("cannot listen on {http}: {e}")))?;
+    let listener = TcpListener::bind(http)
+        .await
+        .map_err(|e| failed(format!("cannot listen on {http}: {e}")))?;
     let port: Arc<dyn Port> = home.replica.clone();
     let enroller: Arc<dyn Enroller> = home.clone();
     let server = Server::bind(quic, &home.certificate()?, port, enroller).map_err(failed)?;
@@ -60,8 +61,8 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
         let _ = stopping.wait_for(|stop| *stop).await;
     };
     let boxes = tokio::spawn(server.run(until(stopping.clone())));
-    let console = axum::serve(listener, web::router(app))
-        .with_graceful_shutdown(until(stopping.clone()));
+    let console =
+        axum::serve(listener, web::router(app)).with_graceful_shutdown(until(stopping.clone()));
     let console = tokio::spawn(async move { console.await });
     let commands = home.clone();
     let socket = tokio::spawn({

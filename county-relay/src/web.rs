@@ -74,11 +74,13 @@ async fn boxes(signed: Signed) -> Result<Markup, AppError> {
         title: l.t("盒子", "Boxes").to_owned(),
         heads: heads.into_iter().map(str::to_owned).collect(),
         rows: rows.collect(),
-        empty: l.t("还没有盒子。用 cunkou-relay enrol 生成一次性文件。", "No boxes yet. Make a one-time file with cunkou-relay enrol.").to_owned(),
-        hint: format!(
-            "{} {quarantined}",
-            l.t("隔离的记录条数:", "Entries in quarantine:")
-        ),
+        empty: l
+            .t(
+                "还没有盒子。用 cunkou-relay enrol 生成一次性文件。",
+                "No boxes yet. Make a one-time file with cunkou-relay enrol.",
+            )
+            .to_owned(),
+        hint: format!("{} {quarantined}", l.t("隔离的记录条数:", "Entries in quarantine:")),
     };
     Ok(page(&signed.shell("/boxes"), l.t("盒子", "Boxes"), &[table]))
 }
@@ -99,7 +101,16 @@ async fn staff(signed: Signed) -> Result<Markup, AppError> {
         } else {
             l.t("县平台证明", "relay-attested")
         };
-        (vec![person.name.clone(), person.login.clone(), role, places.join("、"), key.to_owned()], "")
+        (
+            vec![
+                person.name.clone(),
+                person.login.clone(),
+                role,
+                places.join("、"),
+                key.to_owned(),
+            ],
+            "",
+        )
     });
     let heads = [
         l.t("姓名", "Name"),
@@ -113,7 +124,12 @@ async fn staff(signed: Signed) -> Result<Markup, AppError> {
         heads: heads.into_iter().map(str::to_owned).collect(),
         rows: rows.collect(),
         empty: String::new(),
-        hint: l.t("添加人员:cunkou-relay staff add --help", "Add people: cunkou-relay staff add --help").to_owned(),
+        hint: l
+            .t(
+                "添加人员:cunkou-relay staff add --help",
+                "Add people: cunkou-relay staff add --help",
+            )
+            .to_owned(),
     };
     Ok(page(&signed.shell("/staff"), l.t("人员", "People"), &[table]))
 }

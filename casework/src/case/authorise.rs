@@ -200,9 +200,7 @@ impl Desk<'_> {
             | Step::Archived => self.agent(place) || self.clerk(),
             Step::Taken | Step::Forwarded { .. } => self.clerk(),
             Step::SupplementAsked { .. } => self.at(past.holder, past, place),
-            Step::Accepted { .. } | Step::Refused { .. } => {
-                self.at(past.accepting(), past, place)
-            }
+            Step::Accepted { .. } | Step::Refused { .. } => self.at(past.accepting(), past, place),
             Step::Approved { .. } | Step::Denied { .. } => self.at(past.deciding(), past, place),
             Step::Completed => match past.phase {
                 Phase::Refused => self.at(past.accepting(), past, place),

@@ -160,9 +160,8 @@ fn replay<'a>(
         }
         _ => None,
     });
-    let after_resolution = |id: &EntryId| {
-        resolving.is_some_and(|(by, _)| *id == by || judged[id].past.contains(&by))
-    };
+    let after_resolution =
+        |id: &EntryId| resolving.is_some_and(|(by, _)| *id == by || judged[id].past.contains(&by));
     let lost = |id: &EntryId| rivals.contains(id) && resolving.is_none_or(|(_, keep)| *id != keep);
     let mut out = Replayed::default();
     for id in &ids {
@@ -197,7 +196,9 @@ fn rivals(ids: &[EntryId], judged: &BTreeMap<EntryId, Judged<'_>>) -> BTreeSet<E
     let highest = ids.iter().filter_map(term).max();
     let ends: Vec<&EntryId> = ids
         .iter()
-        .filter(|id| matches!(step(id), Step::Withdrawn { .. }) || (highest.is_some() && term(id) == highest))
+        .filter(|id| {
+            matches!(step(id), Step::Withdrawn { .. }) || (highest.is_some() && term(id) == highest)
+        })
         .collect();
     let mut out = BTreeSet::new();
     for (i, a) in ends.iter().enumerate() {

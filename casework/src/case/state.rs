@@ -376,10 +376,8 @@ impl CaseState {
     #[must_use]
     pub fn frozen_rounds(&self) -> Vec<(u32, &[ChangeId])> {
         let promised = self.promised_given.iter().map(|heads| (0, heads.as_slice()));
-        let given = self
-            .supplements
-            .iter()
-            .filter_map(|s| Some((s.round, s.given.as_ref()?.1.as_slice())));
+        let given =
+            self.supplements.iter().filter_map(|s| Some((s.round, s.given.as_ref()?.1.as_slice())));
         promised.chain(given).collect()
     }
 
@@ -396,7 +394,11 @@ impl CaseState {
             Step::Submitted { .. } => self.phase == P::Draft,
             Step::Withdrawn { .. } => matches!(
                 self.phase,
-                P::Draft | P::Received | P::TownshipTaken | P::Forwarded | P::Supplementing
+                P::Draft
+                    | P::Received
+                    | P::TownshipTaken
+                    | P::Forwarded
+                    | P::Supplementing
                     | P::Accepted
             ),
             Step::Taken => self.phase == P::Received,
@@ -431,9 +433,7 @@ impl CaseState {
                 *term == self.term + 1
                     && matches!(self.phase, P::Received | P::TownshipTaken | P::Forwarded)
             }
-            Step::Resolved { keep, .. } => {
-                self.phase == P::Contested && self.rivals.contains(keep)
-            }
+            Step::Resolved { keep, .. } => self.phase == P::Contested && self.rivals.contains(keep),
             Step::ResidentAdded { .. }
             | Step::ResidentMoved { .. }
             | Step::SamePerson { .. }

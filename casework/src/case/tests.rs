@@ -137,9 +137,24 @@ fn a_township_item_is_accepted_by_the_township_and_decided_by_somebody_who_did_n
 #[test]
 fn a_step_in_the_wrong_state_is_quarantined_and_changes_nothing() {
     let steps = [
-        "opened", "submitted", "withdrawn", "taken", "forwarded", "asked", "given", "promised",
-        "accepted", "refused", "approved", "denied", "completed", "delivered", "rated",
-        "archived", "taken over", "resolved",
+        "opened",
+        "submitted",
+        "withdrawn",
+        "taken",
+        "forwarded",
+        "asked",
+        "given",
+        "promised",
+        "accepted",
+        "refused",
+        "approved",
+        "denied",
+        "completed",
+        "delivered",
+        "rated",
+        "archived",
+        "taken over",
+        "resolved",
     ];
     let allowed = |phase| -> &[&str] {
         match phase {
@@ -183,22 +198,32 @@ fn a_step_in_the_wrong_state_is_quarantined_and_changes_nothing() {
 #[test]
 fn a_decision_or_hand_over_in_another_term_is_refused() {
     for (phase, who, steps) in [
-        (Phase::TownshipTaken, CLERK, [1, 3].map(|term| {
-            Step::Forwarded { opinion: String::new(), term }
-        })),
+        (
+            Phase::TownshipTaken,
+            CLERK,
+            [1, 3].map(|term| Step::Forwarded { opinion: String::new(), term }),
+        ),
         (Phase::Forwarded, REVIEWER, [1, 3].map(accepted)),
-        (Phase::Forwarded, REVIEWER, [1, 3].map(|term| {
-            Step::Refused { term, reason: String::new(), remedy: String::new() }
-        })),
-        (Phase::Forwarded, REVIEWER, [2, 4].map(|term| {
-            Step::TakenOver { term, reason: String::new() }
-        })),
-        (Phase::Accepted, REVIEWER, [1, 3].map(|term| {
-            Step::Approved { term, opinion: String::new() }
-        })),
-        (Phase::Accepted, REVIEWER, [1, 3].map(|term| {
-            Step::Denied { term, reason: String::new(), remedy: String::new() }
-        })),
+        (
+            Phase::Forwarded,
+            REVIEWER,
+            [1, 3].map(|term| Step::Refused { term, reason: String::new(), remedy: String::new() }),
+        ),
+        (
+            Phase::Forwarded,
+            REVIEWER,
+            [2, 4].map(|term| Step::TakenOver { term, reason: String::new() }),
+        ),
+        (
+            Phase::Accepted,
+            REVIEWER,
+            [1, 3].map(|term| Step::Approved { term, opinion: String::new() }),
+        ),
+        (
+            Phase::Accepted,
+            REVIEWER,
+            [1, 3].map(|term| Step::Denied { term, reason: String::new(), remedy: String::new() }),
+        ),
     ] {
         let mut desk = at(phase);
         for step in steps {
@@ -300,7 +325,6 @@ fn a_revocation_counts_from_the_position_at_which_the_author_had_read_it() {
     assert_eq!(desk.standing(early.id()), Standing::Effective);
     assert_eq!(desk.phase(), Phase::Received);
 }
-
 
 #[test]
 fn an_author_whom_the_county_log_does_not_know_yet_waits() {

@@ -22,7 +22,8 @@ impl Backoff {
         let doubled = self.floor.saturating_mul(1 << self.attempts.min(20));
         self.attempts = self.attempts.saturating_add(1);
         let most = doubled.min(self.ceiling);
-        self.floor + (most.saturating_sub(self.floor)).mul_f64(f64::from(random) / f64::from(u32::MAX))
+        self.floor
+            + (most.saturating_sub(self.floor)).mul_f64(f64::from(random) / f64::from(u32::MAX))
     }
 
     /// A conversation worked: begin again from the floor.

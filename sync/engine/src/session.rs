@@ -245,7 +245,8 @@ impl Session {
             };
             // A cursor of another epoch is void: the log may have gone back since.
             let valid = theirs.epoch == self.hello.epoch && theirs.read <= ours.head;
-            let read = if ours.epoch == hello.epoch && ours.read <= theirs.head { ours.read } else { 0 };
+            let read =
+                if ours.epoch == hello.epoch && ours.read <= theirs.head { ours.read } else { 0 };
             let lane = Lane {
                 our_head: ours.head,
                 acked: if valid { theirs.read } else { 0 },

@@ -57,26 +57,41 @@ fn an_honest_change_goes_through_and_says_what_it_writes() {
 fn what_is_outside_the_schema_is_refused() {
     let cases: Vec<(&str, Vec<u8>)> = vec![
         ("a value at the root", change(|tx| tx.put(ROOT, "status", "approved").unwrap())),
-        ("a new map", change(|tx| {
-            let form = form(tx);
-            tx.put_object(&form, "x", ObjType::Map).unwrap();
-        })),
-        ("a text object", change(|tx| {
-            let form = form(tx);
-            tx.put_object(&form, "x", ObjType::Text).unwrap();
-        })),
-        ("a counter", change(|tx| {
-            let form = form(tx);
-            tx.put(&form, "x", ScalarValue::counter(1)).unwrap();
-        })),
-        ("a number", change(|tx| {
-            let form = form(tx);
-            tx.put(&form, "x", 5).unwrap();
-        })),
-        ("a long value", change(|tx| {
-            let form = form(tx);
-            tx.put(&form, "x", "长".repeat(3000)).unwrap();
-        })),
+        (
+            "a new map",
+            change(|tx| {
+                let form = form(tx);
+                tx.put_object(&form, "x", ObjType::Map).unwrap();
+            }),
+        ),
+        (
+            "a text object",
+            change(|tx| {
+                let form = form(tx);
+                tx.put_object(&form, "x", ObjType::Text).unwrap();
+            }),
+        ),
+        (
+            "a counter",
+            change(|tx| {
+                let form = form(tx);
+                tx.put(&form, "x", ScalarValue::counter(1)).unwrap();
+            }),
+        ),
+        (
+            "a number",
+            change(|tx| {
+                let form = form(tx);
+                tx.put(&form, "x", 5).unwrap();
+            }),
+        ),
+        (
+            "a long value",
+            change(|tx| {
+                let form = form(tx);
+                tx.put(&form, "x", "长".repeat(3000)).unwrap();
+            }),
+        ),
     ];
     for (what, chunk) in cases {
         assert_eq!(gate(&chunk, Schema::Case1, &ACTOR), Err(Refusal::Schema), "{what}");

@@ -79,8 +79,7 @@ pub(crate) async fn pull(
 
 async fn fetch(connection: &Connection, id: &[u8; 32]) -> Result<Option<Vec<u8>>, LinkError> {
     let broken = |e: String| LinkError::Broken(e);
-    let (mut send, mut receive) =
-        connection.open_bi().await.map_err(|e| crate::explain(&e))?;
+    let (mut send, mut receive) = connection.open_bi().await.map_err(|e| crate::explain(&e))?;
     send.set_priority(-1).ok();
     send.write_all(id).await.map_err(|e| broken(e.to_string()))?;
     send.finish().ok();

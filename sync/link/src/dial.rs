@@ -129,8 +129,7 @@ impl Dialer {
         } else {
             SocketAddr::from(([0, 0, 0, 0], 0))
         };
-        let mut endpoint =
-            Endpoint::client(bind).map_err(|e| LinkError::Setup(e.to_string()))?;
+        let mut endpoint = Endpoint::client(bind).map_err(|e| LinkError::Setup(e.to_string()))?;
         endpoint.set_default_client_config(tls::client(&self.me.root, Some(&self.me))?);
         let connecting = endpoint
             .connect(address, &self.me.relay_name)

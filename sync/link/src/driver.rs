@@ -1,6 +1,8 @@
 //! Drives one session: moves bytes, timers and store calls. Takes no decisions.
 
-use crate::{CLOSE_REFUSED, CLOSE_SCOPES, CLOSE_VIOLATION, LinkError, attachments, explain, frames};
+use crate::{
+    CLOSE_REFUSED, CLOSE_SCOPES, CLOSE_VIOLATION, LinkError, attachments, explain, frames,
+};
 use cunkou_engine::{FRAME_BYTES_MAX, Input, Output, PeerInfo, Port, Progress, Session};
 use quinn::{Connection, RecvStream, SendStream};
 use std::sync::Arc;
@@ -147,16 +149,13 @@ impl Conversation {
             }
             Output::Load { scope, after, bytes_max } => {
                 let of = scope.clone();
-                let loaded =
-                    blocking(move || port.load(&peer, &of, after, bytes_max)).await??;
+                let loaded = blocking(move || port.load(&peer, &of, after, bytes_max)).await??;
                 let (upto, head, entries) = (loaded.upto, loaded.head, loaded.entries);
-                session
-                    .handle(begun.elapsed(), Input::Loaded { scope, upto, head, entries });
+                session.handle(begun.elapsed(), Input::Loaded { scope, upto, head, entries });
             }
             Output::Store { scope, upto, entries } => {
                 let of = scope.clone();
-                let admitted =
-                    blocking(move || port.store(&peer, &of, upto, &entries)).await??;
+                let admitted = blocking(move || port.store(&peer, &of, upto, &entries)).await??;
                 if admitted.refused + admitted.quarantined > 0 {
                     warn!(
                         peer = %self.peer.name, refused = admitted.refused,

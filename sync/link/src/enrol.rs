@@ -99,11 +99,9 @@ pub trait Enroller: Send + Sync + 'static {
 pub(crate) async fn answer(connection: Connection, enroller: Arc<dyn Enroller>) {
     let address = connection.remote_address();
     let talk = async {
-        let (mut send, mut receive) =
-            connection.accept_bi().await.map_err(|e| explain(&e))?;
+        let (mut send, mut receive) = connection.accept_bi().await.map_err(|e| explain(&e))?;
         let request = frames::receive(&mut receive, REQUEST_BYTES_MAX).await?;
-        let request: Option<EnrolRequest> =
-            request.and_then(|bytes| minicbor::decode(&bytes).ok());
+        let request: Option<EnrolRequest> = request.and_then(|bytes| minicbor::decode(&bytes).ok());
         let response = match request {
             Some(request) if request.holds() => {
                 let work = move || enroller.enrol(&request);
@@ -171,10 +169,9 @@ async fn attempt(
         .map_err(unreachable)?
         .next()
         .ok_or_else(|| LinkError::Unreachable("no address".into()))?;
-    let bind: SocketAddr =
-        if address.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" }.parse().map_err(
-            |e: std::net::AddrParseError| LinkError::Setup(e.to_string()),
-        )?;
+    let bind: SocketAddr = if address.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" }
+        .parse()
+        .map_err(|e: std::net::AddrParseError| LinkError::Setup(e.to_string()))?;
     let mut endpoint = Endpoint::client(bind).map_err(|e| LinkError::Setup(e.to_string()))?;
     endpoint.set_default_client_config(tls::client(root, None)?);
     let talk = async {

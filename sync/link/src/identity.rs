@@ -110,8 +110,7 @@ impl CertificateAuthority {
         relay: bool,
         from_year: i32,
     ) -> Result<Vec<u8>, IdentityError> {
-        let mut spki =
-            vec![0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+        let mut spki = vec![0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
         spki.extend_from_slice(public_key);
         let subject = SubjectPublicKeyInfo::from_der(&spki)?;
         let mut params = CertificateParams::new(vec![dns_name.to_owned()])?;

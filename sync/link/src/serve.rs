@@ -50,8 +50,7 @@ impl Server {
         let runtime = quinn::default_runtime()
             .ok_or_else(|| LinkError::Setup("no asynchronous runtime".into()))?;
         let config = Some(tls::server(me)?);
-        let endpoint =
-            Endpoint::new(tls::endpoint(me), config, socket, runtime).map_err(taken)?;
+        let endpoint = Endpoint::new(tls::endpoint(me), config, socket, runtime).map_err(taken)?;
         let changes = watch_changes(&*port);
         Ok(Self { endpoint, port, enroller, changes })
     }

@@ -61,11 +61,10 @@ pub(crate) fn endpoint(me: &DeviceCertificate) -> EndpointConfig {
 /// The relay's side. A client certificate is checked when there is one; who has none may only
 /// enrol.
 pub(crate) fn server(me: &DeviceCertificate) -> Result<ServerConfig, LinkError> {
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(roots(&me.root)?, provider())
-            .allow_unauthenticated()
-            .build()
-            .map_err(setup)?;
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots(&me.root)?, provider())
+        .allow_unauthenticated()
+        .build()
+        .map_err(setup)?;
     let mut tls = rustls::ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(setup)?
@@ -96,8 +95,7 @@ pub(crate) fn client(
         None => builder.with_no_client_auth(),
     };
     tls.alpn_protocols = vec![if me.is_some() { ALPN_SYNC } else { ALPN_ENROL }.to_vec()];
-    let mut config =
-        ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).map_err(setup)?));
+    let mut config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).map_err(setup)?));
     config.transport_config(Arc::new(transport()));
     Ok(config)
 }
@@ -108,8 +106,7 @@ pub(crate) fn peer_key(connection: &quinn::Connection) -> Option<[u8; 32]> {
     let certificate = webpki::EndEntityCert::try_from(chain.first()?).ok()?;
     let spki = certificate.subject_public_key_info();
     let bytes: &[u8] = spki.as_ref();
-    let key = bytes.strip_prefix(&[
-        0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
-    ])?;
+    let key = bytes
+        .strip_prefix(&[0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00])?;
     key.try_into().ok()
 }

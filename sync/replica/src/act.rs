@@ -126,12 +126,7 @@ impl Desk<'_> {
     ///
     /// # Errors
     /// [`ActError::Refused`] with the reason; [`ActError::Unknown`].
-    pub fn event(
-        &self,
-        subject: SubjectId,
-        who: Who<'_>,
-        step: Step,
-    ) -> Result<EntryId, ActError> {
+    pub fn event(&self, subject: SubjectId, who: Who<'_>, step: Step) -> Result<EntryId, ActError> {
         self.freshen(subject)?;
         let county = self.replica.county();
         let gathered = gather(self.tx.entries_of(&subject.0)?, &county);
@@ -162,8 +157,7 @@ impl Desk<'_> {
         let header = self.header(Some(who.person))?;
         let payload = encode(&event);
         Event::decode(&payload).map_err(|_| ActError::Refused(Reason::Unreadable))?;
-        let signers =
-            Signers { device: &self.replica.me.key, person: who.key, authority: None };
+        let signers = Signers { device: &self.replica.me.key, person: who.key, authority: None };
         let entry = Entry::sign(subject, Kind::Event, header.clone(), payload, signers)?;
         // Judged here as it will be judged everywhere: signatures, revocations, posts, state.
         let attestation = authenticate(&entry, &county).map_err(|verdict| match verdict {

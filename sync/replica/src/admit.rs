@@ -185,8 +185,7 @@ impl Desk<'_> {
                 position: part.iter().map(|(pos, _)| *pos).max().unwrap_or(0),
                 time_ms: self.now_ms,
             };
-            let signers =
-                Signers { device: &self.replica.me.key, person: None, authority: None };
+            let signers = Signers { device: &self.replica.me.key, person: None, authority: None };
             let header = self.header(None)?;
             let entry = Entry::sign(subject, Kind::Witness, header, encode(&witness), signers)
                 .map_err(|_| StoreError::Damaged { what: "witness" })?;

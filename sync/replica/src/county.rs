@@ -37,9 +37,9 @@ impl Replica {
     /// # Errors
     /// When the store fails or the log on this disk does not hold.
     pub(crate) fn reload_county(&self) -> Result<(), OpenError> {
-        let rows = self.store.read(|view| {
-            view.entries_in(&Scope::System.to_string(), kind_code(Kind::County))
-        })?;
+        let rows = self
+            .store
+            .read(|view| view.entries_in(&Scope::System.to_string(), kind_code(Kind::County)))?;
         // What was quarantined never counts; what came early counts when its turn comes.
         let mut statements = Vec::new();
         for row in rows.iter().filter(|row| row.state != EntryState::Quarantined) {
@@ -75,10 +75,8 @@ impl Replica {
     /// When the store fails or the log is not this county's.
     pub fn bootstrap(&self, county_log: &[Vec<u8>]) -> Result<(), OpenError> {
         let mut log = (*self.county()).clone();
-        let entries = county_log
-            .iter()
-            .map(|bytes| Entry::decode(bytes))
-            .collect::<Result<Vec<_>, _>>()?;
+        let entries =
+            county_log.iter().map(|bytes| Entry::decode(bytes)).collect::<Result<Vec<_>, _>>()?;
         for entry in &entries {
             log.take(entry)?;
         }
@@ -176,11 +174,7 @@ impl Replica {
     ///
     /// # Errors
     /// [`ActError`]; nothing is then said.
-    pub fn state(
-        &self,
-        authority: &Authority,
-        statements: Vec<Statement>,
-    ) -> Result<(), ActError> {
+    pub fn state(&self, authority: &Authority, statements: Vec<Statement>) -> Result<(), ActError> {
         let _one_at_a_time = self.stating.lock().unwrap_or_else(PoisonError::into_inner);
         self.act(|desk| desk.state(authority, statements))?;
         self.county_grew()?;

@@ -133,7 +133,8 @@ pub(crate) fn gather(rows: Vec<EntryRow>, county: &CountyLog) -> Gathered {
         match entry.kind() {
             Kind::Event if row.state == EntryState::Quarantined => out.bad += 1,
             Kind::Event => {
-                let attestation = if good { Ok(attested(&entry)) } else { authenticate(&entry, county) };
+                let attestation =
+                    if good { Ok(attested(&entry)) } else { authenticate(&entry, county) };
                 let event = Event::decode(entry.payload());
                 out.rows.insert(entry.id(), (row.pos, row.state));
                 match (attestation, event) {

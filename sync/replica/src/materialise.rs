@@ -282,8 +282,7 @@ fn in_order<'a>(
     loop {
         let before = left.len();
         left.retain(|(edit, gated)| {
-            let there =
-                gated.deps.iter().all(|dep| known.contains(dep) || document.has(&[*dep]));
+            let there = gated.deps.iter().all(|dep| known.contains(dep) || document.has(&[*dep]));
             if there {
                 known.insert(gated.id);
                 ready.push(*edit);

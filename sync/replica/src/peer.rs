@@ -136,9 +136,7 @@ impl Port for Replica {
     fn completed(&self, peer: &PeerInfo) -> Result<(), PortError> {
         let known = self.known_peer(peer)?;
         let now_ms = self.now_ms();
-        self.store
-            .write(|tx| tx.set_completed(known.id, now_ms))
-            .map_err(|e: StoreError| failed(e))
+        self.store.write(|tx| tx.set_completed(known.id, now_ms)).map_err(|e: StoreError| failed(e))
     }
 
     fn heads(&self, scopes: &[String]) -> Result<Vec<(String, u64)>, PortError> {
@@ -178,4 +176,3 @@ impl Port for Replica {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(notify);
     }
 }
-

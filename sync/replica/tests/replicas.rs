@@ -146,21 +146,31 @@ fn an_entry_of_an_unknown_device_waits_and_its_siblings_go_on() {
     county.relay.state(&authority(), vec![enrolled]).expect("enrolled");
     let head = county.relay.county().head();
     let by_new_box = forge(
-        case, Kind::Event, (Some(AGENT_YUNLING), new_box), (Some(AGENT_YUNLING), new_box), 1,
-        event(&after, submitted()), head,
+        case,
+        Kind::Event,
+        (Some(AGENT_YUNLING), new_box),
+        (Some(AGENT_YUNLING), new_box),
+        1,
+        event(&after, submitted()),
+        head,
     );
     let mut document = Document::new(Schema::Case1).expect("new");
     let run = actor(device_id(new_box), Incarnation([2; 16]));
     let change = document.write(run, 0, &phone("131")).expect("written").expect("a change");
-    let save_of_new_box = forge(
-        case, Kind::Edit, (Some(AGENT_YUNLING), new_box), (None, new_box), 2, change, head,
-    );
+    let save_of_new_box =
+        forge(case, Kind::Edit, (Some(AGENT_YUNLING), new_box), (None, new_box), 2, change, head);
     let run = actor(device_id(BOX_YUNLING), Incarnation([3; 16]));
     let mut document = Document::new(Schema::Case1).expect("new");
     let note = [Write::set(Section::Notes, "n", "好")];
     let change = document.write(run, 0, &note).expect("written").expect("a change");
     let sibling = forge(
-        case, Kind::Edit, (Some(AGENT_YUNLING), BOX_YUNLING), (None, BOX_YUNLING), 3, change, before,
+        case,
+        Kind::Edit,
+        (Some(AGENT_YUNLING), BOX_YUNLING),
+        (None, BOX_YUNLING),
+        3,
+        change,
+        before,
     );
     let from = county.centre.peer(&county.relay);
     let batch = [&by_new_box, &save_of_new_box, &sibling].map(|e| e.encode());
@@ -182,7 +192,6 @@ fn an_entry_of_an_unknown_device_waits_and_its_siblings_go_on() {
     assert!(!waits(&county.centre, &by_new_box) && !waits(&county.centre, &save_of_new_box));
 }
 
-
 #[test]
 fn an_entry_with_a_false_signature_is_quarantined_and_its_siblings_go_on() {
     let county = County::founded();
@@ -199,8 +208,13 @@ fn an_entry_with_a_false_signature_is_quarantined_and_its_siblings_go_on() {
         forged((Some(AGENT_YUNLING), BOX_YUNLING), (Some(AGENT_YUNLING), BOX_YUNLING), 4),
     ];
     let good = forge(
-        case, Kind::Event, (Some(AGENT_YUNLING), BOX_YUNLING), (Some(AGENT_YUNLING), BOX_YUNLING),
-        5, event(&after, submitted()), head,
+        case,
+        Kind::Event,
+        (Some(AGENT_YUNLING), BOX_YUNLING),
+        (Some(AGENT_YUNLING), BOX_YUNLING),
+        5,
+        event(&after, submitted()),
+        head,
     );
     let mut batch: Vec<Vec<u8>> = bad.iter().map(|e| e.encode()).collect();
     batch.insert(1, b"no entry at all".to_vec());
@@ -235,13 +249,17 @@ fn a_box_cannot_put_entries_into_a_scope_or_kind_that_is_not_its_own() {
     // A case of another village, in this village's scope.
     let after = said(&county.relay, case).expect("here").frontier;
     let foreign = forge(
-        case, Kind::Event, by, (Some(AGENT_LONGTAN), BOX_LONGTAN), 1,
-        event(&after, Step::Withdrawn { reason: String::new() }), head,
+        case,
+        Kind::Event,
+        by,
+        (Some(AGENT_LONGTAN), BOX_LONGTAN),
+        1,
+        event(&after, Step::Withdrawn { reason: String::new() }),
+        head,
     );
     // A witness by a box that is no relay.
-    let witness = cunkou_casework::event::Witness {
-        entries: after, log: [1; 16], position: 1, time_ms: 1,
-    };
+    let witness =
+        cunkou_casework::event::Witness { entries: after, log: [1; 16], position: 1, time_ms: 1 };
     let payload = cunkou_casework::event::encode(&witness);
     let by_box = (None, BOX_LONGTAN);
     let witness = forge(case, Kind::Witness, by_box, by_box, 2, payload.clone(), head);
@@ -254,7 +272,6 @@ fn a_box_cannot_put_entries_into_a_scope_or_kind_that_is_not_its_own() {
     assert_eq!(admitted, Admitted { new: 0, quarantined: 3, refused: 0 });
     assert_eq!(said(&county.relay, case).expect("here").state.phase, Phase::Draft);
 }
-
 
 fn poisoned(run: [u8; 16]) -> Vec<u8> {
     let saved = Document::new(Schema::Case1).expect("new").save();
@@ -430,7 +447,6 @@ fn all_derived_rows_can_be_dropped_and_are_made_again() {
     assert_eq!(said(&county.centre, case).expect("derived"), before);
 }
 
-
 #[test]
 fn case_numbers_are_unique_and_never_given_again_after_a_restart_or_a_failed_act() {
     let mut county = County::founded();
@@ -480,7 +496,6 @@ fn a_box_without_a_block_gives_no_number() {
     assert!(matches!(opening, Err(ActError::NoNumbers)));
 }
 
-
 #[test]
 fn a_step_that_would_not_count_is_not_written() {
     let county = County::founded();
@@ -500,7 +515,6 @@ fn a_step_that_would_not_count_is_not_written() {
     after[2] += 1;
     assert_eq!(county.all().map(Station::entry_count), after);
 }
-
 
 /// One happening: which kind, where, about which case, with what.
 type Happening = (u8, u8, u8, u8);

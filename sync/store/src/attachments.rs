@@ -137,7 +137,8 @@ impl View<'_> {
         let sql = "SELECT coalesce(sum(a.state), 0), count(*) FROM
                    (SELECT DISTINCT attachment FROM attachment_of WHERE subject = ?1) o
                    JOIN attachment a ON a.id = o.attachment";
-        let row = self.0.prepare_cached(sql)?.query_row([subject], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        let row =
+            self.0.prepare_cached(sql)?.query_row([subject], |r| Ok((r.get(0)?, r.get(1)?)))?;
         Ok(row)
     }
 }
@@ -166,7 +167,8 @@ impl Txn<'_> {
     ) -> Result<(), StoreError> {
         let want = "INSERT OR IGNORE INTO attachment(id, bytes, state) VALUES(?1, 0, 0)";
         self.0.prepare_cached(want)?.execute([id])?;
-        let name = "INSERT OR IGNORE INTO attachment_of(attachment, scope, subject) VALUES(?1, ?2, ?3)";
+        let name =
+            "INSERT OR IGNORE INTO attachment_of(attachment, scope, subject) VALUES(?1, ?2, ?3)";
         self.0.prepare_cached(name)?.execute((id, scope, subject))?;
         Ok(())
     }

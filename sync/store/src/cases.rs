@@ -151,10 +151,10 @@ impl View<'_> {
     pub fn cases(&self, filter: &CaseFilter) -> Result<CaseRowPage, StoreError> {
         let (condition, mut values) = conditions(filter);
         let count = format!("SELECT count(*) FROM case_row WHERE {condition}");
-        let total = self.0.prepare_cached(&count)?.query_row(
-            params_from_iter(values.iter()),
-            |row| row.get(0),
-        )?;
+        let total = self
+            .0
+            .prepare_cached(&count)?
+            .query_row(params_from_iter(values.iter()), |row| row.get(0))?;
         let order = if filter.by_due {
             "due = '', due, changed_ms, subject"
         } else {

@@ -20,9 +20,8 @@ impl View<'_> {
     pub fn document(&self, subject: &[u8; 16]) -> Result<Option<StoredDocument>, StoreError> {
         let mut query =
             self.0.prepare_cached("SELECT pos, bytes FROM document WHERE subject = ?1")?;
-        let row = |row: &rusqlite::Row<'_>| {
-            Ok(StoredDocument { pos: row.get(0)?, bytes: row.get(1)? })
-        };
+        let row =
+            |row: &rusqlite::Row<'_>| Ok(StoredDocument { pos: row.get(0)?, bytes: row.get(1)? });
         Ok(query.query_row([subject], row).optional()?)
     }
 }

@@ -13,7 +13,9 @@ pub enum StoreError {
         source: std::io::Error,
     },
     /// The database is of a newer program.
-    #[error("the database is of schema {found}; this program knows up to {known}. Use the newer program")]
+    #[error(
+        "the database is of schema {found}; this program knows up to {known}. Use the newer program"
+    )]
     Newer {
         /// Its schema.
         found: i64,

@@ -42,9 +42,8 @@ impl View<'_> {
     /// When SQLite fails.
     pub fn throttle(&self, login: &str) -> Result<Throttle, StoreError> {
         let sql = "SELECT fails, until_ms FROM throttle WHERE login = ?1";
-        let row = |row: &rusqlite::Row<'_>| {
-            Ok(Throttle { fails: row.get(0)?, until_ms: row.get(1)? })
-        };
+        let row =
+            |row: &rusqlite::Row<'_>| Ok(Throttle { fails: row.get(0)?, until_ms: row.get(1)? });
         Ok(self.0.prepare_cached(sql)?.query_row([login], row).optional()?.unwrap_or_default())
     }
 
@@ -142,9 +141,8 @@ impl Txn<'_> {
         let sql = "UPDATE enrolment SET used_ms = ?2
                    WHERE token = ?1 AND used_ms IS NULL AND expires_ms > ?2
                    RETURNING device, request";
-        let row = |row: &rusqlite::Row<'_>| {
-            Ok(Redeemed { device: row.get(0)?, request: row.get(1)? })
-        };
+        let row =
+            |row: &rusqlite::Row<'_>| Ok(Redeemed { device: row.get(0)?, request: row.get(1)? });
         Ok(self.0.prepare_cached(sql)?.query_row((token_hash, now_ms), row).optional()?)
     }
 }

@@ -158,8 +158,7 @@ impl View<'_> {
     ) -> Result<(Vec<ResidentRow>, u64), StoreError> {
         let condition = "(?1 IS NULL OR place = ?1) AND (?2 IS NULL OR grp = ?2)";
         let count = format!("SELECT count(*) FROM resident_row WHERE {condition}");
-        let total =
-            self.0.prepare_cached(&count)?.query_row((place, group), |row| row.get(0))?;
+        let total = self.0.prepare_cached(&count)?.query_row((place, group), |row| row.get(0))?;
         let sql = format!(
             "SELECT {COLUMNS} FROM resident_row WHERE {condition}
              ORDER BY place, name LIMIT ?3 OFFSET ?4"

@@ -32,15 +32,12 @@ fn entry<'a>(id: &'a [u8; 32], via: i64, bytes: &'a [u8]) -> NewEntry<'a> {
 
 fn append(store: &Store, n: u8, via: i64, scope: &str) -> Option<u64> {
     let (id, bytes) = ([n; 32], [n; 10]);
-    store
-        .write(|tx| tx.append(&entry(&id, via, &bytes), scope))
-        .expect("the store works")
+    store.write(|tx| tx.append(&entry(&id, via, &bytes), scope)).expect("the store works")
 }
 
 fn log(store: &Store, scope: &str, after: u64, peer: i64, most: usize) -> (u64, Vec<u8>) {
-    let (upto, entries) = store
-        .read(|view| view.log_after(scope, after, peer, most))
-        .expect("the store works");
+    let (upto, entries) =
+        store.read(|view| view.log_after(scope, after, peer, most)).expect("the store works");
     (upto, entries.iter().map(|e| e[0]).collect())
 }
 
@@ -170,9 +167,7 @@ fn what_nobody_has_acknowledged_is_counted_and_what_came_from_elsewhere_is_not()
         (unsent.entries, unsent.bytes)
     };
     let acked = |peer, scope, seq| {
-        store
-            .write(|tx| tx.set_acked(peer, scope, seq))
-            .expect("the store works");
+        store.write(|tx| tx.set_acked(peer, scope, seq)).expect("the store works");
     };
     assert_eq!(unsent(), (3, 30));
     acked(relay, A, 1);
@@ -217,9 +212,7 @@ fn resident(n: u8, name: &str, group: &str) -> ResidentRow {
 }
 
 fn found(store: &Store, text: &str, group: Option<&str>) -> Vec<(String, Vec<KeyKind>)> {
-    let hits = store
-        .read(|view| view.search_residents(text, group, 20))
-        .expect("the store works");
+    let hits = store.read(|view| view.search_residents(text, group, 20)).expect("the store works");
     hits.into_iter().map(|hit| (hit.row.name, hit.by)).collect()
 }
 
@@ -234,11 +227,14 @@ fn residents_are_found_by_the_beginning_of_any_key_names_before_the_rest() {
     keep(resident(1, "张三", "3"), &[(Name, "张三"), (Initials, "zs"), (Pinyin, "zhangsan")]);
     keep(resident(2, "张三丰", "4"), &[(Name, "张三丰"), (Initials, "zsf"), (Tail, "0101")]);
     keep(resident(3, "李四", "3"), &[(Head, "张三"), (Name, "李四"), (Phone, "13900000101")]);
-    assert_eq!(found(&store, "张三", None), [
-        ("张三".to_owned(), vec![Name]),
-        ("张三丰".to_owned(), vec![Name]),
-        ("李四".to_owned(), vec![Head]),
-    ]);
+    assert_eq!(
+        found(&store, "张三", None),
+        [
+            ("张三".to_owned(), vec![Name]),
+            ("张三丰".to_owned(), vec![Name]),
+            ("李四".to_owned(), vec![Head]),
+        ]
+    );
     assert_eq!(found(&store, "张三", Some("3")).len(), 2);
     assert_eq!(found(&store, "zs", None).len(), 2);
     assert_eq!(found(&store, "zhang", None), [("张三".to_owned(), vec![Pinyin])]);
@@ -262,9 +258,7 @@ fn an_attachment_is_on_disk_when_written_and_still_there_when_opened_again() {
     let photo = b"a photo".to_vec();
     let id = *blake3::hash(&photo).as_bytes();
     assert_eq!(first.read_attachment(&id).expect("readable"), None);
-    first
-        .write(|tx| tx.attachment_named(&id, A, &[1; 16]))
-        .expect("the store works");
+    first.write(|tx| tx.attachment_named(&id, A, &[1; 16])).expect("the store works");
     let wanted = |store: &Store, scope: &str| {
         store.read(|view| view.wanted(&[scope.to_owned()], 10)).expect("the store works")
     };
@@ -312,7 +306,6 @@ fn a_rotten_attachment_is_noticed_when_it_is_read() {
     assert!(matches!(rotten, Err(StoreError::Damaged { what: "attachment" })));
 }
 
-
 #[test]
 fn a_database_of_a_newer_program_is_refused_and_left_as_it_is() {
     let (folder, store) = store();
@@ -354,9 +347,8 @@ fn an_enrolment_is_redeemed_once_and_only_in_time() {
             .write(|tx| tx.offer_enrolment(&[n; 32], &[n; 16], b"request", 0, 1000))
             .expect("the store works");
     };
-    let redeem = |n: u8, now| {
-        store.write(|tx| tx.redeem_enrolment(&[n; 32], now)).expect("the store works")
-    };
+    let redeem =
+        |n: u8, now| store.write(|tx| tx.redeem_enrolment(&[n; 32], now)).expect("the store works");
     offer(1);
     offer(2);
     let request = b"request".to_vec();

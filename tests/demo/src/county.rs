@@ -11,14 +11,30 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::process::Command;
 
 /// Role, login, name, PIN, places, departments, and the node where they sign in.
-type PersonRow = (&'static str, &'static str, &'static str, &'static str, &'static str, &'static str, &'static str);
+type PersonRow = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+);
 
 const PEOPLE: [PersonRow; 7] = [
     ("agent", "li", "李建国", "246810", "101,102,103", "", "village1"),
     ("agent", "sun", "孙丽", "135790", "104", "", "village2"),
     ("township", "wang", "王芳", "112233", "10", "", "township"),
     ("reviewer", "zhao", "赵敏", "445566", "1", "县民政局", "relay"),
-    ("reviewer", "qian", "钱伟", "556677", "1", "县退役军人事务局,县农业农村局,县卫生健康局", "relay"),
+    (
+        "reviewer",
+        "qian",
+        "钱伟",
+        "556677",
+        "1",
+        "县退役军人事务局,县农业农村局,县卫生健康局",
+        "relay",
+    ),
     ("finance", "zhou", "周洁", "667788", "1", "", "relay"),
     ("it", "he", "何平", "778899", "1", "", "relay"),
 ];
@@ -44,7 +60,13 @@ pub(crate) struct County {
 }
 
 impl County {
-    pub(crate) fn new(root: PathBuf, bin: PathBuf, data: PathBuf, port_base: u16, json: bool) -> Self {
+    pub(crate) fn new(
+        root: PathBuf,
+        bin: PathBuf,
+        data: PathBuf,
+        port_base: u16,
+        json: bool,
+    ) -> Self {
         Self { root, bin, data, port_base, json, begun: Instant::now(), nodes: Vec::new() }
     }
 
@@ -66,7 +88,13 @@ impl County {
     }
 
     /// Runs a public command and gives its answer.
-    async fn command(&self, program: &str, data: &Path, arguments: &[&str], input: &str) -> Result<Value> {
+    async fn command(
+        &self,
+        program: &str,
+        data: &Path,
+        arguments: &[&str],
+        input: &str,
+    ) -> Result<Value> {
         let mut child = Command::new(self.bin.join(program))
             .arg("--json")
             .arg("--data")
@@ -84,7 +112,11 @@ impl County {
         }
         let output = child.wait_with_output().await?;
         if !output.status.success() {
-            bail!("{program} {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+            bail!(
+                "{program} {}: {}",
+                arguments.join(" "),
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
         }
         Ok(serde_json::from_slice(&output.stdout).unwrap_or(Value::Null))
     }
@@ -148,10 +180,18 @@ impl County {
         let catalogue = self.root.join("county-relay/catalogue").display().to_string();
         self.say("founding 云溪县");
         self.relay(&["init", "--name", "云溪县", "--code", "130999"], "").await?;
-        let published = self.relay(&["catalogue", "publish", &catalogue, "--places", &path("places.json")], "").await?;
-        self.say(&format!("published the catalogue: {} items, {} places", published["items"], published["places"]));
+        let published = self
+            .relay(&["catalogue", "publish", &catalogue, "--places", &path("places.json")], "")
+            .await?;
+        self.say(&format!(
+            "published the catalogue: {} items, {} places",
+            published["items"], published["places"]
+        ));
         for (role, login, name, pin, places, department, _) in PEOPLE {
-            let mut arguments = vec!["staff", "add", "--login", login, "--name", name, "--role", role, "--places", places];
+            let mut arguments = vec![
+                "staff", "add", "--login", login, "--name", name, "--role", role, "--places",
+                places,
+            ];
             if !department.is_empty() {
                 arguments.extend(["--department", department]);
             }
@@ -172,12 +212,20 @@ impl County {
             Ok(path)
         };
         let program = |name: &str| self.bin.join(name).display().to_string();
-        let config = write("relay", format!("http = \"{}\"\nquic = \"{}\"\n", self.http(0), self.quic()))?;
+        let config =
+            write("relay", format!("http = \"{}\"\nquic = \"{}\"\n", self.http(0), self.quic()))?;
         let mut nodes = vec![Node {
             name: "relay",
             kind: "relay",
             place: "云溪县".into(),
-            argv: vec![program("cunkou-relay"), "--data".into(), self.relay_data().display().to_string(), "serve".into(), "--config".into(), config.display().to_string()],
+            argv: vec![
+                program("cunkou-relay"),
+                "--data".into(),
+                self.relay_data().display().to_string(),
+                "serve".into(),
+                "--config".into(),
+                config.display().to_string(),
+            ],
             config,
             url: format!("http://{}", self.http(0)),
             quic: Some(self.quic()),
@@ -185,12 +233,22 @@ impl County {
             child: None,
         }];
         for (i, (name, kind, place, ..)) in (1u16..).zip(BOXES) {
-            let config = write(name, format!("http = \"{}\"\nrelays = [\"{}\"]\n", self.http(i), self.quic()))?;
+            let config = write(
+                name,
+                format!("http = \"{}\"\nrelays = [\"{}\"]\n", self.http(i), self.quic()),
+            )?;
             nodes.push(Node {
                 name,
                 kind,
                 place: place.into(),
-                argv: vec![program("cunkou-node"), "--data".into(), self.data.join(name).display().to_string(), "serve".into(), "--config".into(), config.display().to_string()],
+                argv: vec![
+                    program("cunkou-node"),
+                    "--data".into(),
+                    self.data.join(name).display().to_string(),
+                    "serve".into(),
+                    "--config".into(),
+                    config.display().to_string(),
+                ],
                 config,
                 url: format!("http://{}", self.http(i)),
                 quic: None,
@@ -207,7 +265,25 @@ impl County {
             let file = self.data.join(format!("{name}.enrol"));
             let shown = file.display().to_string();
             let phone = if kind == "village" { "0317-5550101" } else { "0317-5550110" };
-            self.relay(&["enrol", "--kind", kind, "--name", place, "--places", places, "--phone", phone, "--relay", &self.quic(), "--out", &shown], "").await?;
+            self.relay(
+                &[
+                    "enrol",
+                    "--kind",
+                    kind,
+                    "--name",
+                    place,
+                    "--places",
+                    places,
+                    "--phone",
+                    phone,
+                    "--relay",
+                    &self.quic(),
+                    "--out",
+                    &shown,
+                ],
+                "",
+            )
+            .await?;
             self.command("cunkou-node", &self.data.join(name), &["enrol", &shown], "").await?;
             std::fs::remove_file(&file)?;
         }
@@ -220,10 +296,18 @@ impl County {
         let until = Instant::now() + PATIENCE;
         while tokio::net::TcpStream::connect(&address).await.is_err() {
             if let Some(status) = self.nodes[i].reap() {
-                bail!("{} ended with {status}; see {}", self.nodes[i].name, self.nodes[i].log.display());
+                bail!(
+                    "{} ended with {status}; see {}",
+                    self.nodes[i].name,
+                    self.nodes[i].log.display()
+                );
             }
             if Instant::now() > until {
-                bail!("{} does not answer; see {}", self.nodes[i].name, self.nodes[i].log.display());
+                bail!(
+                    "{} does not answer; see {}",
+                    self.nodes[i].name,
+                    self.nodes[i].log.display()
+                );
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -236,7 +320,8 @@ impl County {
             let until = Instant::now() + PATIENCE;
             let mut told = Instant::now();
             loop {
-                let status = self.command("cunkou-node", &self.data.join(name), &["status"], "").await;
+                let status =
+                    self.command("cunkou-node", &self.data.join(name), &["status"], "").await;
                 let (held, catalogue) = match &status {
                     Ok(s) => (s["residents"].as_u64().unwrap_or(0), s["catalogue"].is_string()),
                     Err(_) => (0, false),
@@ -249,7 +334,10 @@ impl County {
                     bail!("{name} ended with {status}; see {}", self.nodes[i + 1].log.display());
                 }
                 if Instant::now() > until {
-                    bail!("{name} did not get its residents; see {}", self.nodes[i + 1].log.display());
+                    bail!(
+                        "{name} did not get its residents; see {}",
+                        self.nodes[i + 1].log.display()
+                    );
                 }
                 if told.elapsed() > Duration::from_secs(2) {
                     self.say(&format!("{place}: {held} of {residents} residents"));
@@ -273,13 +361,19 @@ impl County {
                 "role": role, "login": login, "name": name, "pin": pin, "node": node,
                 "places": places.split(',').filter_map(|p| p.parse::<u32>().ok()).collect::<Vec<_>>(),
             })).collect();
-            println!("{}", json!({
-                "schema": 1, "ready_ms": ready_ms, "ca": self.relay_data().join("ca.pem"),
-                "data": self.data, "nodes": nodes, "people": people,
-            }));
+            println!(
+                "{}",
+                json!({
+                    "schema": 1, "ready_ms": ready_ms, "ca": self.relay_data().join("ca.pem"),
+                    "data": self.data, "nodes": nodes, "people": people,
+                })
+            );
             return;
         }
-        println!("\n云溪县 is ready: {RESIDENTS} residents, ready in {:.1} s\n", ready_ms as f64 / 1000.0);
+        println!(
+            "\n云溪县 is ready: {RESIDENTS} residents, ready in {:.1} s\n",
+            ready_ms as f64 / 1000.0
+        );
         println!("  {:<10} {:<24} where", "node", "address");
         for node in &self.nodes {
             println!("  {:<10} {:<24} {}", node.name, node.url, node.place);
@@ -289,7 +383,9 @@ impl County {
             println!("  {node:<10} {login:<8} {pin:<8} {name}, {role} {department}");
         }
         println!("\nTry: sign in at {} as 李建国, find 张桂兰, file 高龄津贴.", self.nodes[2].url);
-        println!("cargo demo stop relay / start relay cuts and restores the county. Ctrl-C ends all.");
+        println!(
+            "cargo demo stop relay / start relay cuts and restores the county. Ctrl-C ends all."
+        );
     }
 
     /// Serves `stop` and `start` and notices nodes that end by themselves.
@@ -324,7 +420,8 @@ impl County {
             None => format!("no there is no node {name}; there are {}", known.join(", ")),
             Some(i) => {
                 self.nodes[i].reap();
-                let done = if what == "stop" { self.nodes[i].stop().await } else { self.nodes[i].start() };
+                let done =
+                    if what == "stop" { self.nodes[i].stop().await } else { self.nodes[i].start() };
                 match done {
                     Ok(()) => {
                         if what == "start" {

@@ -10,12 +10,15 @@ use std::path::{Path, PathBuf};
 
 /// A whole made-up county on this machine: one relay, one township box, two village boxes.
 #[derive(Debug, Parser)]
-#[command(name = "cargo demo", after_help = "Examples:
+#[command(
+    name = "cargo demo",
+    after_help = "Examples:
   cargo demo                        a fresh county; Ctrl-C ends all of it
   cargo demo --data ~/county        continues that county, or begins it
   cargo demo stop relay             while it runs, from another terminal
   cargo demo start relay
-  cargo demo --json --port-base 9000")]
+  cargo demo --json --port-base 9000"
+)]
 struct Options {
     /// Keep the county in this folder, and continue it if it is there.
     #[arg(long, global = true)]

@@ -238,7 +238,11 @@ fn draw(
 }
 
 fn grey(level: u8) -> Fill {
-    Fill { paint: luma::Color::new(level).into(), opacity: NormalizedF32::ONE, rule: Default::default() }
+    Fill {
+        paint: luma::Color::new(level).into(),
+        opacity: NormalizedF32::ONE,
+        rule: Default::default(),
+    }
 }
 
 fn line(surface: &mut Surface<'_>, x: f32, y: f32, to: f32) {
@@ -305,7 +309,8 @@ mod tests {
 
     #[test]
     fn the_same_contents_give_the_same_bytes() {
-        let (a, b) = (render(&paper("张桂兰")).expect("a PDF"), render(&paper("张桂兰")).expect("a PDF"));
+        let (a, b) =
+            (render(&paper("张桂兰")).expect("a PDF"), render(&paper("张桂兰")).expect("a PDF"));
         assert_eq!(a, b);
         assert!(a.starts_with(b"%PDF-"));
         assert_ne!(a, render(&paper("李䶮")).expect("a PDF"));

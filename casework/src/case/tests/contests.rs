@@ -34,7 +34,6 @@ fn a_decision_and_a_withdrawal_made_apart_contest_and_neither_takes_effect() {
     }
 }
 
-
 #[test]
 fn two_decisions_in_one_term_contest_until_one_is_chosen() {
     for salt in 0..16 {
@@ -46,10 +45,8 @@ fn two_decisions_in_one_term_contest_until_one_is_chosen() {
         let mut both = vec![approval, denial];
         both.sort_unstable();
         assert_eq!(rivals, both);
-        let neither = desk.step(REVIEWER, Step::Resolved {
-            keep: EntryId([1; 32]),
-            reason: String::new(),
-        });
+        let neither =
+            desk.step(REVIEWER, Step::Resolved { keep: EntryId([1; 32]), reason: String::new() });
         assert_eq!(desk.standing(neither), Standing::Quarantined(Reason::NotNow));
         desk.step(REVIEWER, Step::Resolved { keep: denial, reason: "核实".into() });
         let state = desk.folded().state;

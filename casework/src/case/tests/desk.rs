@@ -1,7 +1,9 @@
 //! A small county, its people, and a desk at which they make properly signed entries of one case.
 
 use crate::case::{Folded, Phase, Record, Standing, Verdict, authenticate, fold};
-use crate::county::{CountyLog, Device, DeviceKind, Numbered, Person, Place, Post, Role, Statement};
+use crate::county::{
+    CountyLog, Device, DeviceKind, Numbered, Person, Place, Post, Role, Statement,
+};
 use crate::entry::{ClockSource, Entry, Header, Kind, LogPosition, Signers};
 use crate::event::{Defect, Event, Filer, Handover, Level, Route, Step, encode};
 use crate::ids::{
@@ -108,14 +110,17 @@ pub(super) fn county() -> CountyLog {
         (HEALTH_REVIEWER, Role::Reviewer, COUNTY, Some("县卫生健康局")),
         (IT, Role::It, COUNTY, None),
     ] {
-        say(&mut log, Statement::Person(Person {
-            id: person_id(who.person),
-            login: format!("p{}", who.person),
-            name: format!("person {}", who.person),
-            key: has_key(who.person).then(|| secret(who.person).public()),
-            posts: vec![Post { role, place, department: department.map(str::to_owned) }],
-            phone: String::new(),
-        }));
+        say(
+            &mut log,
+            Statement::Person(Person {
+                id: person_id(who.person),
+                login: format!("p{}", who.person),
+                name: format!("person {}", who.person),
+                key: has_key(who.person).then(|| secret(who.person).public()),
+                posts: vec![Post { role, place, department: department.map(str::to_owned) }],
+                phone: String::new(),
+            }),
+        );
     }
     log
 }
@@ -317,21 +322,52 @@ pub(super) const WAYS: [(Phase, &[&str]); 14] = [
     (Phase::Refused, &["opened", "submitted", "taken", "forwarded", "refused"]),
     (Phase::Approved, &["opened", "submitted", "taken", "forwarded", "accepted", "approved"]),
     (Phase::Denied, &["opened", "submitted", "taken", "forwarded", "accepted", "denied"]),
-    (Phase::Completed, &[
-        "opened", "submitted", "taken", "forwarded", "accepted", "approved", "completed",
-    ]),
-    (Phase::Delivered, &[
-        "opened", "submitted", "taken", "forwarded", "accepted", "approved", "completed",
-        "delivered",
-    ]),
-    (Phase::Rated, &[
-        "opened", "submitted", "taken", "forwarded", "accepted", "approved", "completed",
-        "delivered", "rated",
-    ]),
-    (Phase::Archived, &[
-        "opened", "submitted", "taken", "forwarded", "accepted", "approved", "completed",
-        "delivered", "rated", "archived",
-    ]),
+    (
+        Phase::Completed,
+        &["opened", "submitted", "taken", "forwarded", "accepted", "approved", "completed"],
+    ),
+    (
+        Phase::Delivered,
+        &[
+            "opened",
+            "submitted",
+            "taken",
+            "forwarded",
+            "accepted",
+            "approved",
+            "completed",
+            "delivered",
+        ],
+    ),
+    (
+        Phase::Rated,
+        &[
+            "opened",
+            "submitted",
+            "taken",
+            "forwarded",
+            "accepted",
+            "approved",
+            "completed",
+            "delivered",
+            "rated",
+        ],
+    ),
+    (
+        Phase::Archived,
+        &[
+            "opened",
+            "submitted",
+            "taken",
+            "forwarded",
+            "accepted",
+            "approved",
+            "completed",
+            "delivered",
+            "rated",
+            "archived",
+        ],
+    ),
     (Phase::Withdrawn, &["opened", "submitted", "withdrawn"]),
 ];
 

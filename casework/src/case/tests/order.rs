@@ -14,9 +14,24 @@ use std::collections::BTreeMap;
 type Act = (u8, u8, u64, u8);
 
 const STEP_NAMES: [&str; 18] = [
-    "opened", "submitted", "withdrawn", "taken", "forwarded", "asked", "given", "promised",
-    "accepted", "refused", "approved", "denied", "completed", "delivered", "rated", "archived",
-    "taken over", "resolved",
+    "opened",
+    "submitted",
+    "withdrawn",
+    "taken",
+    "forwarded",
+    "asked",
+    "given",
+    "promised",
+    "accepted",
+    "refused",
+    "approved",
+    "denied",
+    "completed",
+    "delivered",
+    "rated",
+    "archived",
+    "taken over",
+    "resolved",
 ];
 
 /// A history by several people who each know only part of it, illegal and forged steps included,
@@ -59,12 +74,8 @@ fn history(acts: &[Act]) -> History {
             _ => "archived",
         };
         let mut view = Desk::new(0);
-        view.entries = desk
-            .entries
-            .iter()
-            .filter(|e| known.iter().any(|r| r.id == e.id()))
-            .cloned()
-            .collect();
+        view.entries =
+            desk.entries.iter().filter(|e| known.iter().any(|r| r.id == e.id())).cloned().collect();
         let step = view.named(name);
         let who = if how % 8 == 0 { who } else { view.usual(name) };
         let after = if how % 16 == 9 {

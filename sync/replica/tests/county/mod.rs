@@ -115,10 +115,8 @@ fn founding() -> Vec<Statement> {
         place(YUNLING, Level::Village, "130999101201", "云岭村", Some(TOWNSHIP)),
         place(LONGTAN, Level::Village, "130999101202", "龙潭村", Some(TOWNSHIP)),
     ];
-    let numbers = |n, blocks: &[u32]| Statement::Numbers {
-        device: device_id(n),
-        blocks: blocks.to_vec(),
-    };
+    let numbers =
+        |n, blocks: &[u32]| Statement::Numbers { device: device_id(n), blocks: blocks.to_vec() };
     vec![
         Statement::Founded { name: "清河县".into(), authority: secret(99).public() },
         Statement::Places { places },
@@ -367,9 +365,7 @@ impl<'a> Talk<'a> {
     /// acknowledgement. Returns whether there was anything to send.
     pub(crate) fn part(&self, way: usize, scope: &str, bytes_max: usize, cut: u8) -> bool {
         let Way { from, to, to_peer, from_peer } = &self.ways[way];
-        let read = to
-            .store_cursor(from_peer, scope)
-            .expect("the receiver has said hello");
+        let read = to.store_cursor(from_peer, scope).expect("the receiver has said hello");
         let part = from.load(to_peer, scope, read, bytes_max).expect("loaded");
         if part.upto == read || cut == 1 {
             return part.upto != read;
