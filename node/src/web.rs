@@ -8,6 +8,7 @@ mod form;
 mod home;
 mod materials;
 mod residents;
+mod saving;
 mod sign;
 mod supplement;
 

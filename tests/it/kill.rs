@@ -163,7 +163,8 @@ fn after_kill_nine_of_box_or_relay_at_random_moments_every_shown_receipt_exists_
         county.stop(name).expect("it stops");
         assert_eq!(integrity(&county.data(name)), "ok", "{name}");
         let db = rusqlite::Connection::open(county.data(name).join("work.db")).expect("a database");
-        let twice = "SELECT count(*) FROM (SELECT number FROM case_row GROUP BY number HAVING count(*) > 1)";
+        let twice = "SELECT count(*) FROM
+            (SELECT number FROM case_row GROUP BY number HAVING count(*) > 1)";
         let twice: u64 = db.query_row(twice, [], |row| row.get(0)).expect("an answer");
         assert_eq!(twice, 0, "numbers given twice, drafts among them, as {name} knows them");
         let wanted = "SELECT count(*) FROM attachment WHERE state = 0";

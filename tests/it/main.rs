@@ -6,6 +6,7 @@ mod cli;
 mod conflict;
 mod county;
 mod kill;
+mod screens;
 mod story;
 mod story_js;
 mod story_no_js;

@@ -79,3 +79,10 @@ pub(crate) fn number_on(page: &str) -> Result<String> {
     let three = words.windows(3).find(|w| w.iter().all(|p| digits(p)));
     three.map(|w| w.join(" ")).context("no case number on the page")
 }
+
+/// Seventeen digits with their check character.
+pub(crate) fn id_number(first: &str) -> String {
+    let weights = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
+    let sum: u32 = first.bytes().zip(weights).map(|(b, w)| u32::from(b - b'0') * w).sum();
+    format!("{first}{}", &"10X98765432"[sum as usize % 11..][..1])
+}

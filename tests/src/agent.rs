@@ -556,9 +556,11 @@ mod tests {
     fn the_fields_of_a_form_are_read_as_a_browser_reads_them() {
         let html = r#"<form action="/other"><input name="no" value="x"></form>
             <form method="post" action="/a"><input type="hidden" name="base" value="1-2">
-            <input type="radio" name="r" value="one"><input type="radio" name="r" value="two" checked>
+            <input type="radio" name="r" value="one">
+            <input type="radio" name="r" value="two" checked>
             <input type="radio" name="s" value="first"><input type="radio" name="s" value="last">
-            <textarea name="t" rows="4">words</textarea><input id="u" name="u" value="a &amp; b"></form>"#;
+            <textarea name="t" rows="4">words</textarea>
+            <input id="u" name="u" value="a &amp; b"></form>"#;
         let expected =
             [("base", "1-2"), ("r", "two"), ("s", "first"), ("t", "words"), ("u", "a & b")];
         let expected: Vec<_> = expected.map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec();

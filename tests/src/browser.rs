@@ -214,7 +214,9 @@ impl Browser {
     /// # Errors
     /// When the browser does not answer.
     pub fn words(&self) -> Result<String> {
-        self.run(async { self.driver().find(By::Tag("body")).await?.text().await })
+        let read = || self.run(async { self.driver().find(By::Tag("body")).await?.text().await });
+        // A page that is being replaced has no body for a moment.
+        read().or_else(|_| read()).or_else(|_| read())
     }
 
     /// The page's source.

@@ -1,6 +1,6 @@
 //! Check answers before the applicant signs.
 
-use super::draft::{Draft, open_draft};
+use super::saving::{Draft, open_draft};
 use super::form::{answer, form_faults};
 use axum::extract::Path;
 use cunkou_casework::citizen_id::mask;

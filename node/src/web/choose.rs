@@ -1,6 +1,6 @@
 //! Rival values of a document: a person chooses.
 
-use super::draft::{Draft, keep};
+use super::saving::{Draft, keep};
 use axum::extract::{Form, Path};
 use axum::response::{IntoResponse, Redirect, Response};
 use cunkou_casework::case::Phase;
@@ -8,7 +8,7 @@ use cunkou_casework::document::{Section, Write};
 use cunkou_casework::material::Page;
 use cunkou_edge::desk;
 use cunkou_edge::lists::when;
-use cunkou_edge::web::Fields;
+use cunkou_edge::forms::Fields;
 use cunkou_edge::{AppError, Signed};
 use cunkou_ui::page::choose::{Rival, page as render};
 use maud::Markup;

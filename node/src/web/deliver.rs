@@ -1,6 +1,6 @@
 //! 送达: the notice is handed over and signed for.
 
-use super::draft::Draft;
+use super::saving::Draft;
 use super::sign::signature;
 use axum::extract::{Multipart, Path};
 use axum::http::StatusCode;
@@ -46,7 +46,7 @@ fn view(
             ])),
         Input::line("receiver", l.t("代领人姓名和关系", "Name and relation of who collects"), &get("receiver")).optional(),
     ];
-    super::residents::mark(&mut inputs, &faults);
+    super::saving::mark(&mut inputs, &faults);
     // Three forms carry these inputs; a fault leads to the one that was sent.
     let faults = faults.into_iter().map(|fault| match fault.field.as_str() {
         "receiver" => FaultLine { field: format!("receiver-{}", get("how")), ..fault },

@@ -1,7 +1,7 @@
 //! A draft: begun, who files, and the list of what is to be done.
 
 use super::form::{answer, form_faults};
-use super::residents::mark;
+use super::saving::{Draft, heads_text, keep, mark, open_draft};
 use axum::extract::{Form, Path, Query};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -11,68 +11,15 @@ use cunkou_casework::eligibility::Answer;
 use cunkou_casework::event::{Filer, Step};
 use cunkou_casework::fields;
 use cunkou_casework::ids::SubjectId;
-use cunkou_casework::material::{Material, materials};
-use cunkou_casework::number::grouped;
-use cunkou_edge::desk::{self, Opened};
-use cunkou_edge::papers::filer_of;
-use cunkou_edge::web::Fields;
+use cunkou_edge::desk::{self};
+use cunkou_edge::forms::Fields;
 use cunkou_edge::{AppError, Signed};
 use cunkou_replica::ActError;
 use cunkou_store::CaseFilter;
-use cunkou_ui::page::filing::{self, DraftHead, Task, Who};
+use cunkou_ui::page::filing::{self, Task, Who};
 use cunkou_ui::part::{Control, FaultLine, Input};
 use maud::Markup;
 use std::sync::Arc;
-
-/// A case that is still a draft.
-#[derive(Debug)]
-pub(super) struct Draft {
-    pub(super) opened: Opened,
-}
-
-impl Draft {
-    pub(super) fn head(&self, signed: &Signed) -> Result<DraftHead, AppError> {
-        let file = &self.opened.file;
-        let item = self.opened.item()?;
-        Ok(DraftHead {
-            case: self.opened.subject.to_string(),
-            number: grouped(file.state.opened.as_ref().map_or("", |o| &o.number)),
-            applicant: file.current.get(Section::Particulars, "name").unwrap_or_default().into(),
-            item: signed.lang.t(&item.name, &item.name_en).to_owned(),
-        })
-    }
-
-    pub(super) fn filer(&self) -> Option<Filer> {
-        filer_of(&self.opened.file.current)
-    }
-
-    pub(super) fn materials(&self) -> Result<Vec<Material<'_>>, AppError> {
-        Ok(materials(self.opened.item()?, self.filer(), &self.opened.file.current))
-    }
-}
-
-/// Opens a draft; a case that was submitted meanwhile is shown instead.
-pub(super) fn open_draft(signed: &Signed, case: &str) -> Result<Draft, AppError> {
-    let opened = desk::open(signed, case)?;
-    if opened.file.state.phase != Phase::Draft {
-        return Err(AppError::Stale { next: format!("/cases/{case}") });
-    }
-    Ok(Draft { opened })
-}
-
-/// Keeps writes in a case's document; on disk when this returns.
-pub(super) async fn keep(
-    signed: &Signed,
-    subject: SubjectId,
-    writes: Vec<Write>,
-) -> Result<(), AppError> {
-    let (replica, acting) = (Arc::clone(signed.replica()), signed.clone());
-    tokio::task::spawn_blocking(move || {
-        replica.act(|desk| desk.edit(subject, acting.who(), &writes))
-    })
-    .await??;
-    Ok(())
-}
 
 pub(super) async fn begin(
     signed: Signed,
@@ -208,7 +155,7 @@ fn who_view(signed: &Signed, draft: &Draft, typed: Option<&Fields>, faults: Vec<
         inputs,
         in_person: acting.in_person.clone(),
         agent: signed.session.name.clone(),
-        base: super::form::heads_text(&draft.opened.file.heads),
+        base: heads_text(&draft.opened.file.heads),
         faults,
     })
 }

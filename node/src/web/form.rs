@@ -1,59 +1,22 @@
 //! Eligibility answers and the item's form: saved as typed, rivals noticed.
 
-use super::draft::{Draft, keep, open_draft};
-use super::residents::mark;
+use super::saving::{Draft, heads_text, keep, mark, open_draft, rivals};
 use axum::extract::{Form, Path};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use cunkou_casework::calendar::china_day;
 use cunkou_casework::catalogue::{Question, QuestionKind};
-use cunkou_casework::document::{Projection, Section, Write};
+use cunkou_casework::document::{Section, Write};
 use cunkou_casework::eligibility::{Answer, Facts, Met, assess};
 use cunkou_casework::fields::{self, FieldKind};
-use cunkou_casework::ids::{ChangeId, SubjectId};
 use cunkou_casework::resident::Resident;
-use cunkou_edge::web::Fields;
+use cunkou_edge::forms::Fields;
 use cunkou_edge::{AppError, Signed};
 use cunkou_ui::page::check::{Check, Condition, page as render_check};
 use cunkou_ui::page::form::{Form as FormView, page as render_form};
 use cunkou_ui::part::{Control, FaultLine, Input};
 use maud::Markup;
 use serde_json::json;
-
-/// Heads as a page carries them.
-pub(super) fn heads_text(heads: &[ChangeId]) -> String {
-    heads.iter().map(ToString::to_string).collect::<Vec<_>>().join("-")
-}
-
-fn heads_of(text: &str) -> Option<Vec<ChangeId>> {
-    if text.is_empty() {
-        return None;
-    }
-    text.split('-').map(|part| part.parse().ok()).collect()
-}
-
-/// What somebody else has changed since the page was made, where it would be overwritten: key,
-/// theirs, ours.
-pub(super) fn rivals(
-    signed: &Signed,
-    subject: SubjectId,
-    now: &Projection,
-    base: &str,
-    writes: &[Write],
-) -> Result<Vec<(String, String, String)>, AppError> {
-    let Some(heads) = heads_of(base) else { return Ok(Vec::new()) };
-    let Some(then) = signed.replica().content_at(subject, &heads)? else { return Ok(Vec::new()) };
-    let mut out = Vec::new();
-    for write in writes {
-        let theirs = now.get(write.section, &write.key).unwrap_or_default();
-        let before = then.get(write.section, &write.key).unwrap_or_default();
-        let ours = write.value.as_deref().unwrap_or_default();
-        if theirs != before && theirs != ours {
-            out.push((write.key.clone(), theirs.to_owned(), ours.to_owned()));
-        }
-    }
-    Ok(out)
-}
 
 /// All facts: from the record, and from the answers.
 fn facts(signed: &Signed, draft: &Draft, questions: &[Question]) -> Facts {

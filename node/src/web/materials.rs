@@ -1,6 +1,6 @@
 //! Materials of a draft.
 
-use super::draft::{Draft, keep, open_draft};
+use super::saving::{Draft, keep, open_draft};
 use axum::extract::{Form, Multipart, Path};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -10,7 +10,7 @@ use cunkou_casework::document::{Section, Write};
 use cunkou_casework::fields;
 use cunkou_casework::ids::SubjectId;
 use cunkou_casework::material::{self, Kept, Material, PAGES_MAX, State, page_key, photograph};
-use cunkou_edge::web::Fields;
+use cunkou_edge::forms::Fields;
 use cunkou_edge::{AppError, Signed, photo as photos};
 use cunkou_replica::ActError;
 use cunkou_store::{AttachmentState, StoreError};

@@ -1,5 +1,6 @@
 //! Finding, adding, showing and changing residents.
 
+use super::saving::{heads_text, mark, rivals};
 use axum::extract::{Form, Path, Query};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -12,7 +13,8 @@ use cunkou_casework::ids::{PlaceId, SubjectId};
 use cunkou_casework::material::Kept;
 use cunkou_casework::resident::Resident;
 use cunkou_edge::desk;
-use cunkou_edge::web::{Fields, tiles};
+use cunkou_edge::forms::Fields;
+use cunkou_edge::web::tiles;
 use cunkou_edge::{AppError, Signed};
 use cunkou_replica::{ActError, ResidentFile};
 use cunkou_store::{CaseFilter, KeyKind, ResidentRow};
@@ -386,22 +388,13 @@ fn alike(signed: &Signed, r: &Resident) -> Result<Vec<(String, String)>, AppErro
     Ok(words.collect())
 }
 
-/// Puts the faults beside their inputs.
-pub(super) fn mark(inputs: &mut [Input], faults: &[FaultLine]) {
-    for input in inputs {
-        if let Some(fault) = faults.iter().find(|f| f.field == input.name) {
-            input.fault = Some(fault.words.clone());
-        }
-    }
-}
-
 pub(super) async fn edit_page(signed: Signed, Path(id): Path<String>) -> Result<Markup, AppError> {
     let file = open(&signed, &id)?;
     let view = ui::Edit {
         title: format!("{} · {}", signed.lang.t("修改资料", "Change particulars"), file.resident.name),
         action: format!("/residents/{id}/edit"),
         inputs: particulars(&signed, &file.resident, "", false),
-        base: super::form::heads_text(&file.heads),
+        base: heads_text(&file.heads),
         ..ui::Edit::default()
     };
     Ok(ui::edit(&signed.shell("/residents"), &view))
@@ -428,17 +421,17 @@ pub(super) async fn edit(
         })
         .collect();
     let base = fields.get("base").map_or("", String::as_str);
-    let rivals = super::form::rivals(&signed, file.subject, &file.content, base, &writes)?;
-    if !faults.is_empty() || !rivals.is_empty() {
+    let found = rivals(&signed, file.subject, &file.content, base, &writes)?;
+    if !faults.is_empty() || !found.is_empty() {
         let mut inputs = particulars(&signed, &resident, "", false);
         mark(&mut inputs, &faults);
         let view = ui::Edit {
             title: format!("{} · {}", l.t("修改资料", "Change particulars"), file.resident.name),
             action: format!("/residents/{id}/edit"),
             inputs,
-            base: super::form::heads_text(&file.heads),
+            base: heads_text(&file.heads),
             faults,
-            rivals: rivals.into_iter().map(|(key, theirs, yours)| (label(l, &key).to_owned(), theirs, yours)).collect(),
+            rivals: found.into_iter().map(|(key, theirs, yours)| (label(l, &key).to_owned(), theirs, yours)).collect(),
             ..ui::Edit::default()
         };
         let page = ui::edit(&signed.shell("/residents"), &view);

@@ -1,7 +1,7 @@
 //! The applicant signs, and the case is submitted.
 
 use super::answers::missing;
-use super::draft::{Draft, open_draft};
+use super::saving::{Draft, open_draft};
 use axum::extract::{Multipart, Path};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -41,7 +41,7 @@ fn view(
         signer: if filer == Filer::Guardian { actor } else { head.applicant.clone() },
         sentences,
         button: l.t("我同意,提交", "I agree: submit").to_owned(),
-        base: super::form::heads_text(&draft.opened.file.heads),
+        base: super::saving::heads_text(&draft.opened.file.heads),
         title: l.t("请申请人过目并签名", "The applicant reads and signs").to_owned(),
         how: typed.get("how").cloned().unwrap_or_default(),
         witness: typed.get("witness").cloned().unwrap_or_default(),
@@ -136,7 +136,7 @@ pub(super) async fn submit(
     }
     // What is signed is what was read: a save of somebody else in between is read first.
     let base = form.fields.get("base").map_or("", String::as_str);
-    if !base.is_empty() && base != super::form::heads_text(&draft.opened.file.heads) {
+    if !base.is_empty() && base != super::saving::heads_text(&draft.opened.file.heads) {
         return Ok(Redirect::to(&format!("/cases/{case}/answers?done=moved")).into_response());
     }
     let (back, typed) = (format!("/cases/{case}/sign"), form.fields.clone());

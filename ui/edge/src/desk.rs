@@ -1,10 +1,11 @@
 //! Cases as every office sees them: lists, the page of a case, and what may be done there.
 
-mod actions;
+mod offers;
+mod perform;
 mod view;
 
 use crate::error::AppError;
-use crate::web::Fields;
+use crate::forms::Fields;
 use crate::{Signed, papers, photo};
 use axum::Router;
 use axum::extract::{Path, Query};
@@ -17,7 +18,7 @@ use cunkou_ui::page::{case, cases};
 use maud::Markup;
 use std::sync::Arc;
 
-pub use actions::ask_fields;
+pub use offers::ask_fields;
 
 pub(crate) fn routes() -> Router<Arc<crate::App>> {
     Router::new()
@@ -27,7 +28,7 @@ pub(crate) fn routes() -> Router<Arc<crate::App>> {
         .route("/cases/{case}/receipt.pdf", get(receipt))
         .route("/cases/{case}/notice.pdf", get(notice))
         .route("/cases/{case}/to-sign.pdf", get(to_sign))
-        .route("/cases/{case}/do/{action}", post(actions::perform))
+        .route("/cases/{case}/do/{action}", post(perform::perform))
 }
 
 /// A case with its item, for a person who may see it.

@@ -7,6 +7,7 @@ pub mod config;
 pub mod control;
 pub mod desk;
 pub mod error;
+pub mod forms;
 pub mod lists;
 pub mod papers;
 pub mod photo;

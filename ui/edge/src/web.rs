@@ -1,6 +1,7 @@
 //! The part of the web that every office has: signing in, assets, guides, help, headers.
 
 use crate::error::{AppError, Told};
+use crate::forms::Fields;
 use crate::pin::{SignInError, is_pin, sign_in};
 use crate::session::{lang, session_cookie, set_cookie, token};
 use crate::{App, Office, Signed, desk, shell};
@@ -14,7 +15,6 @@ use cunkou_casework::county::Role;
 use cunkou_ui::page::{error, guides, help, login};
 use cunkou_ui::{assets, layout};
 use maud::Markup;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Plain forms are never longer. Bytes.
@@ -25,9 +25,6 @@ const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     base-uri 'none'; object-src 'none'";
 
 const HTML: &str = "text/html; charset=utf-8";
-
-/// Fields of a plain form.
-pub type Fields = BTreeMap<String, String>;
 
 /// The routes of every office together with `own`.
 pub fn routes(app: Arc<App>, own: Router<Arc<App>>) -> Router {

@@ -192,10 +192,10 @@ pub fn rival_notice(l: Lang, rivals: &[(String, String, String)]) -> Markup {
     html! {
         @if !rivals.is_empty() {
             div class="warn" role="alert" {
-                p { strong { (l.t("您打开这一页以后,别人改过这些地方。看一看,再保存一次,以您保存的为准。",
-                    "Somebody changed these after you opened the page. Look, then save again: what you save counts.")) } }
+                p { strong { (l.t("您打开这一页以后,别人改过这些地方,或者您在别的页上改过。看一看,再保存一次,以您保存的为准。",
+                    "Somebody, or you on another page, changed these after you opened this one. Look, then save again: what you save counts.")) } }
                 ul { @for (label, theirs, yours) in rivals {
-                    li { (label) ": " (l.t("别人填的", "theirs")) " " strong { (theirs) } ", " (l.t("您填的", "yours")) " " strong { (yours) } }
+                    li { (label) ": " (l.t("现在是", "now")) " " strong { (theirs) } ", " (l.t("您填的", "yours")) " " strong { (yours) } }
                 } }
             }
         }

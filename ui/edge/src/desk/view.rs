@@ -1,6 +1,6 @@
 //! The view of a case from its file.
 
-use super::{Opened, actions};
+use super::{Opened, offers};
 use crate::lists::{left_words, when};
 use crate::{AppError, Office, Signed, papers};
 use cunkou_casework::calendar::{china_day, day_in_words};
@@ -135,7 +135,7 @@ pub(super) fn case(signed: &Signed, opened: &Opened, full: bool) -> Result<Case,
             view.supplement.push((name.to_owned(), words, camera));
         }
     }
-    view.actions = actions::offered(signed, opened)?;
+    view.actions = offers::offered(signed, opened)?;
     view.history = history(signed, file, item);
     Ok(view)
 }
