@@ -83,8 +83,9 @@ pub(crate) fn write(path: &Path, n: usize) -> Result<Vec<Known>> {
     for i in 0..n {
         let parts = [dice.one_of(&SURNAMES), dice.one_of(&GIVEN), dice.one_of(&GIVEN)];
         let name: String = parts.iter().map(|(c, _)| *c).collect();
+        // Days come again after 23,520 people, with other last digits.
         let (year, month, day) = (1935 + i % 70, 1 + (i / 70) % 12, 1 + (i / 840) % 28);
-        let digits = format!("130999{year}{month:02}{day:02}{:03}", 100 + i / 23_520);
+        let digits = format!("130999{year}{month:02}{day:02}{:03}", i * 7919 % 1000);
         let id = format!("{digits}{}", check(&digits));
         let group = 1 + i % 6;
         writeln!(

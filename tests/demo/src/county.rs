@@ -154,6 +154,13 @@ impl County {
 
     async fn live(&mut self, fresh: bool, marker: &Path, listener: UnixListener) -> Result<()> {
         if fresh {
+            if self.relay_data().join("county.json").exists() {
+                self.say("the last founding was cut off; beginning again");
+                for name in ["relay", "township", "village1", "village2"] {
+                    let _ = std::fs::remove_dir_all(self.data.join(name));
+                    let _ = std::fs::remove_file(self.data.join(format!("{name}.enrol")));
+                }
+            }
             self.found().await?;
         } else {
             self.say("continuing the county of last time");
