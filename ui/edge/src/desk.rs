@@ -18,8 +18,6 @@ use cunkou_ui::page::{case, cases};
 use maud::Markup;
 use std::sync::Arc;
 
-pub use offers::ask_fields;
-
 pub(crate) fn routes() -> Router<Arc<crate::App>> {
     Router::new()
         .route("/cases", get(list))

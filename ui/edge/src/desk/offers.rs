@@ -5,9 +5,8 @@ use crate::error::AppError;
 use crate::{Office, Signed};
 use cunkou_casework::calendar::china_day;
 use cunkou_casework::case::Phase;
-use cunkou_casework::catalogue::Item;
 use cunkou_casework::county::Role;
-use cunkou_casework::material::supplement_pages;
+use cunkou_casework::material::{State, materials, supplement_pages};
 use cunkou_ui::page::case::Action;
 use cunkou_ui::part::{Control, Input};
 
@@ -169,17 +168,19 @@ fn ask(signed: &Signed, opened: &Opened) -> Result<Action, AppError> {
     Ok(Action {
         key: "ask".into(),
         words: l.t("要求补正(一次性告知)", "Ask for a supplement").into(),
-        defects: ask_fields(item, signed),
+        defects: ask_fields(signed, opened)?,
         explain: format!("{} {}", l.t("一次说全。补正期限:", "Say everything at once. Due:"), due.day),
         ..Action::default()
     })
 }
 
-/// The materials that can be asked for again: key and name.
-#[must_use]
-pub fn ask_fields(item: &Item, signed: &Signed) -> Vec<(String, String)> {
+/// The materials of this case that can be asked for again: key and name.
+fn ask_fields(signed: &Signed, opened: &Opened) -> Result<Vec<(String, String)>, AppError> {
     let l = signed.lang;
-    item.materials.iter().map(|m| (m.key.clone(), l.t(&m.name, &m.name_en).to_owned())).collect()
+    let filer = opened.file.state.submission.as_ref().map(|s| s.filer);
+    let needed = materials(opened.item()?, filer, &opened.file.content);
+    let needed = needed.iter().filter(|m| m.state != State::NotNeeded);
+    Ok(needed.map(|m| (m.spec.key.clone(), l.t(&m.spec.name, &m.spec.name_en).to_owned())).collect())
 }
 
 pub(super) fn today(signed: &Signed) -> jiff::civil::Date {
