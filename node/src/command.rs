@@ -36,18 +36,20 @@ pub(crate) async fn enrol(options: &Options, file: &Path) -> Result<(), Failure>
         return Err(failed(format!("{shown} is of a newer version; update this program first")));
     }
     let token: Option<[u8; 32]> = unhex(&read.token).and_then(|t| t.try_into().ok());
-    let token = token.ok_or_else(|| failed(format!("{shown} is damaged; ask county IT for another")))?;
+    let token =
+        token.ok_or_else(|| failed(format!("{shown} is damaged; ask county IT for another")))?;
     std::fs::create_dir_all(data).map_err(|e| failed(format!("{}: {e}", data.display())))?;
     let mut seed = [0; 32];
     SystemWorld.random(&mut seed);
     let request = EnrolRequest::new(token, &seed);
-    let offer = redeem(&read.relays, &read.relay_name, &read.root, &request).await.map_err(|e| {
-        let exit = match e {
-            LinkError::Refused(_) | LinkError::OtherCounty(_) => Exit::Refused,
-            _ => Exit::Failed,
-        };
-        Failure::new(exit, e.to_string())
-    })?;
+    let offer =
+        redeem(&read.relays, &read.relay_name, &read.root, &request).await.map_err(|e| {
+            let exit = match e {
+                LinkError::Refused(_) | LinkError::OtherCounty(_) => Exit::Refused,
+                _ => Exit::Failed,
+            };
+            Failure::new(exit, e.to_string())
+        })?;
     home::keep(data, &read, &seed, &offer)?;
     let log: Vec<Vec<u8>> = offer.county_log.iter().map(|b| b.to_vec()).collect();
     let folder = data.clone();
@@ -57,7 +59,11 @@ pub(crate) async fn enrol(options: &Options, file: &Path) -> Result<(), Failure>
     .await
     .map_err(failed)??;
     let value = json!({ "schema": 1, "enrolled": true, "county": read.county, "name": read.name });
-    show(options.json, &value, &format!("enrolled as {} of {}; now run: cunkou-node serve", read.name, read.county));
+    show(
+        options.json,
+        &value,
+        &format!("enrolled as {} of {}; now run: cunkou-node serve", read.name, read.county),
+    );
     Ok(())
 }
 
@@ -80,10 +86,8 @@ fn status_of(replica: &Replica, data: &Path) -> Result<Value, Failure> {
     let status = replica.status().map_err(failed)?;
     let now = replica.now_ms();
     let oldest = status.unsent.oldest_ms.map_or(0, |at| (now - at).max(0) / 1000);
-    let (_, residents) = replica
-        .store()
-        .read(|view| view.residents(None, None, 1, 0))
-        .map_err(failed)?;
+    let (_, residents) =
+        replica.store().read(|view| view.residents(None, None, 1, 0)).map_err(failed)?;
     let source = match status.clock {
         ClockSource::Relay => "relay",
         ClockSource::Rtc => "rtc",
@@ -109,10 +113,9 @@ fn status_of(replica: &Replica, data: &Path) -> Result<Value, Failure> {
 pub(crate) async fn status(options: &Options) -> Result<(), Failure> {
     let asked = json!({ "do": "status" });
     if let Some(value) = control::ask(&options.data, &asked, &|_| ()).await? {
-        let last = value["last_completed_sync"].as_i64().map_or_else(
-            || "never".to_owned(),
-            cunkou_edge::lists::when,
-        );
+        let last = value["last_completed_sync"]
+            .as_i64()
+            .map_or_else(|| "never".to_owned(), cunkou_edge::lists::when);
         let words = format!(
             "{}: running, version {}\nto upload: {} entries, {} bytes\nlast completed sync: {last}\nin quarantine: {}\nfree on disk: {} MB",
             value["name"].as_str().unwrap_or("box"),

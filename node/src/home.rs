@@ -87,8 +87,12 @@ pub(crate) fn keep(
     let text = serde_json::to_string_pretty(&kept).map_err(failed)?;
     let (path, part) = (data.join(FILE), data.join("box.part"));
     let write = || -> std::io::Result<()> {
-        let mut to =
-            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+        let mut to = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&part)?;
         to.write_all(text.as_bytes())?;
         to.sync_all()?;
         fs::rename(&part, &path)?;

@@ -5,12 +5,17 @@ use std::path::PathBuf;
 
 /// The box at a village service point or in a township centre.
 #[derive(Debug, Parser)]
-#[command(name = "cunkou-node", version, about = "The village or township box of Cunkou", after_help = "Examples:
+#[command(
+    name = "cunkou-node",
+    version,
+    about = "The village or township box of Cunkou",
+    after_help = "Examples:
   cunkou-node --data /var/lib/cunkou enrol yunling.enrol
   cunkou-node --data /var/lib/cunkou serve --http 0.0.0.0:80
   cunkou-node --data /var/lib/cunkou status --json
 
-Exit codes: 0 ok, 1 failed, 2 usage, 3 not running, 4 not enrolled, 5 refused by a rule.")]
+Exit codes: 0 ok, 1 failed, 2 usage, 3 not running, 4 not enrolled, 5 refused by a rule."
+)]
 pub(crate) struct Options {
     /// Folder of the box's data.
     #[arg(long, env = "CUNKOU_NODE_DATA", default_value = "/var/lib/cunkou-node", global = true)]
@@ -35,7 +40,9 @@ pub(crate) enum Action {
         file: PathBuf,
     },
     /// Serve the pages over HTTP and keep in touch with the relay.
-    #[command(after_help = "Example:\n  cunkou-node --data ./box serve --http 127.0.0.1:8082\n\nThe same keys stand in a TOML file (--config) or in the environment as CUNKOU_NODE_HTTP and CUNKOU_NODE_RELAYS.")]
+    #[command(
+        after_help = "Example:\n  cunkou-node --data ./box serve --http 127.0.0.1:8082\n\nThe same keys stand in a TOML file (--config) or in the environment as CUNKOU_NODE_HTTP and CUNKOU_NODE_RELAYS."
+    )]
     Serve(ServeOptions),
     /// How the box is.
     #[command(after_help = "Example:\n  cunkou-node --data ./box status --json")]

@@ -44,13 +44,13 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
     };
     let replica = home.replica.clone();
     let kind = replica.device().map_or(DeviceKind::Village, |d| d.kind);
-    let office =
-        if kind == DeviceKind::Township { Office::Township } else { Office::Village };
+    let office = if kind == DeviceKind::Township { Office::Township } else { Office::Village };
     let port: Arc<dyn Port> = replica.clone();
     let dialer = Dialer::new(relays, home.certificate()?, port);
     let app = Arc::new(App::new(office, replica.clone(), Some(dialer.handle())));
-    let listener =
-        TcpListener::bind(http).await.map_err(|e| failed(format!("cannot listen on {http}: {e}")))?;
+    let listener = TcpListener::bind(http)
+        .await
+        .map_err(|e| failed(format!("cannot listen on {http}: {e}")))?;
     let jitter = replica.clone();
     let link = tokio::spawn(dialer.run(move || {
         let mut random = [0; 4];

@@ -66,8 +66,7 @@ fn a_wrong_id_number_is_named_and_kept_and_a_known_one_opens_its_person() -> Res
     ensure!(village.contains("身份证号"));
     let second = |name: &str, phone: &str| {
         let number = new.to_lowercase();
-        let typed =
-            [("id_number", &*number), ("place", "101"), ("name", name), ("phone", phone)];
+        let typed = [("id_number", &*number), ("place", "101"), ("name", name), ("phone", phone)];
         li.post("/residents/new", &typed)
     };
     let faulty = second("", "1380000O211")?;
@@ -111,7 +110,8 @@ fn photos_that_are_none_and_cards_that_have_expired_are_refused_in_a_sentence() 
     ensure!(li.upload(&camera, &[], &jpeg(600, 400, 3))?.status == 303);
     ensure!(li.upload(&format!("{card}/photo/1"), &[], &jpeg(600, 400, 4))?.status == 303);
     let until = |day: &str| li.post(&format!("{card}/until"), &[("until", day)]);
-    for (day, words) in [("2020-01-01", "这张证已经过期"), ("明年", "有效期不是一个日期")] {
+    for (day, words) in [("2020-01-01", "这张证已经过期"), ("明年", "有效期不是一个日期")]
+    {
         let answer = until(day)?;
         says(&answer, 422, words)?;
         ensure!(answer.text().contains(&format!("value=\"{day}\"")), "{day} is kept");
@@ -240,11 +240,33 @@ fn a_form_that_somebody_else_overtook_is_shown_again_with_both_values() -> Resul
 }
 
 #[test]
+fn a_supplement_without_a_reason_is_named_and_the_other_reasons_stay() -> Result<()> {
+    let county = County::start()?;
+    let wang = agent(&county, "wang")?;
+    let mut papers = Papers::New(Dice::new(5), 500, 400);
+    let case = wang.file(&resident(&wang, "张桂兰")?, "S1-gaoling", &mut papers)?.case;
+    wang.act(&case, "take", &[])?;
+    let answer = wang.post(
+        &format!("/cases/{case}/do/ask"),
+        &[("defect-id-card", "yes"), ("reason-hukou-book", "本人页看不清")],
+    )?;
+    says(&answer, 422, "写明居民身份证哪里要改")?;
+    ensure!(answer.text().contains("value=\"本人页看不清\""), "the other reason stays");
+    let ticked = answer.text().contains("name=\"defect-id-card\" value=\"yes\" checked");
+    ensure!(ticked, "the tick stays");
+    let empty = wang.post(&format!("/cases/{case}/do/forward"), &[("opinion", " ")])?;
+    says(&empty, 422, "写明理由或意见")?;
+    ensure!(wang.phase(&case)? == "乡镇已收件", "nothing half-done");
+    Ok(())
+}
+
+#[test]
 fn guessing_a_pin_waits_longer_and_longer_and_a_restart_gives_no_tries_back() -> Result<()> {
     let county = County::start()?;
     let li = county.person("li");
     let stranger = Agent::stranger(county.url("village1"));
-    let sign_in = |pin: &str| stranger.post("/login", &[("login", "li"), ("pin", pin), ("next", "")]);
+    let sign_in =
+        |pin: &str| stranger.post("/login", &[("login", "li"), ("pin", pin), ("next", "")]);
     says(&sign_in("12ab")?, 422, "PIN 码是 4 至 12 位数字")?;
     for _ in 0..5 {
         says(&sign_in("000000")?, 422, "PIN 码不对")?;
@@ -267,14 +289,19 @@ fn an_unknown_address_and_a_form_of_a_strange_page_get_a_page_that_says_so() -> 
     for (node, login) in [("village1", "li"), ("township", "wang"), ("relay", "zhao")] {
         let signed = agent(&county, login)?;
         let stranger = Agent::stranger(county.url(node));
-        for path in ["/nothing", "/cases/123", "/cases/00000000000000000000000000000000", "/assets/x.js"] {
+        for path in
+            ["/nothing", "/cases/123", "/cases/00000000000000000000000000000000", "/assets/x.js"]
+        {
             let answer = signed.get(path)?;
             says(&answer, 404, "没有这一页")?;
             ensure!(links(&answer.text(), "href", "/").contains(&"/".to_owned()), "the way home");
+            ensure!(answer.text().contains("/logout"), "it is still their own desk");
         }
         says(&stranger.get("/nothing")?, 404, "没有这一页")?;
         let inside = stranger.get("/cases")?;
-        ensure!(inside.status == 303 && inside.location.is_some_and(|l| l.starts_with("/login?next=")));
+        ensure!(
+            inside.status == 303 && inside.location.is_some_and(|l| l.starts_with("/login?next="))
+        );
         // A wrong method, a form too long, a form of no kind: our own page, never bare words.
         ensure!(signed.get("/logout")?.text().contains("<h1>"));
         let long = "长".repeat(200_000);
@@ -293,7 +320,10 @@ fn an_unknown_address_and_a_form_of_a_strange_page_get_a_page_that_says_so() -> 
             let answer = request.send()?;
             ensure!(answer.status() == 403, "{origin:?}: {}", answer.status());
             ensure!(answer.headers().get("set-cookie").is_none(), "nobody is signed in");
-            ensure!(answer.text()?.contains("这个请求不是从本页面发出的"), "{origin:?}: no sentence");
+            ensure!(
+                answer.text()?.contains("这个请求不是从本页面发出的"),
+                "{origin:?}: no sentence"
+            );
         }
     }
     let li = agent(&county, "li")?;

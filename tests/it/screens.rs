@@ -130,7 +130,8 @@ fn cases(county: &County) -> Result<Cases> {
         Ok(li.search(name)?.first().with_context(|| format!("no {name}"))?.clone())
     };
     let item = "S1-gaoling";
-    let mut file = |name: &str| -> Result<String> { Ok(li.file(&find(name)?, item, &mut papers)?.case) };
+    let mut file =
+        |name: &str| -> Result<String> { Ok(li.file(&find(name)?, item, &mut papers)?.case) };
     let received = file("单秀英")?;
     let (forwarded, supplement) = (file("解永红")?, file("仇志强")?);
     let (accepted, decided) = (file("李䶮")?, file("曾小妹")?);
@@ -151,10 +152,14 @@ fn cases(county: &County) -> Result<Cases> {
     for case in on {
         waits(&zhao, case, "已上报县级")?;
     }
-    zhao.act(&supplement, "ask", &[
-        ("reason-hukou-book", "本人页看不清,四个角没有拍全,请在光线好的地方重拍一张"),
-        ("reason-photo", "照片不是近期的"),
-    ])?;
+    zhao.act(
+        &supplement,
+        "ask",
+        &[
+            ("reason-hukou-book", "本人页看不清,四个角没有拍全,请在光线好的地方重拍一张"),
+            ("reason-photo", "照片不是近期的"),
+        ],
+    )?;
     for case in [&accepted, &decided, &archived] {
         zhao.act(case, "accept", &[])?;
     }
@@ -264,9 +269,21 @@ fn every_screen_can_be_seen_read_and_used_in_two_sizes_and_two_languages() -> Re
 
     // Large letters and English.
     for (set, name, pages) in [
-        ("/set/big/on?back=/", "big", ["/", "/residents?q=张", "/cases/{draft}/form", "/cases/{supplement}"]),
-        ("/set/lang/en?back=/", "big-english", ["/", "/sync", "/guides/S1-gaoling", "/cases/{archived}"]),
-        ("/set/big/off?back=/", "english", ["/cases", "/cases/{draft}/materials", "/cases/{draft}/check", "/cases/{decided}"]),
+        (
+            "/set/big/on?back=/",
+            "big",
+            ["/", "/residents?q=张", "/cases/{draft}/form", "/cases/{supplement}"],
+        ),
+        (
+            "/set/lang/en?back=/",
+            "big-english",
+            ["/", "/sync", "/guides/S1-gaoling", "/cases/{archived}"],
+        ),
+        (
+            "/set/big/off?back=/",
+            "english",
+            ["/cases", "/cases/{draft}/materials", "/cases/{draft}/check", "/cases/{decided}"],
+        ),
     ] {
         village.browser.go(set)?;
         for (i, page) in pages.into_iter().enumerate() {

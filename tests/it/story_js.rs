@@ -6,6 +6,16 @@ use cunkou_tests::browser::{Browser, Looks, installed};
 use cunkou_tests::county::{County, until};
 
 const STORY: &str = "story_js";
+/// How much of the signature's picture is dark.
+const INK: &str = "
+    const picture = [...document.images].find(i => i.alt === '屏幕签名');
+    const canvas = document.createElement('canvas');
+    canvas.width = picture.naturalWidth; canvas.height = picture.naturalHeight;
+    const pen = canvas.getContext('2d'); pen.drawImage(picture, 0, 0);
+    const dots = pen.getImageData(0, 0, canvas.width, canvas.height).data;
+    let dark = 0;
+    for (let i = 0; i < dots.length; i += 4) if (dots[i] < 100) dark++;
+    return dark * 4 / dots.length;";
 
 /// Finds 张桂兰 and others by everything that people say.
 fn finds_people(village: &Browser) -> Result<()> {
@@ -137,6 +147,7 @@ fn signs_and_submits(village: &Browser) -> Result<String> {
     village.click("我同意,提交")?;
     village.see("请先签名")?;
     village.sign()?;
+    village.gone("请先签名")?;
     village.screenshot("signed")?;
     village.click("我同意,提交")?;
     village.see("已收件,回执可以打印")?;
@@ -146,7 +157,8 @@ fn signs_and_submits(village: &Browser) -> Result<String> {
     village.see("○ 已上传县平台")?;
     village.see("条待上传")?;
     let receipt = read_pdf(STORY, "receipt", &village.fetch("收件回执")?)?;
-    for words in [number.as_str(), "收件回执", "张桂兰", "高龄津贴", "居民身份证", "容缺", "12345"] {
+    for words in [number.as_str(), "收件回执", "张桂兰", "高龄津贴", "居民身份证", "容缺", "12345"]
+    {
         let flat = receipt.replace(char::is_whitespace, "");
         let wanted = words.replace(char::is_whitespace, "");
         ensure!(flat.contains(&wanted), "the receipt does not say {words}:\n{receipt}");
@@ -166,6 +178,8 @@ fn township_forwards(township: &Browser, number: &str) -> Result<()> {
         (!township.shows("照片还在路上").ok()?).then_some(())
     })?;
     township.pictures(9)?;
+    let ink = township.script(INK)?.as_f64().unwrap_or(0.0);
+    ensure!(ink > 0.000_5 && ink < 0.1, "the signature is ink on white paper: {ink}");
     township.screenshot("case")?;
     township.click("收件")?;
     township.see("乡镇已收件")?;
@@ -241,7 +255,8 @@ fn village_hands_over(village: &Browser) -> Result<()> {
 }
 
 #[test]
-fn a_village_files_offline_the_county_decides_and_the_village_hands_over_the_result() -> Result<()> {
+fn a_village_files_offline_the_county_decides_and_the_village_hands_over_the_result() -> Result<()>
+{
     if !installed() {
         return Ok(());
     }
@@ -267,8 +282,22 @@ fn a_village_files_offline_the_county_decides_and_the_village_hands_over_the_res
     village_hands_over(&village)?;
 
     for step in [
-        "李建国", "王芳", "赵敏", "收件", "乡镇收件", "上报县级", "一次性告知补正", "补正提交",
-        "受理", "准予", "办结", "送达", "评价", "归档", "县平台证明登录", "本人密钥签名",
+        "李建国",
+        "王芳",
+        "赵敏",
+        "收件",
+        "乡镇收件",
+        "上报县级",
+        "一次性告知补正",
+        "补正提交",
+        "受理",
+        "准予",
+        "办结",
+        "送达",
+        "评价",
+        "归档",
+        "县平台证明登录",
+        "本人密钥签名",
         "时间已与县平台核对",
     ] {
         village.see(step)?;

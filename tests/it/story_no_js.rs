@@ -27,7 +27,8 @@ fn prepares(village: &Browser, photos: &Photos) -> Result<()> {
     village.click("保存")?;
     village.see("可能符合")?;
     village.click("继续:准备材料")?;
-    for material in ["居民户口簿", "本人银行卡或社会保障卡", "近期免冠照片（2寸）"] {
+    for material in ["居民户口簿", "本人银行卡或社会保障卡", "近期免冠照片（2寸）"]
+    {
         village.click(material)?;
         village.click("暂缺,承诺补交(容缺)")?;
         village.fill("为什么现在没有", "在镇上侄子家里")?;
@@ -74,13 +75,15 @@ fn signs_on_paper(village: &Browser, photos: &Photos) -> Result<String> {
     village.screenshot("received")?;
     let number = number_on(&village.words()?)?;
     let receipt = read_pdf(STORY, "receipt", &village.fetch("收件回执")?)?;
-    ensure!(receipt.replace(char::is_whitespace, "").contains("单立新") || receipt.contains("收件回执"));
+    ensure!(
+        receipt.replace(char::is_whitespace, "").contains("单立新") || receipt.contains("收件回执")
+    );
     Ok(number)
 }
 
 #[test]
-fn without_scripts_a_paper_is_printed_signed_and_photographed_and_the_case_goes_its_way() -> Result<()>
-{
+fn without_scripts_a_paper_is_printed_signed_and_photographed_and_the_case_goes_its_way()
+-> Result<()> {
     if !installed() {
         return Ok(());
     }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use thirtyfour::prelude::*;
-use thirtyfour::{ChromiumLikeCapabilities, ChromeCapabilities};
+use thirtyfour::{ChromeCapabilities, ChromiumLikeCapabilities};
 use tokio::runtime::Runtime;
 
 const DRIVER: &str = "/usr/bin/chromedriver";
@@ -114,7 +114,8 @@ fn capabilities(looks: Looks) -> Result<ChromeCapabilities> {
     ] {
         caps.add_arg(argument)?;
     }
-    let mut prefs = json!({ "intl.accept_languages": "zh-CN,zh", "intl.selected_languages": "zh-CN" });
+    let mut prefs =
+        json!({ "intl.accept_languages": "zh-CN,zh", "intl.selected_languages": "zh-CN" });
     if !looks.scripts {
         prefs["profile.managed_default_content_settings.javascript"] = json!(2);
     }
@@ -172,7 +173,8 @@ impl Browser {
     /// # Errors
     /// When the browser does not answer.
     pub fn resize(&self, width: u32, height: u32) -> Result<()> {
-        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        let size =
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
         self.run(self.driver().cdp().send_raw("Emulation.setDeviceMetricsOverride", size))?;
         Ok(())
     }
@@ -236,7 +238,8 @@ impl Browser {
         let cookies = self.run(self.driver().get_all_cookies())?;
         let cookies: Vec<String> =
             cookies.iter().map(|c| format!("{}={}", c.name, c.value)).collect();
-        let answer = client.get(format!("{}{path}", self.base)).header("cookie", cookies.join("; "));
+        let answer =
+            client.get(format!("{}{path}", self.base)).header("cookie", cookies.join("; "));
         Ok(answer.send()?.text()?)
     }
 
@@ -339,7 +342,9 @@ impl Browser {
         let exact = ["button", "a", "summary"].map(|tag| format!("//{tag}[normalize-space()={w}]"));
         let mut paths = exact.to_vec();
         paths.push(format!("//a[.//*[normalize-space()={w}]]"));
-        paths.extend(["button", "a", "summary"].map(|t| format!("//{t}[contains(normalize-space(), {w})]")));
+        paths.extend(
+            ["button", "a", "summary"].map(|t| format!("//{t}[contains(normalize-space(), {w})]")),
+        );
         self.with(&paths, &format!("something to press: {words}"), |e| self.run(e.click()))
     }
 
@@ -613,7 +618,8 @@ fn base64(text: &str) -> Vec<u8> {
     };
     let digits: Vec<u8> = text.bytes().map_while(value).collect();
     let groups = digits.chunks(4).flat_map(|group| {
-        let word = group.iter().enumerate().fold(0u32, |w, (i, d)| w | u32::from(*d) << (18 - 6 * i));
+        let word =
+            group.iter().enumerate().fold(0u32, |w, (i, d)| w | u32::from(*d) << (18 - 6 * i));
         let bytes = word.to_be_bytes();
         bytes[1..group.len().max(1)].to_vec()
     });

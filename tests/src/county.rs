@@ -85,7 +85,9 @@ pub fn free_ports() -> Result<u16> {
             continue;
         }
         let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
-        if (first..first + 4).all(free) && std::net::UdpSocket::bind(("127.0.0.1", first + 10)).is_ok() {
+        if (first..first + 4).all(free)
+            && std::net::UdpSocket::bind(("127.0.0.1", first + 10)).is_ok()
+        {
             return Ok(first);
         }
     }

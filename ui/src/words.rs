@@ -54,7 +54,8 @@ impl Lang {
         match bytes {
             0..=1023 => format!("{bytes} B"),
             1024..=1_048_575 => format!("{} KB", bytes / 1024),
-            _ => format!("{:.1} MB", bytes as f64 / 1_048_576.0),
+            1_048_576..=1_073_741_823 => format!("{:.1} MB", bytes as f64 / 1_048_576.0),
+            _ => format!("{:.1} GB", bytes as f64 / 1_073_741_824.0),
         }
     }
 
@@ -259,7 +260,9 @@ impl Lang {
                 format!("{label}: an 11-digit mobile number, or a landline with area code")
             }
             (Self::Zh, Fault::CardLength(n)) => format!("{label}是 {n} 位,应为 13 至 19 位"),
-            (Self::En, Fault::CardLength(n)) => format!("{label} has {n} digits. It must have 13 to 19"),
+            (Self::En, Fault::CardLength(n)) => {
+                format!("{label} has {n} digits. It must have 13 to 19")
+            }
             (Self::Zh, Fault::NotDigits) => format!("{label}只能是数字"),
             (Self::En, Fault::NotDigits) => format!("{label}: digits only"),
             (Self::Zh, Fault::Day) => format!("{label}不是一个日期,例如 2026年5月6日"),

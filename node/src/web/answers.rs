@@ -1,7 +1,7 @@
 //! Check answers before the applicant signs.
 
-use super::saving::{Draft, open_draft};
 use super::form::{answer, form_faults};
+use super::saving::{Draft, open_draft};
 use axum::extract::Path;
 use cunkou_casework::citizen_id::mask;
 use cunkou_casework::document::Section;
@@ -69,8 +69,12 @@ fn groups(signed: &Signed, draft: &Draft) -> Result<Vec<Group>, AppError> {
         let words = match &m.state {
             State::Open => String::new(),
             State::Photographed => format!("{} {}", m.pages.len(), l.t("页", "pages")),
-            State::Reused { taken, .. } => format!("{} {taken}", l.t("用以前的,拍于", "reused, taken")),
-            State::Deferred { until, .. } => format!("{} {until}", l.t("容缺,补交期限", "to follow by")),
+            State::Reused { taken, .. } => {
+                format!("{} {taken}", l.t("用以前的,拍于", "reused, taken"))
+            }
+            State::Deferred { until, .. } => {
+                format!("{} {until}", l.t("容缺,补交期限", "to follow by"))
+            }
             State::NotNeeded => l.t("不需要", "Not needed").to_owned(),
         };
         (l.t(&m.spec.name, &m.spec.name_en).to_owned(), words, !m.is_settled())
@@ -82,7 +86,11 @@ fn groups(signed: &Signed, draft: &Draft) -> Result<Vec<Group>, AppError> {
     };
     Ok(vec![
         group(l.t("谁来办", "Who files"), "who", who),
-        group(l.t("符不符合", "Eligibility"), "check", vec![(l.t("看起来", "It seems").to_owned(), verdict.to_owned(), false)]),
+        group(
+            l.t("符不符合", "Eligibility"),
+            "check",
+            vec![(l.t("看起来", "It seems").to_owned(), verdict.to_owned(), false)],
+        ),
         group(l.t("材料", "Materials"), "materials", materials.collect()),
         group(l.t("申请表", "Application form"), "form", form.collect()),
     ])

@@ -7,8 +7,8 @@ use cunkou_casework::case::Phase;
 use cunkou_casework::document::{Section, Write};
 use cunkou_casework::material::Page;
 use cunkou_edge::desk;
-use cunkou_edge::lists::when;
 use cunkou_edge::forms::Fields;
+use cunkou_edge::lists::when;
 use cunkou_edge::{AppError, Signed};
 use cunkou_ui::page::choose::{Rival, page as render};
 use maud::Markup;
@@ -22,9 +22,9 @@ fn writer(signed: &Signed, draft: &Draft, section: Section, key: &str, value: &s
     let county = signed.replica().county();
     let notes = draft.opened.file.edits.iter().rev();
     let note = notes.into_iter().find(|note| {
-        note.writes.iter().any(|w| {
-            w.section == section && w.key == key && w.value.as_deref() == Some(value)
-        })
+        note.writes
+            .iter()
+            .any(|w| w.section == section && w.key == key && w.value.as_deref() == Some(value))
     });
     note.map_or_else(String::new, |note| {
         let person = note.header.person.and_then(|p| county.person(p)).map(|p| p.name.clone());
@@ -45,7 +45,8 @@ fn label(signed: &Signed, draft: &Draft, section: Section, key: &str) -> String 
             .map_or_else(|| key.to_owned(), |f| l.t(&f.label, &f.label_en).to_owned()),
         Section::Materials => {
             let material = key.split('/').next().unwrap_or(key);
-            item.material(material).map_or_else(|| key.to_owned(), |m| l.t(&m.name, &m.name_en).to_owned())
+            item.material(material)
+                .map_or_else(|| key.to_owned(), |m| l.t(&m.name, &m.name_en).to_owned())
         }
         Section::Answers => item
             .questions

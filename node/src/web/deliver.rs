@@ -39,12 +39,21 @@ fn view(
     let get = |key: &str| typed.get(key).cloned().unwrap_or_default();
     let to = get("to");
     let mut inputs = vec![
-        Input::line("to", l.t("交给谁", "Handed to"), if to.is_empty() { "applicant" } else { &to })
-            .with(Control::Radios(vec![
-                ("applicant".into(), l.t("本人", "The applicant").into()),
-                ("proxy".into(), l.t("代领人", "Somebody collecting").into()),
-            ])),
-        Input::line("receiver", l.t("代领人姓名和关系", "Name and relation of who collects"), &get("receiver")).optional(),
+        Input::line(
+            "to",
+            l.t("交给谁", "Handed to"),
+            if to.is_empty() { "applicant" } else { &to },
+        )
+        .with(Control::Radios(vec![
+            ("applicant".into(), l.t("本人", "The applicant").into()),
+            ("proxy".into(), l.t("代领人", "Somebody collecting").into()),
+        ])),
+        Input::line(
+            "receiver",
+            l.t("代领人姓名和关系", "Name and relation of who collects"),
+            &get("receiver"),
+        )
+        .optional(),
     ];
     super::saving::mark(&mut inputs, &faults);
     // Three forms carry these inputs; a fault leads to the one that was sent.
@@ -93,7 +102,8 @@ pub(super) async fn save(
         Some("proxy") => Handover::Proxy,
         _ => Handover::Applicant,
     };
-    let fault = if to == Handover::Proxy && (receiver.is_empty() || receiver.chars().count() > 100) {
+    let fault = if to == Handover::Proxy && (receiver.is_empty() || receiver.chars().count() > 100)
+    {
         let words = signed.lang.t("填写代领人姓名和关系", "Give name and relation of who collects");
         Some(FaultLine { field: "receiver".into(), words: words.into() })
     } else {

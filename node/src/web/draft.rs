@@ -48,7 +48,8 @@ pub(super) async fn begin(
     let (writes, acting) = (file.resident.writes(), signed.clone());
     let subject = tokio::task::spawn_blocking(move || {
         replica.act(|desk| -> Result<SubjectId, ActError> {
-            let step = |number| Step::Opened { number, place, resident, item: key, catalogue, route };
+            let step =
+                |number| Step::Opened { number, place, resident, item: key, catalogue, route };
             let subject = desk.open_case(acting.who(), step)?;
             desk.edit(subject, acting.who(), &writes)?;
             Ok(subject)
@@ -70,7 +71,12 @@ pub(super) async fn page(
     }
     let draft = Draft { opened };
     let conflicts = draft.opened.file.conflicts().len();
-    Ok(filing::tasks(&signed.shell("/cases"), &draft.head(&signed)?, &tasks(&signed, &draft)?, conflicts))
+    Ok(filing::tasks(
+        &signed.shell("/cases"),
+        &draft.head(&signed)?,
+        &tasks(&signed, &draft)?,
+        conflicts,
+    ))
 }
 
 fn tasks(signed: &Signed, draft: &Draft) -> Result<Vec<Task>, AppError> {
@@ -88,7 +94,9 @@ fn tasks(signed: &Signed, draft: &Draft) -> Result<Vec<Task>, AppError> {
         done,
         locked,
     };
-    let done = |yes: bool| if yes { l.t("已完成", "Completed") } else { l.t("未完成", "Not completed") }.to_owned();
+    let done = |yes: bool| {
+        if yes { l.t("已完成", "Completed") } else { l.t("未完成", "Not completed") }.to_owned()
+    };
     let verdict = match answer {
         Answer::Likely => l.t("可能符合", "Probably eligible"),
         Answer::Unlikely => l.t("不符合(仍可申请)", "Not eligible, it seems (may still apply)"),
@@ -99,13 +107,35 @@ fn tasks(signed: &Signed, draft: &Draft) -> Result<Vec<Task>, AppError> {
         cunkou_ui::Lang::En => format!("{settled} of {}", all.len()),
     };
     let ready = filer.is_some() && settled == all.len() && form_done;
-    let last = if ready { l.t("可以签名", "Ready to sign") } else { l.t("先完成以上", "Complete the others first") };
+    let last = if ready {
+        l.t("可以签名", "Ready to sign")
+    } else {
+        l.t("先完成以上", "Complete the others first")
+    };
     Ok(vec![
-        task("who", l.t("谁来办", "Who files"), filer.map_or_else(|| done(false), |f| l.filer(f).to_owned()), filer.is_some(), false),
+        task(
+            "who",
+            l.t("谁来办", "Who files"),
+            filer.map_or_else(|| done(false), |f| l.filer(f).to_owned()),
+            filer.is_some(),
+            false,
+        ),
         task("check", l.t("先看符不符合", "Eligibility"), verdict.to_owned(), answered, false),
-        task("materials", l.t("准备材料", "Materials"), materials_words, settled == all.len(), filer.is_none()),
+        task(
+            "materials",
+            l.t("准备材料", "Materials"),
+            materials_words,
+            settled == all.len(),
+            filer.is_none(),
+        ),
         task("form", l.t("填写申请表", "Application form"), done(form_done), form_done, false),
-        task("answers", l.t("核对、签名并提交", "Check, sign and submit"), last.to_owned(), false, filer.is_none()),
+        task(
+            "answers",
+            l.t("核对、签名并提交", "Check, sign and submit"),
+            last.to_owned(),
+            false,
+            filer.is_none(),
+        ),
     ])
 }
 
@@ -120,7 +150,12 @@ fn acting_label(l: cunkou_ui::Lang, key: &str) -> &'static str {
     }
 }
 
-fn who_view(signed: &Signed, draft: &Draft, typed: Option<&Fields>, faults: Vec<FaultLine>) -> Result<Who, AppError> {
+fn who_view(
+    signed: &Signed,
+    draft: &Draft,
+    typed: Option<&Fields>,
+    faults: Vec<FaultLine>,
+) -> Result<Who, AppError> {
     let l = signed.lang;
     let acting = &draft.opened.item()?.acting;
     let current = &draft.opened.file.current;
@@ -144,13 +179,19 @@ fn who_view(signed: &Signed, draft: &Draft, typed: Option<&Fields>, faults: Vec<
         .iter()
         .map(|name| {
             let mode = if *name == "phone" { "tel" } else { "text" };
-            Input::line(name, acting_label(l, name), &stands(name)).with(Control::Line(mode)).optional()
+            Input::line(name, acting_label(l, name), &stands(name))
+                .with(Control::Line(mode))
+                .optional()
         })
         .collect();
     mark(&mut inputs, &faults);
     Ok(Who {
         head: draft.head(signed)?,
-        choices: choices.into_iter().filter(|(may, _)| *may).map(|(_, f)| (key(f).to_owned(), l.filer(f).to_owned())).collect(),
+        choices: choices
+            .into_iter()
+            .filter(|(may, _)| *may)
+            .map(|(_, f)| (key(f).to_owned(), l.filer(f).to_owned()))
+            .collect(),
         filer: stands("filer"),
         inputs,
         in_person: acting.in_person.clone(),
@@ -178,7 +219,10 @@ pub(super) async fn who(
     let mut faults = Vec::new();
     let mut writes = vec![Write::set(Section::Applicant, "filer", chosen.clone())];
     if !view.choices.iter().any(|(value, _)| *value == chosen) {
-        faults.push(FaultLine { field: "filer".into(), words: l.t("选择谁来办", "Choose who files").into() });
+        faults.push(FaultLine {
+            field: "filer".into(),
+            words: l.t("选择谁来办", "Choose who files").into(),
+        });
     }
     let another = matches!(chosen.as_str(), "family" | "guardian");
     for key in ACTING {
@@ -194,9 +238,14 @@ pub(super) async fn who(
         };
         let required = matches!(key, "name" | "relation");
         match fields::tidy(kind, required, &[], text, today) {
-            Ok(tidied) if tidied.value.is_empty() => writes.push(Write::remove(Section::Applicant, key)),
+            Ok(tidied) if tidied.value.is_empty() => {
+                writes.push(Write::remove(Section::Applicant, key))
+            }
             Ok(tidied) => writes.push(Write::set(Section::Applicant, key, tidied.value)),
-            Err(fault) => faults.push(FaultLine { field: key.into(), words: l.fault(acting_label(l, key), &fault) }),
+            Err(fault) => faults.push(FaultLine {
+                field: key.into(),
+                words: l.fault(acting_label(l, key), &fault),
+            }),
         }
     }
     if chosen == "agent" {

@@ -8,7 +8,7 @@ use cunkou_casework::calendar::china_day;
 use cunkou_casework::catalogue::{Question, QuestionKind};
 use cunkou_casework::document::{Section, Write};
 use cunkou_casework::eligibility::{Answer, Facts, Met, assess};
-use cunkou_casework::fields::{self, FieldKind};
+use cunkou_casework::fields::{self, Fault, FieldKind};
 use cunkou_casework::resident::Resident;
 use cunkou_edge::forms::Fields;
 use cunkou_edge::{AppError, Signed};
@@ -137,7 +137,8 @@ pub(super) async fn check(
                 writes.push(Write::set(Section::Answers, question.fact.clone(), tidied.value));
             }
             Err(fault) => {
-                let words = signed.lang.fault(signed.lang.t(&question.ask, &question.ask_en), &fault);
+                let words =
+                    signed.lang.fault(signed.lang.t(&question.ask, &question.ask_en), &fault);
                 faults.push(FaultLine { field: question.fact.clone(), words });
             }
         }
@@ -158,7 +159,8 @@ fn inputs(signed: &Signed, draft: &Draft) -> Result<Vec<Input>, AppError> {
     let resident = Resident::read(current);
     let input = |field: &cunkou_casework::catalogue::Field| {
         let stands = current.get(Section::Form, &field.key);
-        let carried = field.carry.as_deref().and_then(|key| resident.get(key)).filter(|v| !v.is_empty());
+        let carried =
+            field.carry.as_deref().and_then(|key| resident.get(key)).filter(|v| !v.is_empty());
         let value = stands.or(carried).unwrap_or_default();
         let control = match field.kind {
             FieldKind::LongText => Control::Area,
@@ -176,10 +178,16 @@ fn inputs(signed: &Signed, draft: &Draft) -> Result<Vec<Input>, AppError> {
             .hint(l.t(&field.hint, &field.hint_en));
         input.optional = !field.required;
         if stands.is_none() && carried.is_some() {
-            input.note = l.t("从居民资料带来的,对吗?", "From the person's record. Is it right?").into();
+            input.note =
+                l.t("从居民资料带来的,对吗?", "From the person's record. Is it right?").into();
         }
         if field.kind == FieldKind::BankCard && !value.is_empty() && !fields::luhn_holds(value) {
-            input.note = l.t("卡号校验位对不上,再看一遍(存折号可以不管)", "The check digit does not fit: look again (passbooks have none)").into();
+            input.note = l
+                .t(
+                    "卡号校验位对不上,再看一遍(存折号可以不管)",
+                    "The check digit does not fit: look again (passbooks have none)",
+                )
+                .into();
         }
         input
     };
@@ -227,6 +235,9 @@ pub(super) async fn save(
             }
             Ok(tidied) => good.push(Write::set(Section::Form, field.key.clone(), tidied.value)),
             Err(fault) => {
+                // An answer is chosen, not filled in.
+                let chosen = field.kind == FieldKind::Choice && fault == Fault::Missing;
+                let fault = if chosen { Fault::Choice } else { fault };
                 let words = l.fault(l.t(&field.label, &field.label_en), &fault);
                 faults.push(FaultLine { field: field.key.clone(), words });
             }
@@ -250,17 +261,26 @@ pub(super) async fn save(
             heads = heads_text(&open_draft(signed, case)?.opened.file.heads);
         }
         let name = |key: &str| {
-            item.form.iter().find(|f| f.key == key).map_or_else(String::new, |f| l.t(&f.label, &f.label_en).to_owned())
+            item.form
+                .iter()
+                .find(|f| f.key == key)
+                .map_or_else(String::new, |f| l.t(&f.label, &f.label_en).to_owned())
         };
         let view = FormView {
             head: draft.head(signed)?,
             inputs,
             base: heads,
             faults,
-            rivals: found.into_iter().map(|(key, theirs, ours)| (name(&key), theirs, ours)).collect(),
+            rivals: found
+                .into_iter()
+                .map(|(key, theirs, ours)| (name(&key), theirs, ours))
+                .collect(),
         };
-        let status =
-            if view.rivals.is_empty() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::CONFLICT };
+        let status = if view.rivals.is_empty() {
+            StatusCode::UNPROCESSABLE_ENTITY
+        } else {
+            StatusCode::CONFLICT
+        };
         return Ok((status, render_form(&signed.shell("/cases"), &view)).into_response());
     }
     keep(signed, draft.opened.subject, good).await?;

@@ -63,30 +63,49 @@ pub(crate) async fn sync(signed: Signed) -> Result<Markup, AppError> {
         Some(LinkState::Connecting) => l.t("正在连接", "connecting").to_owned(),
         Some(LinkState::Offline { why, refused }) => {
             if *refused {
-                view.needs_person.push(format!("{} {why}", l.t("县平台不接收这个盒子,请联系县信息员:", "The county does not accept this box; call county IT:")));
+                view.needs_person.push(format!(
+                    "{} {why}",
+                    l.t(
+                        "县平台不接收这个盒子,请联系县信息员:",
+                        "The county does not accept this box; call county IT:"
+                    )
+                ));
             }
             l.t("没连上,会自动再试", "not connected; tried again by itself").to_owned()
         }
         None => String::new(),
     };
     if status.quarantine > 0 {
-        view.needs_person.push(format!("{} {}", l.t("有记录被隔离,请联系县信息员:", "Entries are in quarantine, tell county IT:"), status.quarantine));
+        view.needs_person.push(format!(
+            "{} {}",
+            l.t("有记录被隔离,请联系县信息员:", "Entries are in quarantine, tell county IT:"),
+            status.quarantine
+        ));
     }
-    let oldest = status.unsent.oldest_ms.map_or_else(
-        || "—".to_owned(),
-        |at| l.span(now - at),
-    );
+    let oldest = status.unsent.oldest_ms.map_or_else(|| "—".to_owned(), |at| l.span(now - at));
     let clock = match (status.clock, status.clock_error_ms) {
         (ClockSource::Relay, Some(ms)) => {
-            format!("{} ({:+.1} s)", l.clock(ClockSource::Relay), ms as f64 / 1000.0)
+            // Tenths of a second, and never a zero with a sign.
+            let tenths = (ms as f64 / 100.0).round() / 10.0 + 0.0;
+            format!(
+                "{} ({}{tenths:.1} s)",
+                l.clock(ClockSource::Relay),
+                if tenths > 0.0 { "+" } else { "" }
+            )
         }
         (source, _) => l.clock(source).to_owned(),
     };
     let rows = [
         (l.t("县平台", "County"), state),
-        (l.t("只在本机的记录", "On this box only"), format!("{} · {}", status.unsent.entries, l.size(status.unsent.bytes))),
+        (
+            l.t("只在本机的记录", "On this box only"),
+            format!("{} · {}", status.unsent.entries, l.size(status.unsent.bytes)),
+        ),
         (l.t("最久的等了", "Oldest waits"), oldest),
-        (l.t("上次全部送完", "Last completed"), status.last_completed_ms.map_or_else(|| l.t("还没有", "never").to_owned(), when)),
+        (
+            l.t("上次全部送完", "Last completed"),
+            status.last_completed_ms.map_or_else(|| l.t("还没有", "never").to_owned(), when),
+        ),
         (l.t("时钟", "Clock"), clock),
         (l.t("隔离的记录", "In quarantine"), status.quarantine.to_string()),
         (l.t("盒子还能存", "Free on disk"), l.size(disk_free(replica.store().folder()))),

@@ -26,8 +26,12 @@ fn state_words(signed: &Signed, m: &Material<'_>) -> String {
         State::Open => l.t("还没有", "Not yet").into(),
         State::Photographed if m.is_settled() => l.t("已拍照", "Photographed").into(),
         State::Photographed => l.t("还差几页", "Pages are missing").into(),
-        State::Reused { taken, .. } => format!("{} {taken} {}", l.t("用", "from"), l.t("的那张", "")).trim().to_owned(),
-        State::Deferred { until, .. } => format!("{} {until}", l.t("容缺,补交期限", "to follow by")),
+        State::Reused { taken, .. } => {
+            format!("{} {taken} {}", l.t("用", "from"), l.t("的那张", "")).trim().to_owned()
+        }
+        State::Deferred { until, .. } => {
+            format!("{} {until}", l.t("容缺,补交期限", "to follow by"))
+        }
         State::NotNeeded => l.t("不需要", "Not needed").into(),
     }
 }
@@ -91,7 +95,8 @@ fn view(
     let next_slot = next_slot.max(u8::try_from(m.spec.pages.len()).unwrap_or(u8::MAX));
     let reuse = match m.state {
         State::Open if needed => offered(signed, draft, m)?.map(|kept| {
-            let until = kept.until.as_ref().map(|u| format!(",{} {u}", l.t("有效期到", "valid until")));
+            let until =
+                kept.until.as_ref().map(|u| format!(",{} {u}", l.t("有效期到", "valid until")));
             format!(
                 "{} {} · {} {}{}",
                 kept.taken,
@@ -117,7 +122,10 @@ fn view(
         } else {
             Vec::new()
         },
-        extra: (photographing && needed && !m.pages.is_empty() && usize::from(next_slot) < PAGES_MAX)
+        extra: (photographing
+            && needed
+            && !m.pages.is_empty()
+            && usize::from(next_slot) < PAGES_MAX)
             .then_some(next_slot),
         reuse,
         defer_until: (m.spec.deferrable && m.state == State::Open && needed)
@@ -184,7 +192,8 @@ pub(super) async fn photo(
     let address = format!("/cases/{case}/materials/{key}");
     let (id, bytes) = photos::keep(&signed, form.photo, &address).await?;
     let page = photos::page(signed.replica(), id, bytes, &name);
-    keep_with_photo(&signed, draft.opened.subject, id, bytes, photograph(&key, slot, &page)).await?;
+    keep_with_photo(&signed, draft.opened.subject, id, bytes, photograph(&key, slot, &page))
+        .await?;
     Ok(back(&case, &key, "photo"))
 }
 
@@ -265,7 +274,10 @@ pub(super) async fn defer(
     }
     let reason = fields.get("reason").map_or("", |r| r.trim());
     if reason.is_empty() || reason.chars().count() > 200 {
-        let words = signed.lang.t("写明为什么现在没有(最多 200 个字)", "Say why it is missing (at most 200 characters)");
+        let words = signed.lang.t(
+            "写明为什么现在没有(最多 200 个字)",
+            "Say why it is missing (at most 200 characters)",
+        );
         return faulty(&signed, &draft, &key, "reason", words, reason);
     }
     let today = china_day(signed.replica().now_ms());
@@ -293,7 +305,10 @@ pub(super) async fn until(
         return faulty(&signed, &draft, &key, "until", words, typed);
     };
     if day < china_day(signed.replica().now_ms()) {
-        let words = l.t("这张证已经过期,要用换领的新证重拍", "This card has expired; photograph the renewed one");
+        let words = l.t(
+            "这张证已经过期,要用换领的新证重拍",
+            "This card has expired; photograph the renewed one",
+        );
         return faulty(&signed, &draft, &key, "until", words, typed);
     }
     let write = Write::set(Section::Materials, field, day.to_string());

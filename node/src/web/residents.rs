@@ -72,10 +72,7 @@ fn person(signed: &Signed, row: &ResidentRow, by: &[KeyKind]) -> ui::Person {
     }
 }
 
-pub(super) async fn find(
-    signed: Signed,
-    Query(query): Query<Fields>,
-) -> Result<Markup, AppError> {
+pub(super) async fn find(signed: Signed, Query(query): Query<Fields>) -> Result<Markup, AppError> {
     let text = query.get("q").map_or("", |q| q.trim()).to_owned();
     let offset: u32 = query.get("from").and_then(|f| f.parse().ok()).unwrap_or(0);
     let mut view = ui::Find {
@@ -166,8 +163,7 @@ pub(super) async fn show(
         let about = format!("{} {}{}", l.t("拍于", "taken"), kept.taken, until.unwrap_or_default());
         Some((name.unwrap_or_else(|| key.to_owned()), about))
     });
-    let cases =
-        CaseFilter { resident: Some(file.subject.0), ..signed.filter() };
+    let cases = CaseFilter { resident: Some(file.subject.0), ..signed.filter() };
     let view = ui::Show {
         name: r.name.clone(),
         rows: rows.map(|(k, v)| (label(l, k).to_owned(), v)).collect(),
@@ -222,23 +218,35 @@ fn villages(signed: &Signed) -> Vec<(String, String)> {
     let county = signed.replica().county();
     let Some(me) = signed.replica().device() else { return Vec::new() };
     let village = |id: &PlaceId| {
-        county.place(*id).filter(|p| p.level == Level::Village).filter(|p| signed.may_see_residents(p.id))
+        county
+            .place(*id)
+            .filter(|p| p.level == Level::Village)
+            .filter(|p| signed.may_see_residents(p.id))
     };
     me.places.iter().filter_map(village).map(|p| (p.id.to_string(), p.name.clone())).collect()
 }
 
 fn particulars(signed: &Signed, r: &Resident, place: &str, new: bool) -> Vec<Input> {
     let l = signed.lang;
-    let yes_no = || Control::Radios(vec![("是".into(), l.t("是", "Yes").into()), ("否".into(), l.t("否", "No").into())]);
+    let yes_no = || {
+        Control::Radios(vec![
+            ("是".into(), l.t("是", "Yes").into()),
+            ("否".into(), l.t("否", "No").into()),
+        ])
+    };
     let line = |key: &str| Input::line(key, label(l, key), r.get(key).unwrap_or_default());
     let mut inputs = Vec::new();
     if new {
         let mut id = line("id_number").with(Control::Line("text"));
         id.note = format!("{} {} · {} {}", l.t("出生", "born"), r.birth, l.t("性别", "sex"), r.sex);
         inputs.push(id);
-        inputs.push(Input::line("place", label(l, "place"), place).with(Control::Radios(villages(signed))));
+        inputs.push(
+            Input::line("place", label(l, "place"), place).with(Control::Radios(villages(signed))),
+        );
     }
-    inputs.push(line("name").hint(l.t("可以有·,最多 50 个字", "may contain ·, at most 50 characters")));
+    inputs.push(
+        line("name").hint(l.t("可以有·,最多 50 个字", "may contain ·, at most 50 characters")),
+    );
     inputs.push(line("phone").with(Control::Line("tel")).optional());
     inputs.push(line("group").with(Control::Line("numeric")).optional());
     inputs.push(line("head").optional());
@@ -247,11 +255,15 @@ fn particulars(signed: &Signed, r: &Resident, place: &str, new: bool) -> Vec<Inp
     inputs.push(line("address").optional());
     inputs.push(line("bank_card").with(Control::Line("numeric")).optional());
     inputs.push(line("disability_cert").optional());
-    inputs.push(line("lowincome").with(Control::Radios(vec![
-        ("是".into(), l.t("是", "Yes").into()),
-        ("低保边缘".into(), l.t("低保边缘", "On the margin").into()),
-        ("否".into(), l.t("否", "No").into()),
-    ])).optional());
+    inputs.push(
+        line("lowincome")
+            .with(Control::Radios(vec![
+                ("是".into(), l.t("是", "Yes").into()),
+                ("低保边缘".into(), l.t("低保边缘", "On the margin").into()),
+                ("否".into(), l.t("否", "No").into()),
+            ]))
+            .optional(),
+    );
     inputs.push(line("veteran").with(yes_no()).optional());
     inputs.push(line("hukou").with(yes_no()).optional());
     inputs
@@ -284,8 +296,18 @@ fn read(signed: &Signed, fields: &Fields, r: &mut Resident) -> Vec<FaultLine> {
     let l = signed.lang;
     let mut faults = Vec::new();
     for key in [
-        "name", "phone", "group", "head", "relation", "nickname", "address", "bank_card",
-        "disability_cert", "lowincome", "veteran", "hukou",
+        "name",
+        "phone",
+        "group",
+        "head",
+        "relation",
+        "nickname",
+        "address",
+        "bank_card",
+        "disability_cert",
+        "lowincome",
+        "veteran",
+        "hukou",
     ] {
         let typed = fields.get(key).map_or("", |t| t.trim());
         let kind = match key {
@@ -307,10 +329,7 @@ fn read(signed: &Signed, fields: &Fields, r: &mut Resident) -> Vec<FaultLine> {
     faults
 }
 
-pub(super) async fn add(
-    signed: Signed,
-    Form(fields): Form<Fields>,
-) -> Result<Response, AppError> {
+pub(super) async fn add(signed: Signed, Form(fields): Form<Fields>) -> Result<Response, AppError> {
     let l = signed.lang;
     let typed = fields.get("id_number").map_or("", |t| t.trim());
     let id = match CitizenId::parse(typed, today(&signed)) {
@@ -334,13 +353,18 @@ pub(super) async fn add(
         _ => String::new(),
     };
     let place = fields.get("place").cloned().unwrap_or(only);
-    let mut faults =
-        if second { read(&signed, &fields, &mut resident) } else { Vec::new() };
+    let mut faults = if second { read(&signed, &fields, &mut resident) } else { Vec::new() };
     if second && !villages.iter().any(|(value, _)| *value == place) {
-        faults.push(FaultLine { field: "place".into(), words: l.t("选择村", "Choose the village").into() });
+        faults.insert(
+            0,
+            FaultLine {
+                field: "place".into(), words: l.t("选择村", "Choose the village").into()
+            },
+        );
     }
     let alike = if second { alike(&signed, &resident)? } else { Vec::new() };
-    let confirmed = alike.is_empty() || fields.get("alike").is_some_and(|a| a == &tidy(&resident.name));
+    let confirmed =
+        alike.is_empty() || fields.get("alike").is_some_and(|a| a == &tidy(&resident.name));
     if !second || !faults.is_empty() || !confirmed {
         let status = if second { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
         let mut inputs = particulars(&signed, &resident, &place, true);
@@ -357,7 +381,10 @@ pub(super) async fn add(
         let mut page = view;
         if !page.alike.is_empty() {
             page.inputs.push(Input {
-                control: Control::Radios(vec![(tidy(&resident.name), l.t("不是同一人,继续登记", "Somebody else: go on").to_owned())]),
+                control: Control::Radios(vec![(
+                    tidy(&resident.name),
+                    l.t("不是同一人,继续登记", "Somebody else: go on").to_owned(),
+                )]),
                 ..Input::line("alike", l.t("是同一人吗?", "Is it the same person?"), "")
             });
         }
@@ -391,7 +418,11 @@ fn alike(signed: &Signed, r: &Resident) -> Result<Vec<(String, String)>, AppErro
 pub(super) async fn edit_page(signed: Signed, Path(id): Path<String>) -> Result<Markup, AppError> {
     let file = open(&signed, &id)?;
     let view = ui::Edit {
-        title: format!("{} · {}", signed.lang.t("修改资料", "Change particulars"), file.resident.name),
+        title: format!(
+            "{} · {}",
+            signed.lang.t("修改资料", "Change particulars"),
+            file.resident.name
+        ),
         action: format!("/residents/{id}/edit"),
         inputs: particulars(&signed, &file.resident, "", false),
         base: heads_text(&file.heads),
@@ -431,7 +462,10 @@ pub(super) async fn edit(
             inputs,
             base: heads_text(&file.heads),
             faults,
-            rivals: found.into_iter().map(|(key, theirs, yours)| (label(l, &key).to_owned(), theirs, yours)).collect(),
+            rivals: found
+                .into_iter()
+                .map(|(key, theirs, yours)| (label(l, &key).to_owned(), theirs, yours))
+                .collect(),
             ..ui::Edit::default()
         };
         let page = ui::edit(&signed.shell("/residents"), &view);
@@ -444,4 +478,3 @@ pub(super) async fn edit(
     .await??;
     Ok(Redirect::to(&format!("/residents/{id}?done=saved")).into_response())
 }
-

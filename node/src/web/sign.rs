@@ -56,7 +56,8 @@ pub(super) async fn page(signed: Signed, Path(case): Path<String>) -> Result<Res
     if !missing(&signed, &draft)?.is_empty() {
         return Ok(Redirect::to(&format!("/cases/{case}/answers")).into_response());
     }
-    let page: Markup = render(&signed.shell("/cases"), &view(&signed, &draft, &BTreeMap::new(), Vec::new())?);
+    let page: Markup =
+        render(&signed.shell("/cases"), &view(&signed, &draft, &BTreeMap::new(), Vec::new())?);
     Ok(page.into_response())
 }
 
@@ -143,7 +144,8 @@ pub(super) async fn submit(
     let (id, bytes, name) = match signature(&signed, form, &back).await? {
         Ok(signature) => signature,
         Err(fault) => {
-            let page = render(&signed.shell("/cases"), &view(&signed, &draft, &typed, vec![fault])?);
+            let page =
+                render(&signed.shell("/cases"), &view(&signed, &draft, &typed, vec![fault])?);
             return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
         }
     };
@@ -196,8 +198,7 @@ fn commit(
     let filer = draft.filer().unwrap_or(Filer::Applicant);
     let step = Step::Submitted { filer, attachments, deferred: deferred.collect() };
     desk.event(subject, who, step)?;
-    let reusable: Vec<Write> =
-        all.iter().filter_map(|m| keep_material(m, &begun.number)).collect();
+    let reusable: Vec<Write> = all.iter().filter_map(|m| keep_material(m, &begun.number)).collect();
     desk.edit(begun.resident, who, &reusable)?;
     Ok(())
 }

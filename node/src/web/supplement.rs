@@ -51,7 +51,12 @@ pub(super) async fn page(
         head: DraftHead {
             case: case.clone(),
             number: String::new(),
-            applicant: opened.file.content.get(Section::Particulars, "name").unwrap_or_default().into(),
+            applicant: opened
+                .file
+                .content
+                .get(Section::Particulars, "name")
+                .unwrap_or_default()
+                .into(),
             item: l.t(&item.name, &item.name_en).to_owned(),
         },
         action: format!("/cases/{case}/supplement/{key}"),

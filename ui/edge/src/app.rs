@@ -52,11 +52,7 @@ pub struct App {
 impl App {
     /// For a replica and its link.
     #[must_use]
-    pub fn new(
-        office: Office,
-        replica: Arc<Replica>,
-        link: Option<LinkHandle>,
-    ) -> Self {
+    pub fn new(office: Office, replica: Arc<Replica>, link: Option<LinkHandle>) -> Self {
         Self {
             office,
             replica,

@@ -19,8 +19,9 @@ pub fn read<T: DeserializeOwned>(
 ) -> Result<T, Failure> {
     let usage = |words: String| Failure::new(Exit::Usage, words);
     let text = match file {
-        Some(path) => std::fs::read_to_string(path)
-            .map_err(|e| usage(format!("{}: {e}", path.display())))?,
+        Some(path) => {
+            std::fs::read_to_string(path).map_err(|e| usage(format!("{}: {e}", path.display())))?
+        }
         None => String::new(),
     };
     let shown = file.map(|p| p.display().to_string()).unwrap_or_default();
@@ -48,5 +49,7 @@ pub fn read<T: DeserializeOwned>(
             )));
         }
     }
-    toml::Value::Table(table).try_into().map_err(|e: toml::de::Error| usage(format!("{shown}: {e}")))
+    toml::Value::Table(table)
+        .try_into()
+        .map_err(|e: toml::de::Error| usage(format!("{shown}: {e}")))
 }

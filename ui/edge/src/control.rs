@@ -97,7 +97,8 @@ pub async fn ask(
     progress: &dyn Fn(String),
 ) -> Result<Option<Value>, Failure> {
     let Ok(mut stream) = UnixStream::connect(socket(data)).await else { return Ok(None) };
-    let broken = |e: std::io::Error| Failure::new(Exit::Failed, format!("the daemon broke off: {e}"));
+    let broken =
+        |e: std::io::Error| Failure::new(Exit::Failed, format!("the daemon broke off: {e}"));
     let mut line = command.to_string();
     line.push('\n');
     stream.write_all(line.as_bytes()).await.map_err(broken)?;

@@ -73,8 +73,7 @@ async fn list(signed: Signed, Query(query): Query<Fields>) -> Result<Response, A
     let show = query.get("show").map_or("", String::as_str);
     let offset = query.get("from").and_then(|f| f.parse().ok()).unwrap_or(0);
     if let Some(number) = cunkou_casework::number::parse(text)
-        && let Some(case) =
-            signed.replica().store().read(|view| view.case_by_number(&number))?
+        && let Some(case) = signed.replica().store().read(|view| view.case_by_number(&number))?
     {
         return Ok(Redirect::to(&format!("/cases/{}", SubjectId(case))).into_response());
     }

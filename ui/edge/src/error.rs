@@ -102,7 +102,10 @@ fn reason_words(reason: Reason) -> ((&'static str, &'static str), (&'static str,
     match reason {
         Reason::NotNow => (
             ("这一步现在不能办", "办件的状态已经变了,可能别人刚办过。回到办件看看最新情况。"),
-            ("Not possible now", "The case has moved on; perhaps somebody has just done it. Open the case again."),
+            (
+                "Not possible now",
+                "The case has moved on; perhaps somebody has just done it. Open the case again.",
+            ),
         ),
         Reason::NoPost | Reason::OwnCase | Reason::NoPerson => (
             ("这一步不归您办", "您可以看,不能办这一步。需要办的话请联系负责的科室。"),
@@ -110,7 +113,10 @@ fn reason_words(reason: Reason) -> ((&'static str, &'static str), (&'static str,
         ),
         Reason::OutOfScope => (
             ("这个村不在本服务点", "这件属于别的村,请到那个村的服务点或乡镇办理。"),
-            ("Not this service point", "The case belongs to another village; go to its point or the township."),
+            (
+                "Not this service point",
+                "The case belongs to another village; go to its point or the township.",
+            ),
         ),
         _ => (
             ("这一步没有办成", "系统不认可这一步。请把办件编号报给县信息员。"),
@@ -134,7 +140,10 @@ impl IntoResponse for AppError {
                 StatusCode::NOT_FOUND,
                 told(
                     ("没有这一页", "可能地址有误,或者这件不在本机。回首页重新查找。"),
-                    ("No such page", "The address may be wrong, or the case is not here. Search again from the start."),
+                    (
+                        "No such page",
+                        "The address may be wrong, or the case is not here. Search again from the start.",
+                    ),
                 ),
             ),
             Self::Forbidden => (
@@ -152,7 +161,10 @@ impl IntoResponse for AppError {
                 StatusCode::FORBIDDEN,
                 told(
                     ("没有提交", "这个请求不是从本页面发出的。打开首页重新办一次。"),
-                    ("Not submitted", "The request did not come from one of these pages. Begin again from the start page."),
+                    (
+                        "Not submitted",
+                        "The request did not come from one of these pages. Begin again from the start page.",
+                    ),
                 ),
             ),
             Self::Photo { zh, en, back } => {
@@ -175,15 +187,24 @@ impl IntoResponse for AppError {
                 StatusCode::SERVICE_UNAVAILABLE,
                 told(
                     ("办件编号用完了", "请县信息员给这台盒子补发编号。已填的都在。"),
-                    ("No case numbers are left", "Ask county IT to give this box more. Nothing typed is lost."),
+                    (
+                        "No case numbers are left",
+                        "Ask county IT to give this box more. Nothing typed is lost.",
+                    ),
                 ),
             ),
             Self::Ours(detail) => {
                 let number = short_number(&detail);
                 tracing::error!(%number, %detail, "a request failed");
                 let mut told = told(
-                    ("盒子出了问题", "已经保存的都在。过 1 分钟再试;还不行,打电话给县信息员报下面的编号。"),
-                    ("Something went wrong here", "What was saved is kept. Try again in a minute; if it fails again, tell county IT the number below."),
+                    (
+                        "盒子出了问题",
+                        "已经保存的都在。过 1 分钟再试;还不行,打电话给县信息员报下面的编号。",
+                    ),
+                    (
+                        "Something went wrong here",
+                        "What was saved is kept. Try again in a minute; if it fails again, tell county IT the number below.",
+                    ),
                 );
                 told.zh.number.clone_from(&number);
                 told.en.number = number;

@@ -64,7 +64,11 @@ impl Signed {
             item: item.map_or_else(|| row.item.clone(), |i| l.t(&i.name, &i.name_en).to_owned()),
             village: replica.county().place_name(PlaceId(row.place)),
             phase: Phase::of(&row.phase).map(|p| l.phase(p)).unwrap_or_default().to_owned(),
-            task: if self.is_mine(&row.task) { l.task(&row.task).to_owned() } else { String::new() },
+            task: if self.is_mine(&row.task) {
+                l.task(&row.task).to_owned()
+            } else {
+                String::new()
+            },
             ..Line::default()
         };
         if let (Some(release), Ok(due)) = (release.as_ref(), row.due.parse()) {
@@ -124,7 +128,13 @@ impl Signed {
             ("open", l.t("在办的", "Open"), None),
             ("all", l.t("全部", "All"), None),
         ];
-        let show = if show.is_empty() && text.is_empty() { "mine" } else if show.is_empty() { "all" } else { show };
+        let show = if show.is_empty() && text.is_empty() {
+            "mine"
+        } else if show.is_empty() {
+            "all"
+        } else {
+            show
+        };
         for (key, words, tasks) in shows {
             let one = CaseFilter {
                 tasks: tasks.map(owned).unwrap_or_default(),

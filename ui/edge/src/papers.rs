@@ -72,9 +72,7 @@ fn source<'a>(signed: &Signed, file: &'a CaseFile, item: &'a Item) -> Source<'a>
         .and_then(|n| county.device(n.record.header.device))
         .cloned()
         .or_else(|| replica.device());
-    let agent = step
-        .and_then(|n| n.record.header.person)
-        .unwrap_or(signed.who().person);
+    let agent = step.and_then(|n| n.record.header.person).unwrap_or(signed.who().person);
     Source {
         masked_id: resident.masked_id(),
         resident,
@@ -85,8 +83,10 @@ fn source<'a>(signed: &Signed, file: &'a CaseFile, item: &'a Item) -> Source<'a>
         practice: signed.session.practice,
         time_uncertain: step.map_or_else(
             || time_uncertain(&signed.app),
-            |n| n.record.header.clock == cunkou_casework::entry::ClockSource::Unknown
-                && time_uncertain(&signed.app),
+            |n| {
+                n.record.header.clock == cunkou_casework::entry::ClockSource::Unknown
+                    && time_uncertain(&signed.app)
+            },
         ),
         file,
         item,

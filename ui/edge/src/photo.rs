@@ -49,7 +49,10 @@ impl PhotoError {
     #[must_use]
     pub fn told(&self, back: &str) -> AppError {
         let (zh, en) = match self {
-            Self::None => ("没有选照片。先拍照或选一张,再上传。".into(), "No photo was chosen. Take or choose one, then upload.".into()),
+            Self::None => (
+                "没有选照片。先拍照或选一张,再上传。".into(),
+                "No photo was chosen. Take or choose one, then upload.".into(),
+            ),
             Self::NotAPhoto => (
                 "这个文件不是照片。用平板自带的相机拍一张(JPG 或 PNG)。".into(),
                 "This file is not a photo. Take one with the tablet's camera (JPG or PNG).".into(),
@@ -58,14 +61,20 @@ impl PhotoError {
                 let mb = bytes / 1_000_000;
                 (
                     format!("照片有 {mb} MB,最多 32 MB。把相机的照片尺寸调小,重拍一张。"),
-                    format!("The photo is {mb} MB; at most 32 MB. Set the camera to a smaller size and take it again."),
+                    format!(
+                        "The photo is {mb} MB; at most 32 MB. Set the camera to a smaller size and take it again."
+                    ),
                 )
             }
             Self::TooManyPixels(n) => {
                 let millions = n / 1_000_000;
                 (
-                    format!("照片有 {millions} 百万像素,最多 40 百万。把相机的照片尺寸调小,重拍一张。"),
-                    format!("The photo has {millions} megapixels; at most 40. Set the camera to a smaller size and take it again."),
+                    format!(
+                        "照片有 {millions} 百万像素,最多 40 百万。把相机的照片尺寸调小,重拍一张。"
+                    ),
+                    format!(
+                        "The photo has {millions} megapixels; at most 40. Set the camera to a smaller size and take it again."
+                    ),
                 )
             }
         };
@@ -244,7 +253,8 @@ mod tests {
 
     /// The same picture with an EXIF block: turned right, with a place.
     fn with_exif(jpeg: &[u8]) -> Vec<u8> {
-        let tiff: &[u8] = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0GPS-38.1N";
+        let tiff: &[u8] =
+            b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0GPS-38.1N";
         let mut out = jpeg[..2].to_vec();
         let length = (2 + 6 + tiff.len()) as u16;
         out.extend_from_slice(&[0xff, 0xe1]);
@@ -298,7 +308,9 @@ mod tests {
 
     fn crc32(bytes: &[u8]) -> u32 {
         !bytes.iter().fold(!0u32, |crc, byte| {
-            (0..8).fold(crc ^ u32::from(*byte), |c, _| (c >> 1) ^ (0xedb8_8320 & (0u32.wrapping_sub(c & 1))))
+            (0..8).fold(crc ^ u32::from(*byte), |c, _| {
+                (c >> 1) ^ (0xedb8_8320 & (0u32.wrapping_sub(c & 1)))
+            })
         })
     }
 }

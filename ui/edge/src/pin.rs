@@ -44,12 +44,7 @@ pub fn is_pin(text: &str) -> bool {
     (4..=12).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-fn stretch(
-    pin: &str,
-    salt: &[u8],
-    memory_kib: u32,
-    passes: u32,
-) -> Option<Zeroizing<[u8; 32]>> {
+fn stretch(pin: &str, salt: &[u8], memory_kib: u32, passes: u32) -> Option<Zeroizing<[u8; 32]>> {
     if memory_kib > MEMORY_KIB_MAX || passes > PASSES_MAX {
         return None;
     }
@@ -87,11 +82,7 @@ fn unwrap(credential: &Credential, pin: &str) -> Option<SecretKey> {
 ///
 /// # Errors
 /// When the store fails.
-pub fn set_county_pin(
-    replica: &Replica,
-    person: PersonId,
-    pin: &str,
-) -> Result<(), ActError> {
+pub fn set_county_pin(replica: &Replica, person: PersonId, pin: &str) -> Result<(), ActError> {
     let mut salt = [0; 16];
     replica.draw(&mut salt);
     let hash = stretch(pin, &salt, MEMORY_KIB, PASSES).unwrap_or_default();
@@ -104,9 +95,10 @@ pub fn set_county_pin(
 fn county_pin_holds(text: &str, pin: &str) -> bool {
     let Some((salt, hash)) = text.split_once(':') else { return false };
     let unhex = |text: &str| -> Option<Vec<u8>> {
-        let pairs = text.as_bytes().chunks(2).map(|pair| {
-            u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()
-        });
+        let pairs = text
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
         pairs.collect()
     };
     let (Some(salt), Some(hash)) = (unhex(salt), unhex(hash)) else { return false };

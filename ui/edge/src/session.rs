@@ -160,8 +160,8 @@ impl FromRequestParts<Arc<App>> for Signed {
         app: &Arc<App>,
     ) -> Result<Self, Self::Rejection> {
         let here = parts.uri.path_and_query().map_or("/", |p| p.as_str()).to_owned();
-        let found = token(&parts.headers)
-            .and_then(|token| app.sessions.find(token, app.replica.now_ms()));
+        let found =
+            token(&parts.headers).and_then(|token| app.sessions.find(token, app.replica.now_ms()));
         let Some(session) = found else {
             let htmx = parts.headers.contains_key("hx-request");
             return Err(AppError::SignIn { next: here, htmx });
@@ -193,9 +193,7 @@ impl Signed {
     #[must_use]
     pub fn who(&self) -> Who<'_> {
         match (self.session.practice, self.app.practice.get()) {
-            (true, Some(practice)) => {
-                Who { person: practice.person, key: Some(&practice.key) }
-            }
+            (true, Some(practice)) => Who { person: practice.person, key: Some(&practice.key) },
             _ => Who { person: self.session.person, key: self.session.key.as_deref() },
         }
     }

@@ -6,6 +6,7 @@ use cunkou_casework::county::Role;
 use cunkou_link::LinkState;
 use cunkou_ui::layout::SyncBar;
 use cunkou_ui::{Lang, Shell, User};
+use std::sync::Arc;
 
 const HOUR_MS: i64 = 3_600_000;
 /// A clock that is off by more than this is named on every page. Milliseconds.
@@ -18,7 +19,10 @@ pub fn done_words(lang: Lang, done: &str) -> Option<String> {
         match done {
             "saved" => lang.t("已保存", "Saved"),
             "added" => lang.t("已登记", "Added"),
-            "known" => lang.t("这个号码已经登记过,已打开原来的记录", "This number is registered already; here is the record"),
+            "known" => lang.t(
+                "这个号码已经登记过,已打开原来的记录",
+                "This number is registered already; here is the record",
+            ),
             "photo" => lang.t("照片已存本机", "Photo saved on this box"),
             "submitted" => lang.t("已收件,回执可以打印", "Received; the receipt can be printed"),
             "take" => lang.t("已收件", "Received"),
@@ -35,7 +39,10 @@ pub fn done_words(lang: Lang, done: &str) -> Option<String> {
             "rate" => lang.t("谢谢评价", "Thank you for rating"),
             "archive" => lang.t("已归档", "Archived"),
             "resolve" => lang.t("已处理", "Resolved"),
-            "moved" => lang.t("别人刚改过内容,请再核对一遍再签名", "Somebody has just changed the content: check it again, then sign"),
+            "moved" => lang.t(
+                "别人刚改过内容,请再核对一遍再签名",
+                "Somebody has just changed the content: check it again, then sign",
+            ),
             "chosen" => lang.t("已选好", "The choice is saved"),
             _ => return None,
         }
@@ -101,9 +108,9 @@ fn clock_words(app: &App, lang: Lang) -> Option<String> {
     }
     let off = lang.span(error.abs());
     Some(match lang {
-        Lang::Zh => format!(
-            "这台设备的时间可能不对(差 {off})。可以继续收件,回执上会注明“时间待核”"
-        ),
+        Lang::Zh => {
+            format!("这台设备的时间可能不对(差 {off})。可以继续收件,回执上会注明“时间待核”")
+        }
         Lang::En => format!(
             "This device's clock may be wrong (off by {off}). Work goes on; receipts say that the time is not confirmed"
         ),
@@ -116,20 +123,35 @@ pub fn time_uncertain(app: &App) -> bool {
     clock_words(app, Lang::Zh).is_some()
 }
 
-/// The frame for somebody not signed in.
+/// The frame of a page that everybody may read; who is signed in has their sections with it.
 #[must_use]
-pub fn open(app: &App, headers: &HeaderMap, here: &str) -> Shell {
-    let lang = crate::session::lang(headers);
-    // The bar renews itself and would send who is not signed in to the login page.
+pub fn open(app: &Arc<App>, headers: &HeaderMap, here: &str) -> Shell {
     let token = crate::session::token(headers);
-    let signed_in = token.is_some_and(|t| app.sessions.find(t, app.replica.now_ms()).is_some());
+    match token.and_then(|t| app.sessions.find(t, app.replica.now_ms())) {
+        Some(session) => Signed {
+            app: Arc::clone(app),
+            session,
+            lang: crate::session::lang(headers),
+            big: crate::session::cookie(headers, "big") == Some("on"),
+            here: here.to_owned(),
+            done: None,
+        }
+        .shell(""),
+        None => stranger(app, headers, here),
+    }
+}
+
+/// The frame for somebody not signed in. The bar of the cases renews itself and would send them to
+/// the login page, so it is not there.
+#[must_use]
+pub fn stranger(app: &App, headers: &HeaderMap, here: &str) -> Shell {
+    let lang = crate::session::lang(headers);
     Shell {
         lang,
         big: crate::session::cookie(headers, "big") == Some("on"),
         place: app.place_name(),
         complaint: app.release().map_or_else(|| "12345".into(), |r| r.contacts.complaint.clone()),
         here: here.to_owned(),
-        sync: if signed_in { sync_bar(app, lang) } else { None },
         ..Shell::default()
     }
 }

@@ -120,7 +120,7 @@ fn own_address(text: &str) -> String {
 }
 
 fn login_view(app: &App, headers: &HeaderMap, view: login::Login) -> (StatusCode, Markup) {
-    let frame = shell::open(app, headers, "/login");
+    let frame = shell::stranger(app, headers, "/login");
     let l = frame.lang;
     let people = app.people().into_iter().map(|p| {
         let role = p.posts.first().map(|post| match (post.role, &post.department) {
@@ -171,8 +171,7 @@ async fn login_post(
         return again(l.t("PIN 码是 4 至 12 位数字", "The PIN has 4 to 12 digits").into());
     }
     let (checking, checked) = (Arc::clone(&app), person.clone());
-    let opened =
-        tokio::task::spawn_blocking(move || sign_in(&checking, &checked, &pin)).await?;
+    let opened = tokio::task::spawn_blocking(move || sign_in(&checking, &checked, &pin)).await?;
     match opened {
         Ok(key) => {
             let token = app.sessions.begin(&app.replica, &person, key);
@@ -188,7 +187,11 @@ async fn login_post(
             })
         }
         Err(SignInError::NoKey) => again(
-            l.t("这个人的钥匙还没到这台盒子,连上县平台后再试", "This person's key has not come to this box yet; try once the county was reached").into(),
+            l.t(
+                "这个人的钥匙还没到这台盒子,连上县平台后再试",
+                "This person's key has not come to this box yet; try once the county was reached",
+            )
+            .into(),
         ),
         Err(SignInError::Store(e)) => Err(e.into()),
     }

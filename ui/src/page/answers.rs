@@ -17,7 +17,12 @@ pub struct Group {
 
 /// The page. `missing` says in words what keeps the case from being submitted.
 #[must_use]
-pub fn page(shell: &Shell, view: &DraftHead, groups: &[Group], missing: &[(String, String)]) -> Markup {
+pub fn page(
+    shell: &Shell,
+    view: &DraftHead,
+    groups: &[Group],
+    missing: &[(String, String)],
+) -> Markup {
     let l = shell.lang;
     let title = l.t("核对", "Check answers");
     let body = html! {

@@ -24,7 +24,7 @@ pub fn page(shell: &Shell, title: &str, tables: &[Table]) -> Markup {
     let body = html! {
         h1 { (title) }
         @for table in tables {
-            h2 { (table.title) }
+            @if table.title != title { h2 { (table.title) } }
             @if table.rows.is_empty() { p class="empty" { (table.empty) } }
             @else { div class="scroll" { table {
                 thead { tr { @for head in &table.heads { th { (head) } } } }

@@ -5,6 +5,7 @@ use crate::part::{FaultLine, Input, faults, hidden, input, ladder, summary};
 use crate::{Shell, layout};
 use cunkou_casework::case::Ladder;
 use maud::{Markup, html};
+use std::collections::BTreeMap;
 
 /// Something that the person may do now.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +18,8 @@ pub struct Action {
     pub inputs: Vec<Input>,
     /// Materials that may be ticked with a reason each: key, name.
     pub defects: Vec<(String, String)>,
+    /// What was typed beside the materials, by the name of its field.
+    pub typed: BTreeMap<String, String>,
     /// What follows, in words; may be empty.
     pub explain: String,
     /// It cannot be undone, or says no.
@@ -190,9 +193,9 @@ fn action(l: crate::Lang, view: &Case, a: &Action) -> Markup {
                 @if !a.defects.is_empty() {
                     ul class="checks" { @for (key, name) in &a.defects {
                         li {
-                            label { input type="checkbox" name={ "defect-" (key) } value="yes"; (name) }
+                            label { input type="checkbox" name={ "defect-" (key) } value="yes" checked[a.typed.contains_key(&format!("defect-{key}"))]; (name) }
                             label class="sr" for={ "reason-" (key) } { (name) (l.t("哪里要改", ": what to put right")) }
-                            input id={ "reason-" (key) } name={ "reason-" (key) } placeholder=(l.t("哪里要改、怎么改", "what is wrong and how to put it right")) autocomplete="off";
+                            input id={ "reason-" (key) } name={ "reason-" (key) } value=[a.typed.get(&format!("reason-{key}"))] placeholder=(l.t("哪里要改、怎么改", "what is wrong and how to put it right")) autocomplete="off";
                         }
                     } }
                 }

@@ -103,7 +103,8 @@ pub struct Who {
 pub fn who(shell: &Shell, view: &Who) -> Markup {
     let l = shell.lang;
     let title = l.t("谁来办", "Who files");
-    let filer = Input::line("filer", title, &view.filer).with(Control::Radios(view.choices.clone()));
+    let filer =
+        Input::line("filer", title, &view.filer).with(Control::Radios(view.choices.clone()));
     let body = html! {
         (head(shell, &view.head, title))
         (faults(l, &view.faults))

@@ -83,7 +83,10 @@ pub fn guide(
         (l.t("办理部门", "Department"), item.levels.department.clone()),
         (l.t("收费", "Fee"), item.fee.clone()),
         (l.t("承诺时限", "Promised time"), span_words(l, item.promise.n, item.promise.unit)),
-        (l.t("补正期限", "Time for supplements"), span_words(l, item.supplement.n, item.supplement.unit)),
+        (
+            l.t("补正期限", "Time for supplements"),
+            span_words(l, item.supplement.n, item.supplement.unit),
+        ),
         (l.t("办理结果", "Result"), item.result.clone()),
     ];
     let rows: Vec<_> = rows.into_iter().map(|(label, value)| (label.to_owned(), value)).collect();
@@ -107,7 +110,7 @@ pub fn guide(
                     tr {
                         td { (l.t(&m.name, &m.name_en)) @if let Some(when) = when_words(l, m.when) { br; span class="hint" { (when) } } }
                         td { (m.issuer) } td { (m.how) }
-                        td { (if m.deferrable { l.t("可以", "Yes") } else { l.t("不可以", "No") }) }
+                        td class="num" { (if m.deferrable { l.t("可以", "Yes") } else { l.t("不可以", "No") }) }
                     }
                 }
             }

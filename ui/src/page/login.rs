@@ -28,12 +28,13 @@ pub fn page(shell: &Shell, view: &Login) -> Markup {
         .collect();
     let people =
         view.people.iter().map(|(login, name, role)| (login.clone(), format!("{name} · {role}")));
-    let who = Input::line("login", l.t("谁在用", "Who is it"), &view.chosen)
-        .with(if view.people.len() > 8 {
+    let who = Input::line("login", l.t("谁在用", "Who is it"), &view.chosen).with(
+        if view.people.len() > 8 {
             Control::Select(people.collect())
         } else {
             Control::Radios(people.collect())
-        });
+        },
+    );
     let mut pin = Input::line("pin", l.t("PIN 码", "PIN"), "").with(Control::Secret);
     pin.fault.clone_from(&view.fault);
     let body = html! {

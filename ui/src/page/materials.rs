@@ -149,7 +149,7 @@ pub fn camera(l: Lang, action: &str, slot: u8, name: &str, auto: bool) -> Markup
     let id = format!("photo-{slot}");
     html! {
         form method="post" action={ (action) "/photo/" (slot) } enctype="multipart/form-data" class="card narrow" data-auto=[auto.then_some("")] {
-            label for=(id) { strong { (l.t("拍照:", "Photo: ")) (name) } }
+            label class="above" for=(id) { (l.t("拍照:", "Photo: ")) (name) }
             input id=(id) type="file" name="photo" accept="image/*" capture="environment" data-photo;
             p class="hint" data-status data-busy=(l.t("正在处理照片…", "Preparing the photo…")) { (l.t("拍清楚四个角,不反光。", "All four corners, no glare.")) }
             div class="buttons" { button { (l.t("上传", "Upload")) } }

@@ -61,9 +61,10 @@ pub(super) fn offered(signed: &Signed, opened: &Opened) -> Result<Vec<Action>, A
         _ => {}
     }
     let promised_here = !state.promised().is_empty()
-        && state.promised().iter().all(|d| {
-            !supplement_pages(&opened.file.content, 0, &d.material).is_empty()
-        });
+        && state
+            .promised()
+            .iter()
+            .all(|d| !supplement_pages(&opened.file.content, 0, &d.material).is_empty());
     if village && state.phase.is_open() && promised_here {
         out.push(Action {
             key: "promised".into(),
@@ -72,20 +73,41 @@ pub(super) fn offered(signed: &Signed, opened: &Opened) -> Result<Vec<Action>, A
         });
     }
     if signed.is(Role::Township) && state.phase == Phase::TownshipTaken {
-        out.push(text_action("forward", l.t("审核通过,上报县级", "Examined: forward to the county"), "opinion", l.t("审核意见", "Opinion"), l.t("材料齐全,拟同意上报。", "Complete; forwarded.")));
+        out.push(text_action(
+            "forward",
+            l.t("审核通过,上报县级", "Examined: forward to the county"),
+            "opinion",
+            l.t("审核意见", "Opinion"),
+            l.t("材料齐全,拟同意上报。", "Complete; forwarded."),
+        ));
         out.push(ask(signed, opened)?);
     }
     if signed.is(Role::Reviewer) {
         match state.phase {
             Phase::Forwarded => {
                 let due = opened.item()?.promise.due(&opened.release.holidays, today(signed));
-                let explain = format!("{} {}", l.t("受理后承诺办结日:", "Promised day if accepted now:"), due.day);
-                out.push(Action { key: "accept".into(), words: l.t("受理", "Accept").into(), explain, ..Action::default() });
+                let explain = format!(
+                    "{} {}",
+                    l.t("受理后承诺办结日:", "Promised day if accepted now:"),
+                    due.day
+                );
+                out.push(Action {
+                    key: "accept".into(),
+                    words: l.t("受理", "Accept").into(),
+                    explain,
+                    ..Action::default()
+                });
                 out.push(ask(signed, opened)?);
                 out.push(refusal("refuse", l.t("不予受理", "Do not accept"), l));
             }
             Phase::Accepted => {
-                out.push(text_action("approve", l.t("准予并办结", "Approve and complete"), "opinion", l.t("审批意见", "Opinion"), l.t("经审核,符合条件,同意。", "Conditions met; approved.")));
+                out.push(text_action(
+                    "approve",
+                    l.t("准予并办结", "Approve and complete"),
+                    "opinion",
+                    l.t("审批意见", "Opinion"),
+                    l.t("经审核,符合条件,同意。", "Conditions met; approved."),
+                ));
                 out.push(refusal("deny", l.t("不予并办结", "Deny and complete"), l));
             }
             Phase::Contested => out.push(resolve(signed, opened)),
@@ -94,10 +116,20 @@ pub(super) fn offered(signed: &Signed, opened: &Opened) -> Result<Vec<Action>, A
     }
     let withdrawable = matches!(
         state.phase,
-        Phase::Received | Phase::TownshipTaken | Phase::Forwarded | Phase::Supplementing | Phase::Accepted
+        Phase::Received
+            | Phase::TownshipTaken
+            | Phase::Forwarded
+            | Phase::Supplementing
+            | Phase::Accepted
     );
     if village && signed.app.office != Office::County && withdrawable {
-        let mut action = text_action("withdraw", l.t("申请人撤回", "Withdraw"), "reason", l.t("撤回原因", "Reason"), "");
+        let mut action = text_action(
+            "withdraw",
+            l.t("申请人撤回", "Withdraw"),
+            "reason",
+            l.t("撤回原因", "Reason"),
+            "",
+        );
         action.danger = true;
         out.push(action);
     }
@@ -114,11 +146,17 @@ fn text_action(key: &str, words: &str, field: &str, label: &str, value: &str) ->
 }
 
 fn refusal(key: &str, words: &str, l: cunkou_ui::Lang) -> Action {
-    let reason = Input::line(&format!("{key}-reason"), l.t("理由", "Reason"), "").with(Control::Area);
-    let remedy = Input::line(&format!("{key}-remedy"), l.t("不服怎么办", "Remedies"), l.t(
-        "如不服,可自收到之日起六十日内申请行政复议,或者六个月内提起行政诉讼。",
-        "Administrative review within sixty days, or a lawsuit within six months.",
-    )).with(Control::Area);
+    let reason =
+        Input::line(&format!("{key}-reason"), l.t("理由", "Reason"), "").with(Control::Area);
+    let remedy = Input::line(
+        &format!("{key}-remedy"),
+        l.t("不服怎么办", "Remedies"),
+        l.t(
+            "如不服,可自收到之日起六十日内申请行政复议,或者六个月内提起行政诉讼。",
+            "Administrative review within sixty days, or a lawsuit within six months.",
+        ),
+    )
+    .with(Control::Area);
     Action {
         key: key.into(),
         words: words.into(),
@@ -169,7 +207,11 @@ fn ask(signed: &Signed, opened: &Opened) -> Result<Action, AppError> {
         key: "ask".into(),
         words: l.t("要求补正(一次性告知)", "Ask for a supplement").into(),
         defects: ask_fields(signed, opened)?,
-        explain: format!("{} {}", l.t("一次说全。补正期限:", "Say everything at once. Due:"), due.day),
+        explain: format!(
+            "{} {}",
+            l.t("一次说全。补正期限:", "Say everything at once. Due:"),
+            due.day
+        ),
         ..Action::default()
     })
 }
@@ -180,7 +222,9 @@ fn ask_fields(signed: &Signed, opened: &Opened) -> Result<Vec<(String, String)>,
     let filer = opened.file.state.submission.as_ref().map(|s| s.filer);
     let needed = materials(opened.item()?, filer, &opened.file.content);
     let needed = needed.iter().filter(|m| m.state != State::NotNeeded);
-    Ok(needed.map(|m| (m.spec.key.clone(), l.t(&m.spec.name, &m.spec.name_en).to_owned())).collect())
+    Ok(needed
+        .map(|m| (m.spec.key.clone(), l.t(&m.spec.name, &m.spec.name_en).to_owned()))
+        .collect())
 }
 
 pub(super) fn today(signed: &Signed) -> jiff::civil::Date {

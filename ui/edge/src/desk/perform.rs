@@ -101,12 +101,14 @@ fn steps(
                     digit => match digit.parse::<u8>() {
                         Ok(n) if (1..=5).contains(&n) => Some(n),
                         _ => {
-                            let words = signed.lang.t("选择一个评价,或不评价", "Choose a rating, or none");
+                            let words =
+                                signed.lang.t("选择一个评价,或不评价", "Choose a rating, or none");
                             return Err(FaultLine { field: "stars".into(), words: words.into() });
                         }
                     },
                 };
-                let words = fields.get("words").map_or("", |w| w.trim()).chars().take(500).collect();
+                let words =
+                    fields.get("words").map_or("", |w| w.trim()).chars().take(500).collect();
                 vec![Step::Rated { stars, words }]
             }
             "archive" => vec![Step::Archived],
@@ -191,6 +193,9 @@ fn again(
     let mut view = super::view::case(signed, opened, false)?;
     view.tried = action.to_owned();
     if let Some(tried) = view.actions.iter_mut().find(|a| a.key == action) {
+        if !tried.defects.is_empty() {
+            tried.typed.clone_from(fields);
+        }
         for input in &mut tried.inputs {
             if let Some(typed) = fields.get(&input.name) {
                 input.value.clone_from(typed);

@@ -27,9 +27,9 @@ pub(super) fn names(file: &CaseFile, id: AttachmentId) -> bool {
     let text = id.to_string();
     let sections = [Section::Materials, Section::Supplement, Section::Signatures];
     let in_document = sections.into_iter().any(|section| {
-        [&file.current, &file.content]
-            .into_iter()
-            .any(|doc| doc.section(section).any(|(_, values)| values.iter().any(|v| v.contains(&text))))
+        [&file.current, &file.content].into_iter().any(|doc| {
+            doc.section(section).any(|(_, values)| values.iter().any(|v| v.contains(&text)))
+        })
     });
     in_document || file.steps.iter().any(|s| s.record.event.step.attachments().contains(&id))
 }
@@ -85,7 +85,8 @@ pub(super) fn case(signed: &Signed, opened: &Opened, full: bool) -> Result<Case,
     };
     view.notices = notices(signed, opened);
     view.groups = groups(signed, opened, &resident, full)?;
-    let filer = state.submission.as_ref().map(|s| s.filer).or_else(|| papers::filer_of(&file.content));
+    let filer =
+        state.submission.as_ref().map(|s| s.filer).or_else(|| papers::filer_of(&file.content));
     for m in materials(item, filer, &file.content) {
         let mut shown = Material {
             name: l.t(&m.spec.name, &m.spec.name_en).to_owned(),
@@ -119,9 +120,11 @@ pub(super) fn case(signed: &Signed, opened: &Opened, full: bool) -> Result<Case,
     }
     if let (Some(open), true) = (state.open_supplement(), village) {
         for defect in &open.defects {
-            let name = item.material(&defect.material).map_or(defect.material.as_str(), |m| &m.name);
+            let name =
+                item.material(&defect.material).map_or(defect.material.as_str(), |m| &m.name);
             let done = !supplement_pages(&file.content, open.round, &defect.material).is_empty();
-            let camera = (!done).then(|| format!("/cases/{case_id}/supplement/{}", defect.material));
+            let camera =
+                (!done).then(|| format!("/cases/{case_id}/supplement/{}", defect.material));
             view.supplement.push((name.to_owned(), defect.reason.clone(), camera));
         }
     }
@@ -130,7 +133,8 @@ pub(super) fn case(signed: &Signed, opened: &Opened, full: bool) -> Result<Case,
             let spec = item.material(&promised.material);
             let name = spec.map_or(promised.material.as_str(), |m| &m.name);
             let done = !supplement_pages(&file.content, 0, &promised.material).is_empty();
-            let camera = (!done).then(|| format!("/cases/{case_id}/supplement/{}", promised.material));
+            let camera =
+                (!done).then(|| format!("/cases/{case_id}/supplement/{}", promised.material));
             let words = format!("{} {}", l.t("容缺,补交期限", "Promised by"), promised.until);
             view.supplement.push((name.to_owned(), words, camera));
         }
@@ -168,7 +172,10 @@ fn notices(signed: &Signed, opened: &Opened) -> Vec<(String, &'static str)> {
     }
     if let Some(decision) = &state.decision {
         let by = if decision.relay_attested {
-            l.t("(由县平台证明登录,未经本人密钥签名)", " (sign-in attested by the relay, not personally signed)")
+            l.t(
+                "(由县平台证明登录,未经本人密钥签名)",
+                " (sign-in attested by the relay, not personally signed)",
+            )
         } else {
             ""
         };
@@ -182,12 +189,23 @@ fn notices(signed: &Signed, opened: &Opened) -> Vec<(String, &'static str)> {
     }
     if state.phase == Phase::Contested {
         out.push((
-            l.t("两个决定同时作出,都不生效,等指定的人处理。", "Two decisions were made at once; neither takes effect until it is resolved.").to_owned(),
+            l.t(
+                "两个决定同时作出,都不生效,等指定的人处理。",
+                "Two decisions were made at once; neither takes effect until it is resolved.",
+            )
+            .to_owned(),
             "bad",
         ));
     }
     if !opened.file.conflicts().is_empty() {
-        out.push((l.t("有两个人改了同一处,两种说法都在,要选一个。", "Two people changed the same thing; choose one.").to_owned(), "warn"));
+        out.push((
+            l.t(
+                "有两个人改了同一处,两种说法都在,要选一个。",
+                "Two people changed the same thing; choose one.",
+            )
+            .to_owned(),
+            "warn",
+        ));
     }
     out
 }
@@ -215,7 +233,11 @@ fn groups(
     if let Some(filer) = papers::filer_of(content) {
         who.push((l.t("谁来办", "Filed by").to_owned(), l.filer(filer).to_owned()));
     }
-    for (key, label) in [("name", l.t("替办人", "Acting person")), ("relation", l.t("关系", "Relation")), ("phone", l.t("替办人电话", "Their phone"))] {
+    for (key, label) in [
+        ("name", l.t("替办人", "Acting person")),
+        ("relation", l.t("关系", "Relation")),
+        ("phone", l.t("替办人电话", "Their phone")),
+    ] {
         if let Some(value) = content.get(Section::Applicant, key).filter(|v| !v.is_empty()) {
             who.push((label.to_owned(), value.to_owned()));
         }
@@ -263,9 +285,8 @@ fn history(signed: &Signed, file: &CaseFile, item: &Item) -> Vec<Event> {
         let field = item.form.iter().find(|f| f.key == key);
         field.map_or_else(|| key.to_owned(), |f| l.t(&f.label, &f.label_en).to_owned())
     };
-    let at_county = |header: &Header| {
-        county.device(header.device).is_some_and(|d| d.kind == DeviceKind::Relay)
-    };
+    let at_county =
+        |header: &Header| county.device(header.device).is_some_and(|d| d.kind == DeviceKind::Relay);
     let witnessed = |header: &Header, time: Option<i64>| match (l, time) {
         _ if at_county(header) => l.t("在县平台上办的", "done at the county").to_owned(),
         (Lang::Zh, Some(ms)) => format!("县平台 {} 前收到", when(ms)),
@@ -334,9 +355,9 @@ fn shown(key: &str, value: &str) -> String {
 
 fn words(l: Lang, step: &Step) -> String {
     match step {
-        Step::Withdrawn { reason } | Step::TakenOver { reason, .. } | Step::Resolved { reason, .. } => {
-            reason.clone()
-        }
+        Step::Withdrawn { reason }
+        | Step::TakenOver { reason, .. }
+        | Step::Resolved { reason, .. } => reason.clone(),
         Step::Forwarded { opinion, .. } | Step::Approved { opinion, .. } => opinion.clone(),
         Step::Refused { reason, remedy, .. } | Step::Denied { reason, remedy, .. } => {
             format!("{reason} {remedy}")
@@ -367,8 +388,12 @@ fn off(l: Lang, standing: Standing) -> Option<String> {
     };
     match standing {
         Standing::Effective => None,
-        Standing::Overtaken => Some(l.t("没有生效:别人同时先办了", "Without effect: somebody was first").into()),
-        Standing::Rival => Some(l.t("待核:与另一步冲突", "To be resolved: it conflicts with another step").into()),
+        Standing::Overtaken => {
+            Some(l.t("没有生效:别人同时先办了", "Without effect: somebody was first").into())
+        }
+        Standing::Rival => {
+            Some(l.t("待核:与另一步冲突", "To be resolved: it conflicts with another step").into())
+        }
         Standing::Waiting(why) | Standing::Quarantined(why) => {
             Some(format!("{}: {}", l.t("不计入", "Does not count"), reason(why)))
         }
