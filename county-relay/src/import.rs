@@ -211,7 +211,7 @@ pub(crate) fn residents(
         .map(|(row, column, why)| format!("第 {row} 行,{column}:{why}"))
         .collect();
     let bad = faults.len();
-    if total == 0 && bad > 0 {
+    if total == 0 && known == 0 && bad > 0 {
         return Err(usage(format!("no row could be imported:\n{}", shown.join("\n"))));
     }
     Ok(json!({

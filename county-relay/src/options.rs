@@ -82,13 +82,22 @@ pub(crate) enum Action {
         out: PathBuf,
     },
     /// People who work with Cunkou.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  cunkou-relay --data ./county staff list --json"
+    )]
     Staff(Staff),
     /// The catalogue of items.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  cunkou-relay --data ./county catalogue publish ./catalogue"
+    )]
     Catalogue(Catalogue),
     /// Import from spreadsheets.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  cunkou-relay --data ./county import residents residents.xlsx --as it"
+    )]
     Import(Import),
     /// Revoke a box: it is cut off at once.
     #[command(after_help = "Example:\n  cunkou-relay --data ./county revoke 6f1c… --reason stolen")]
@@ -167,6 +176,7 @@ pub(crate) enum Staff {
         reason: String,
     },
     /// List people.
+    #[command(after_help = "Example:\n  cunkou-relay --data ./county staff list --json")]
     List,
 }
 

@@ -49,6 +49,7 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
     };
     abort_on_panic();
     let home: Arc<Home> = Arc::new(home);
+    let socket = control::bind(&options.data).map_err(failed)?;
     let listener = TcpListener::bind(http)
         .await
         .map_err(|e| failed(format!("cannot listen on {http}: {e}")))?;
@@ -65,10 +66,7 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
         axum::serve(listener, web::router(app)).with_graceful_shutdown(until(stopping.clone()));
     let console = tokio::spawn(async move { console.await });
     let commands = home.clone();
-    let socket = tokio::spawn({
-        let data = options.data.clone();
-        async move { control::serve(&data, commands).await }
-    });
+    let socket = tokio::spawn(control::serve(socket, commands));
     info!(%http, %quic, "serving");
     wait_for_signal().await?;
     info!("stopping");

@@ -48,6 +48,7 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
     let port: Arc<dyn Port> = replica.clone();
     let dialer = Dialer::new(relays, home.certificate()?, port);
     let app = Arc::new(App::new(office, replica.clone(), Some(dialer.handle())));
+    let socket = control::bind(&options.data).map_err(failed)?;
     let listener = TcpListener::bind(http)
         .await
         .map_err(|e| failed(format!("cannot listen on {http}: {e}")))?;
@@ -58,10 +59,7 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
         u32::from_be_bytes(random)
     }));
     let executor = Arc::new(Executor { replica, data: options.data.clone() });
-    let socket = tokio::spawn({
-        let data = options.data.clone();
-        async move { control::serve(&data, executor).await }
-    });
+    let socket = tokio::spawn(control::serve(socket, executor));
     let router = web::router(app, options.data.join("practice"));
     let pages = tokio::spawn(async move { axum::serve(listener, router).await });
     info!(%http, "serving");

@@ -65,6 +65,7 @@ fn every_level_of_help_shows_an_example() {
                 &["staff"],
                 &["staff", "add"],
                 &["staff", "list"],
+                &["staff", "remove"],
                 &["catalogue"],
                 &["catalogue", "publish"],
                 &["import"],

@@ -302,6 +302,24 @@ fn a_village_files_offline_the_county_decides_and_the_village_hands_over_the_res
     ] {
         village.see(step)?;
     }
+    // What she gave once is not photographed again.
+    village.go("/residents?q=0249")?;
+    village.click("张桂兰")?;
+    village.see("可以再用的材料")?;
+    village.see("有效期到 2030-05-06")?;
+    village.click("给TA办事")?;
+    village.click("困难残疾人生活补贴")?;
+    village.click("给张桂兰办理")?;
+    village.choose("谁来办", "本人(帮办)")?;
+    village.click("保存,继续")?;
+    village.click("继续:准备材料")?;
+    village.click("居民身份证")?;
+    village.see("以前给过,可以直接用")?;
+    village.screenshot("reuse")?;
+    village.click("用以前的")?;
+    village.pictures(2)?;
+    village.see("的那张")?;
+    village.screenshot("reused")?;
     let status = county.status("village1")?;
     ensure!(status["quarantine"] == 0, "{status}");
     Ok(())

@@ -119,7 +119,9 @@ impl View<'_> {
     /// # Errors
     /// When SQLite fails.
     pub fn waiting(&self, limit: u32) -> Result<Vec<EntryRow>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM entry WHERE state = 1 ORDER BY pos LIMIT ?1");
+        let sql = format!(
+            "SELECT {COLUMNS} FROM entry WHERE state <> 0 AND state = 1 ORDER BY pos LIMIT ?1"
+        );
         let mut query = self.0.prepare_cached(&sql)?;
         let rows = query.query_map([limit], entry)?.collect::<Result<_, _>>()?;
         Ok(rows)
@@ -143,7 +145,7 @@ impl View<'_> {
     /// # Errors
     /// When SQLite fails.
     pub fn quarantined(&self) -> Result<u64, StoreError> {
-        let sql = "SELECT count(*) FROM entry WHERE state >= 2";
+        let sql = "SELECT count(*) FROM entry WHERE state <> 0 AND state >= 2";
         Ok(self.0.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
     }
 

@@ -114,12 +114,21 @@ impl View<'_> {
     ) -> Result<Vec<SearchHit>, StoreError> {
         // A prefix is a range of the primary key; the last character of all ends it.
         let end = format!("{text}\u{10FFFF}");
-        let sql = "SELECT kind, subject FROM resident_key WHERE key >= ?1 AND key < ?2
-                   ORDER BY key, kind LIMIT ?3";
+        let sql = match group {
+            None => {
+                "SELECT kind, subject FROM resident_key WHERE key >= ?1 AND key < ?2
+                 AND ?4 IS NULL ORDER BY key, kind LIMIT ?3"
+            }
+            Some(_) => {
+                "SELECT k.kind, k.subject FROM resident_key k
+                 JOIN resident_row r ON r.subject = k.subject
+                 WHERE k.key >= ?1 AND k.key < ?2 AND r.grp = ?4 ORDER BY k.key, k.kind LIMIT ?3"
+            }
+        };
         let mut query = self.0.prepare_cached(sql)?;
         // A household shares its head's name, and a name has several keys: look further.
         let most = (limit * 8) as i64;
-        let mut rows = query.query((text, &end, most))?;
+        let mut rows = query.query((text, &end, most, group))?;
         let mut found: BTreeMap<[u8; 16], Vec<KeyKind>> = BTreeMap::new();
         while let Some(row) = rows.next()? {
             let kinds = found.entry(row.get(1)?).or_default();
@@ -131,9 +140,7 @@ impl View<'_> {
         }
         let mut hits = Vec::new();
         for (subject, by) in found {
-            if let Some(row) = self.resident_row(&subject)?
-                && group.is_none_or(|group| row.group == group)
-            {
+            if let Some(row) = self.resident_row(&subject)? {
                 hits.push(SearchHit { row, by });
             }
         }

@@ -146,8 +146,9 @@ impl View<'_> {
     /// # Errors
     /// When SQLite fails.
     pub fn unsent(&self) -> Result<Unsent, StoreError> {
+        // CROSS JOIN keeps the few scopes outside: the log is long.
         let sql = "SELECT count(*), coalesce(sum(length(e.bytes)), 0), min(e.received_ms)
-                   FROM head h JOIN log l ON l.scope = h.scope AND l.seq >
+                   FROM head h CROSS JOIN log l ON l.scope = h.scope AND l.seq >
                        (SELECT coalesce(max(a.seq), 0) FROM acked a WHERE a.scope = h.scope)
                    JOIN entry e ON e.pos = l.pos WHERE e.via = 0";
         let row = self.0.prepare_cached(sql)?.query_row([], |row| {

@@ -41,7 +41,10 @@ pub fn read<T: DeserializeOwned>(
     }
     for key in table.keys() {
         if !keys.contains(&key.as_str()) {
-            let line = text.lines().position(|l| l.trim_start().starts_with(key.as_str()));
+            let line = text.lines().position(|line| {
+                let name = line.split('=').next().unwrap_or_default();
+                name.trim().trim_matches(['"', '\'']) == key.as_str()
+            });
             let known = keys.join(", ");
             return Err(usage(format!(
                 "{shown}, line {}: unknown key {key}. Known keys: {known}",

@@ -40,16 +40,24 @@ pub fn socket(data: &Path) -> PathBuf {
     data.join("control.sock")
 }
 
-/// Answers at the socket until dropped.
+/// Makes the socket: from now on commands find the daemon.
 ///
 /// # Errors
 /// When the socket cannot be made.
-pub async fn serve(data: &Path, executor: Arc<dyn Execute>) -> std::io::Result<()> {
+pub fn bind(data: &Path) -> std::io::Result<UnixListener> {
     let path = socket(data);
     // What a killed process left behind; the lock on the data folder says that nobody is there.
     let _ = std::fs::remove_file(&path);
     let listener = UnixListener::bind(&path)?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Answers at the socket until dropped.
+///
+/// # Errors
+/// When the socket breaks.
+pub async fn serve(listener: UnixListener, executor: Arc<dyn Execute>) -> std::io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         let executor = Arc::clone(&executor);
