@@ -284,6 +284,34 @@ fn guessing_a_pin_waits_longer_and_longer_and_a_restart_gives_no_tries_back() ->
 }
 
 #[test]
+fn what_was_typed_when_the_session_had_ended_goes_on_after_signing_in() -> Result<()> {
+    let county = County::start()?;
+    let li = agent(&county, "li")?;
+    let path = format!("{}/edit", resident(&li, "张桂兰")?);
+    let mut typed = fields(&li.get(&path)?.page()?, &path);
+    for (name, value) in &mut typed {
+        if name == "phone" {
+            *value = "13900000777".into();
+        }
+    }
+    county.stop("village1")?;
+    county.start_node("village1")?;
+    let kept = li.post(&path, &typed)?;
+    says(&kept, 200, "您刚才填的内容没有丢")?;
+    let mut carried = fields(&kept.text(), "/login");
+    carried.retain(|(name, _)| name != "login" && name != "pin");
+    carried
+        .extend([("login".into(), "li".into()), ("pin".into(), county.person("li").pin.clone())]);
+    let resumed = li.post("/login", &carried)?;
+    says(&resumed, 200, "继续提交")?;
+    let again = agent(&county, "li")?;
+    again.post(&path, &fields(&resumed.text(), &path))?.done()?;
+    let shown = again.get(&path)?.page()?;
+    ensure!(shown.contains("13900000777"), "what was typed is saved");
+    Ok(())
+}
+
+#[test]
 fn an_unknown_address_and_a_form_of_a_strange_page_get_a_page_that_says_so() -> Result<()> {
     let county = County::start()?;
     for (node, login) in [("village1", "li"), ("township", "wang"), ("relay", "zhao")] {

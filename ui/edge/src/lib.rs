@@ -9,6 +9,7 @@ pub mod desk;
 pub mod error;
 pub mod forms;
 pub mod lists;
+mod login;
 pub mod papers;
 pub mod photo;
 pub mod pin;

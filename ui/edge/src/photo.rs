@@ -36,6 +36,9 @@ pub enum PhotoError {
     /// Not a JPEG, PNG or WebP picture.
     #[error("not a photo")]
     NotAPhoto,
+    /// The end is missing.
+    #[error("cut off")]
+    CutOff,
     /// Too many bytes.
     #[error("too many bytes: {0}")]
     TooLarge(usize),
@@ -56,6 +59,10 @@ impl PhotoError {
             Self::NotAPhoto => (
                 "这个文件不是照片。用平板自带的相机拍一张(JPG 或 PNG)。".into(),
                 "This file is not a photo. Take one with the tablet's camera (JPG or PNG).".into(),
+            ),
+            Self::CutOff => (
+                "照片没有传完整,只到了一部分。再传一次,或重拍一张。".into(),
+                "Only part of the photo arrived. Upload it again, or take another.".into(),
             ),
             Self::TooLarge(bytes) => {
                 let mb = bytes / 1_000_000;
@@ -147,6 +154,9 @@ pub fn prepare(bytes: &[u8]) -> Result<Vec<u8>, PhotoError> {
     if pixels > PIXELS_MAX {
         return Err(PhotoError::TooManyPixels(pixels));
     }
+    if is_cut_off(bytes) {
+        return Err(PhotoError::CutOff);
+    }
     let mut reader = reader()?;
     let mut limits = Limits::default();
     limits.max_alloc = Some(DECODED_BYTES_MAX);
@@ -162,6 +172,12 @@ pub fn prepare(bytes: &[u8]) -> Result<Vec<u8>, PhotoError> {
     let encoder = JpegEncoder::new_with_quality(&mut out, QUALITY);
     on_white(&picture).write_with_encoder(encoder).map_err(not)?;
     Ok(out)
+}
+
+/// A JPEG whose last scan has no end: the decoder would paint the rest grey.
+fn is_cut_off(bytes: &[u8]) -> bool {
+    let last = |marker: [u8; 2]| bytes.windows(2).rposition(|w| w == marker);
+    bytes.starts_with(&[0xff, 0xd8]) && last([0xff, 0xd9]) < last([0xff, 0xda])
 }
 
 /// What is transparent, as around a drawn signature, becomes white.
@@ -289,8 +305,11 @@ mod tests {
     #[test]
     fn a_text_called_jpg_and_half_a_picture_are_no_photos() {
         assert_eq!(prepare("这不是照片".as_bytes()), Err(PhotoError::NotAPhoto));
-        let half = &jpeg(100, 100)[..300];
-        assert!(prepare(half).is_err() || image::load_from_memory(half).is_ok());
+        let whole = jpeg(400, 400);
+        for part in [300, whole.len() / 2, whole.len() - 2] {
+            assert!(prepare(&whole[..part]).is_err(), "{part} of {} bytes", whole.len());
+        }
+        prepare(&whole).expect("all of it");
     }
 
     #[test]

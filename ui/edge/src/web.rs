@@ -2,23 +2,22 @@
 
 use crate::error::{AppError, Told};
 use crate::forms::Fields;
-use crate::pin::{SignInError, is_pin, sign_in};
-use crate::session::{lang, session_cookie, set_cookie, token};
-use crate::{App, Office, Signed, desk, shell};
+use crate::session::{lang, set_cookie};
+use crate::{App, Office, Signed, desk, login, shell};
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Form, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use cunkou_casework::county::Role;
-use cunkou_ui::page::{error, guides, help, login};
+use cunkou_ui::page::{error, guides, help};
 use cunkou_ui::{assets, layout};
 use maud::Markup;
 use std::sync::Arc;
 
 /// Plain forms are never longer. Bytes.
-const FORM_BYTES_MAX: usize = 256 * 1024;
+pub(crate) const FORM_BYTES_MAX: usize = 256 * 1024;
 
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' blob: data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; \
@@ -29,8 +28,8 @@ const HTML: &str = "text/html; charset=utf-8";
 /// The routes of every office together with `own`.
 pub fn routes(app: Arc<App>, own: Router<Arc<App>>) -> Router {
     let shared = Router::new()
-        .route("/login", get(login_page).post(login_post))
-        .route("/logout", post(logout))
+        .route("/login", get(login::page).post(login::sign_in))
+        .route("/logout", post(login::sign_out))
         .route("/set/{what}/{value}", get(set))
         .route("/guides", get(guide_list))
         .route("/guides/{key}", get(guide))
@@ -43,6 +42,7 @@ pub fn routes(app: Arc<App>, own: Router<Arc<App>>) -> Router {
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .route("/assets/{name}", get(asset))
         .fallback(|| async { AppError::NotFound })
+        .layer(from_fn_with_state(Arc::clone(&app), login::keep_typed))
         .layer(from_fn(same_site))
         .layer(from_fn_with_state(Arc::clone(&app), told))
         .layer(from_fn(headers))
@@ -114,94 +114,9 @@ async fn asset(uri: Uri) -> Result<Response, AppError> {
 }
 
 /// Only addresses of our own are gone back to.
-fn own_address(text: &str) -> String {
+pub(crate) fn own_address(text: &str) -> String {
     let own = text.starts_with('/') && !text.starts_with("//") && !text.contains('\\');
     if own { text.to_owned() } else { "/".to_owned() }
-}
-
-fn login_view(app: &App, headers: &HeaderMap, view: login::Login) -> (StatusCode, Markup) {
-    let frame = shell::stranger(app, headers, "/login");
-    let l = frame.lang;
-    let people = app.people().into_iter().map(|p| {
-        let role = p.posts.first().map(|post| match (post.role, &post.department) {
-            (Role::Reviewer, Some(department)) => department.clone(),
-            (role, _) => l.role(role).to_owned(),
-        });
-        (p.login, p.name, role.unwrap_or_default())
-    });
-    let status =
-        if view.fault.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    let mut view = login::Login { people: people.collect(), ..view };
-    if view.people.len() == 1 {
-        view.chosen.clone_from(&view.people[0].0);
-    }
-    (status, login::page(&frame, &view))
-}
-
-async fn login_page(
-    State(app): State<Arc<App>>,
-    Query(query): Query<Fields>,
-    headers: HeaderMap,
-) -> impl IntoResponse {
-    let next = query.get("next").cloned().unwrap_or_default();
-    login_view(&app, &headers, login::Login { next, ..login::Login::default() })
-}
-
-async fn login_post(
-    State(app): State<Arc<App>>,
-    headers: HeaderMap,
-    Form(fields): Form<Fields>,
-) -> Result<Response, AppError> {
-    let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
-    let (login, pin, next) = (field("login"), field("pin"), field("next"));
-    let l = lang(&headers);
-    let again = |fault: String| {
-        let view = login::Login {
-            chosen: login.clone(),
-            next: next.clone(),
-            fault: Some(fault),
-            ..login::Login::default()
-        };
-        Ok(login_view(&app, &headers, view).into_response())
-    };
-    let Some(person) = app.people().into_iter().find(|p| p.login == login) else {
-        return again(l.t("选择是谁在用", "Choose who it is").into());
-    };
-    if !is_pin(&pin) {
-        return again(l.t("PIN 码是 4 至 12 位数字", "The PIN has 4 to 12 digits").into());
-    }
-    let (checking, checked) = (Arc::clone(&app), person.clone());
-    let opened = tokio::task::spawn_blocking(move || sign_in(&checking, &checked, &pin)).await?;
-    match opened {
-        Ok(key) => {
-            let token = app.sessions.begin(&app.replica, &person, key);
-            let to = if next.is_empty() { "/".into() } else { own_address(&next) };
-            Ok(([(header::SET_COOKIE, session_cookie(&token))], Redirect::to(&to)).into_response())
-        }
-        Err(SignInError::Wrong) => again(l.t("PIN 码不对,再试一次", "Wrong PIN, try again").into()),
-        Err(SignInError::Wait(ms)) => {
-            let wait = l.span(ms);
-            again(match l {
-                cunkou_ui::Lang::Zh => format!("PIN 码错得太多,{wait}后再试"),
-                cunkou_ui::Lang::En => format!("Too many wrong PINs. Try again in {wait}"),
-            })
-        }
-        Err(SignInError::NoKey) => again(
-            l.t(
-                "这个人的钥匙还没到这台盒子,连上县平台后再试",
-                "This person's key has not come to this box yet; try once the county was reached",
-            )
-            .into(),
-        ),
-        Err(SignInError::Store(e)) => Err(e.into()),
-    }
-}
-
-async fn logout(State(app): State<Arc<App>>, headers: HeaderMap) -> impl IntoResponse {
-    if let Some(token) = token(&headers) {
-        app.sessions.end(token);
-    }
-    ([(header::SET_COOKIE, session_cookie(""))], Redirect::to("/login"))
 }
 
 async fn set(

@@ -15,6 +15,29 @@ pub struct Login {
     pub next: String,
     /// What is wrong.
     pub fault: Option<String>,
+    /// A form that was sent when the session had ended: where it goes on.
+    pub resume: Option<String>,
+    /// Its fields.
+    pub carried: Vec<(String, String)>,
+}
+
+/// In front of the names of carried fields.
+pub const CARRIED: &str = "carry:";
+
+/// Signed in again: the form that was sent before can go on.
+#[must_use]
+pub fn resume(shell: &Shell, address: &str, carried: &[(String, String)]) -> Markup {
+    let l = shell.lang;
+    let title = l.t("已登录,继续提交", "Signed in: go on");
+    let body = html! {
+        h1 { (title) }
+        p { (l.t("您刚才填的内容还在。", "What you typed is still here.")) }
+        form method="post" action=(address) class="card narrow" {
+            @for (name, value) in carried { (hidden(name, value)) }
+            div class="buttons" { button { (l.t("继续提交", "Submit it now")) } }
+        }
+    };
+    layout::page(shell, title, false, &[], &body)
 }
 
 /// The page.
@@ -40,6 +63,10 @@ pub fn page(shell: &Shell, view: &Login) -> Markup {
     let body = html! {
         h1 { (l.t("登录", "Sign in")) }
         (faults(l, &lines))
+        @if view.resume.is_some() {
+            p class="warn" { (l.t("太久没有操作,要重新登录。您刚才填的内容没有丢,登录后继续提交。",
+                "Too long without activity: sign in again. What you typed is kept and goes on after that.")) }
+        }
         @if view.people.is_empty() {
             p class="warn" {
                 (l.t("这里还没有可以登录的人。请县信息员添加工作人员,盒子连上县平台后就会出现。",
@@ -48,6 +75,8 @@ pub fn page(shell: &Shell, view: &Login) -> Markup {
         } @else {
             form method="post" action="/login" class="card narrow" {
                 (hidden("next", &view.next))
+                @if let Some(resume) = &view.resume { (hidden("resume", resume)) }
+                @for (name, value) in &view.carried { (hidden(&format!("{CARRIED}{name}"), value)) }
                 (input(l, &who))
                 (input(l, &pin))
                 div class="buttons" { button { (l.t("登录", "Sign in")) } }

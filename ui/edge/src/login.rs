@@ -1,0 +1,153 @@
+//! Signing in, and what was typed when a session had ended: it is carried through the sign-in.
+
+use crate::error::AppError;
+use crate::forms::Fields;
+use crate::pin::{self, SignInError, is_pin};
+use crate::session::{lang, session_cookie, token};
+use crate::web::own_address;
+use crate::{App, shell};
+use axum::extract::{Form, FromRequest, Query, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+use cunkou_casework::county::Role;
+use cunkou_ui::page::login::{CARRIED, Login, page as render, resume as render_resume};
+use maud::Markup;
+use std::sync::Arc;
+
+/// Somebody whose session has ended sends a form: it is not lost, it goes on after the sign-in.
+/// A photo cannot be carried; its page is shown again.
+pub(crate) async fn keep_typed(
+    State(app): State<Arc<App>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let headers = request.headers().clone();
+    let path = request.uri().path().to_owned();
+    let signed_in = token(&headers)
+        .is_some_and(|token| app.sessions.find(token, app.replica.now_ms()).is_some());
+    let entry = matches!(path.as_str(), "/login" | "/logout");
+    if request.method() != Method::POST || signed_in || entry {
+        return next.run(request).await;
+    }
+    let text = |name: header::HeaderName| {
+        headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned()
+    };
+    if !text(header::CONTENT_TYPE).starts_with("application/x-www-form-urlencoded") {
+        let from = text(header::REFERER);
+        let back = from
+            .split_once("://")
+            .and_then(|(_, rest)| rest.find('/').map(|i| rest[i..].to_owned()));
+        return AppError::SignIn { next: back.unwrap_or_else(|| "/".into()), htmx: false }
+            .into_response();
+    }
+    match Form::<Fields>::from_request(request, &()).await {
+        Ok(Form(fields)) => {
+            let view = Login {
+                resume: Some(path),
+                carried: fields.into_iter().collect(),
+                ..Login::default()
+            };
+            login_view(&app, &headers, view).into_response()
+        }
+        Err(refused) => AppError::Bad(refused.body_text()).into_response(),
+    }
+}
+
+fn login_view(app: &App, headers: &HeaderMap, view: Login) -> (StatusCode, Markup) {
+    let frame = shell::stranger(app, headers, "/login");
+    let l = frame.lang;
+    let people = app.people().into_iter().map(|p| {
+        let role = p.posts.first().map(|post| match (post.role, &post.department) {
+            (Role::Reviewer, Some(department)) => department.clone(),
+            (role, _) => l.role(role).to_owned(),
+        });
+        (p.login, p.name, role.unwrap_or_default())
+    });
+    let status =
+        if view.fault.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let mut view = Login { people: people.collect(), ..view };
+    if view.people.len() == 1 {
+        view.chosen.clone_from(&view.people[0].0);
+    }
+    (status, render(&frame, &view))
+}
+
+pub(crate) async fn page(
+    State(app): State<Arc<App>>,
+    Query(query): Query<Fields>,
+    headers: HeaderMap,
+) -> impl IntoResponse {
+    let next = query.get("next").cloned().unwrap_or_default();
+    login_view(&app, &headers, Login { next, ..Login::default() })
+}
+
+pub(crate) async fn sign_in(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Form(fields): Form<Fields>,
+) -> Result<Response, AppError> {
+    let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
+    let (login, pin, next) = (field("login"), field("pin"), field("next"));
+    let l = lang(&headers);
+    let carried: Vec<(String, String)> = fields
+        .iter()
+        .filter_map(|(name, value)| Some((name.strip_prefix(CARRIED)?.to_owned(), value.clone())))
+        .collect();
+    let resume = fields.get("resume").map(|address| own_address(address));
+    let again = |fault: String| {
+        let view = Login {
+            chosen: login.clone(),
+            next: next.clone(),
+            resume: resume.clone(),
+            carried: carried.clone(),
+            fault: Some(fault),
+            ..Login::default()
+        };
+        Ok(login_view(&app, &headers, view).into_response())
+    };
+    let Some(person) = app.people().into_iter().find(|p| p.login == login) else {
+        return again(l.t("选择是谁在用", "Choose who it is").into());
+    };
+    if !is_pin(&pin) {
+        return again(l.t("PIN 码是 4 至 12 位数字", "The PIN has 4 to 12 digits").into());
+    }
+    let (checking, checked) = (Arc::clone(&app), person.clone());
+    let opened =
+        tokio::task::spawn_blocking(move || pin::sign_in(&checking, &checked, &pin)).await?;
+    match opened {
+        Ok(key) => {
+            let token = app.sessions.begin(&app.replica, &person, key);
+            let cookie = [(header::SET_COOKIE, session_cookie(&token))];
+            if let Some(resume) = &resume {
+                let frame = shell::stranger(&app, &headers, "/login");
+                return Ok((cookie, render_resume(&frame, resume, &carried)).into_response());
+            }
+            let to = if next.is_empty() { "/".into() } else { own_address(&next) };
+            Ok((cookie, Redirect::to(&to)).into_response())
+        }
+        Err(SignInError::Wrong) => again(l.t("PIN 码不对,再试一次", "Wrong PIN, try again").into()),
+        Err(SignInError::Wait(ms)) => {
+            let wait = l.span(ms);
+            again(match l {
+                cunkou_ui::Lang::Zh => format!("PIN 码错得太多,{wait}后再试"),
+                cunkou_ui::Lang::En => format!("Too many wrong PINs. Try again in {wait}"),
+            })
+        }
+        Err(SignInError::NoKey) => again(
+            l.t(
+                "这个人的钥匙还没到这台盒子,连上县平台后再试",
+                "This person's key has not come to this box yet; try once the county was reached",
+            )
+            .into(),
+        ),
+        Err(SignInError::Store(e)) => Err(e.into()),
+    }
+}
+
+pub(crate) async fn sign_out(State(app): State<Arc<App>>, headers: HeaderMap) -> impl IntoResponse {
+    if let Some(token) = token(&headers) {
+        app.sessions.end(token);
+    }
+    ([(header::SET_COOKIE, session_cookie(""))], Redirect::to("/login"))
+}
