@@ -5,6 +5,7 @@ mod bad_input;
 mod cli;
 mod conflict;
 mod county;
+mod filers;
 mod kill;
 mod screens;
 mod story;

@@ -211,7 +211,8 @@ pub enum Papers {
 }
 
 impl Papers {
-    fn photo(&mut self, n: usize) -> Vec<u8> {
+    /// The photo to take next.
+    pub fn photo(&mut self, n: usize) -> Vec<u8> {
         match self {
             Self::New(dice, width, height) => photo(dice, *width, *height),
             Self::Given(photos) => photos[n % photos.len()].clone(),
