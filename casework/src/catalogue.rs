@@ -8,9 +8,6 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// A release file is at most this long. Bytes.
-pub const RELEASE_BYTES_MAX: usize = 4 * 1024 * 1024;
-
 /// One published release: items, working days and what every paper names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,5 +1,6 @@
 //! Identifiers: random, permanent, never derived from anybody's particulars.
 
+use crate::hex;
 use std::fmt;
 use std::str::FromStr;
 
@@ -11,20 +12,9 @@ pub struct BadId {
     pub expected: usize,
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
 pub(crate) fn unhex<const N: usize>(text: &str) -> Result<[u8; N], BadId> {
-    let bad = BadId { expected: N * 2 };
-    if text.len() != N * 2 || !text.is_ascii() {
-        return Err(bad);
-    }
-    let mut out = [0u8; N];
-    for (i, byte) in out.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[i * 2..i * 2 + 2], 16).map_err(|_| bad.clone())?;
-    }
-    Ok(out)
+    let bytes = hex::decode(text).and_then(|bytes| bytes.try_into().ok());
+    bytes.ok_or(BadId { expected: N * 2 })
 }
 
 macro_rules! id {
@@ -35,13 +25,13 @@ macro_rules! id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&hex(&self.0))
+                f.write_str(&hex::encode(&self.0))
             }
         }
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}({})", stringify!($name), &hex(&self.0)[..8])
+                write!(f, "{}({})", stringify!($name), &hex::encode(&self.0)[..8])
             }
         }
 

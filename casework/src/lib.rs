@@ -13,6 +13,7 @@ pub mod eligibility;
 pub mod entry;
 pub mod event;
 pub mod fields;
+pub mod hex;
 pub mod ids;
 pub mod material;
 pub mod names;

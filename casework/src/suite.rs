@@ -37,7 +37,7 @@ impl PublicKey {
 
 impl serde::Serialize for PublicKey {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_str(&crate::ids::hex(&self.0))
+        s.serialize_str(&crate::hex::encode(&self.0))
     }
 }
 

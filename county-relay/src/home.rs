@@ -1,6 +1,7 @@
 //! The county's folder: keys, certificates, and the replica.
 
 use cunkou_casework::county::{Device, DeviceKind, Statement};
+use cunkou_casework::hex;
 use cunkou_casework::ids::{DeviceId, SubjectId};
 use cunkou_casework::suite::{PublicKey, SecretKey};
 use cunkou_edge::cli::{Exit, Failure};
@@ -51,14 +52,8 @@ fn failed(e: impl std::fmt::Display) -> Failure {
     Failure::new(Exit::Failed, e.to_string())
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let bytes: Option<Vec<u8>> =
-        (0..32).map(|i| u8::from_str_radix(text.get(i * 2..i * 2 + 2)?, 16).ok()).collect();
-    bytes?.try_into().ok()
+fn seed_of(digits: &str) -> Option<[u8; 32]> {
+    hex::decode(digits)?.try_into().ok()
 }
 
 /// The present year, for certificates.
@@ -131,12 +126,12 @@ pub(crate) fn found(
         host: host.to_owned(),
         county,
         device,
-        device_seed: hex(&device_seed),
-        authority_seed: hex(&authority_seed),
-        index_secret: hex(&seed()),
+        device_seed: hex::encode(&device_seed),
+        authority_seed: hex::encode(&authority_seed),
+        index_secret: hex::encode(&seed()),
         ca_certificate: ca_certificate.clone(),
         ca_key,
-        certificate: hex(&certificate),
+        certificate: hex::encode(&certificate),
     };
     let text = serde_json::to_string_pretty(&kept).map_err(failed)?;
     write_private(&data.join(FILE), &text).map_err(failed)?;
@@ -176,21 +171,19 @@ pub(crate) fn open(data: &Path) -> Result<Option<Home>, Failure> {
         serde_json::from_str(&text).map_err(|e| failed(format!("{}: {e}", path.display())))?;
     let Some(lock) = lock(data)? else { return Ok(None) };
     let damaged = || failed(format!("{} is damaged; restore it from a backup", path.display()));
-    let device_seed = unhex(&kept.device_seed).ok_or_else(damaged)?;
-    let authority_seed = unhex(&kept.authority_seed).ok_or_else(damaged)?;
+    let device_seed = seed_of(&kept.device_seed).ok_or_else(damaged)?;
+    let authority_seed = seed_of(&kept.authority_seed).ok_or_else(damaged)?;
     let authority = Authority(SecretKey::from_seed(&authority_seed));
     let me = Membership {
         device: kept.device,
         key: SecretKey::from_seed(&device_seed),
         county: kept.county,
         authority: authority.0.public(),
-        index_secret: unhex(&kept.index_secret).ok_or_else(damaged)?,
+        index_secret: seed_of(&kept.index_secret).ok_or_else(damaged)?,
     };
     let replica = Replica::open(data, me, Arc::new(SystemWorld)).map_err(failed)?;
     let ca = CertificateAuthority::read(&kept.ca_certificate, &kept.ca_key).map_err(failed)?;
-    let certificate: Option<Vec<u8>> = (0..kept.certificate.len() / 2)
-        .map(|i| u8::from_str_radix(kept.certificate.get(i * 2..i * 2 + 2)?, 16).ok())
-        .collect();
+    let certificate = hex::decode(&kept.certificate);
     Ok(Some(Home {
         data: data.to_owned(),
         code: kept.code,

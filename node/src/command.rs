@@ -1,8 +1,9 @@
 //! Enrolment and status.
 
-use crate::home::{self, EnrolmentFile, failed, unhex};
+use crate::home::{self, EnrolmentFile, failed};
 use crate::options::Options;
 use cunkou_casework::entry::ClockSource;
+use cunkou_casework::hex;
 use cunkou_edge::app::disk_free;
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_edge::control::{self, Execute};
@@ -35,7 +36,7 @@ pub(crate) async fn enrol(options: &Options, file: &Path) -> Result<(), Failure>
     if read.cunkou_enrolment != 1 {
         return Err(failed(format!("{shown} is of a newer version; update this program first")));
     }
-    let token: Option<[u8; 32]> = unhex(&read.token).and_then(|t| t.try_into().ok());
+    let token: Option<[u8; 32]> = hex::decode(&read.token).and_then(|t| t.try_into().ok());
     let token =
         token.ok_or_else(|| failed(format!("{shown} is damaged; ask county IT for another")))?;
     std::fs::create_dir_all(data).map_err(|e| failed(format!("{}: {e}", data.display())))?;

@@ -1,5 +1,6 @@
 //! The box's folder: who it is, its key and certificate.
 
+use cunkou_casework::hex;
 use cunkou_casework::ids::{DeviceId, SubjectId};
 use cunkou_casework::suite::{PublicKey, SecretKey};
 use cunkou_edge::cli::{Exit, Failure};
@@ -53,16 +54,8 @@ pub(crate) fn failed(e: impl std::fmt::Display) -> Failure {
     Failure::new(Exit::Failed, e.to_string())
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
-pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
-    (0..text.len() / 2).map(|i| u8::from_str_radix(text.get(i * 2..i * 2 + 2)?, 16).ok()).collect()
-}
-
 fn key(text: &str) -> Option<[u8; 32]> {
-    unhex(text)?.try_into().ok()
+    hex::decode(text)?.try_into().ok()
 }
 
 /// Keeps what enrolment gave, whole or not at all.
@@ -77,9 +70,9 @@ pub(crate) fn keep(
         device: DeviceId(offer.device),
         county: SubjectId(offer.county),
         authority: PublicKey(offer.authority),
-        index_secret: hex(&offer.index_secret),
-        seed: hex(seed),
-        certificate: hex(&offer.certificate),
+        index_secret: hex::encode(&offer.index_secret),
+        seed: hex::encode(seed),
+        certificate: hex::encode(&offer.certificate),
         root: file.root.clone(),
         relays: file.relays.clone(),
         relay_name: file.relay_name.clone(),
@@ -142,7 +135,7 @@ impl Home {
     /// The box's certificate, to connect with.
     pub(crate) fn certificate(&self) -> Result<DeviceCertificate, Failure> {
         let root = pem_to_der(&self.kept.root).map_err(failed)?;
-        let certificate = unhex(&self.kept.certificate).unwrap_or_default();
+        let certificate = hex::decode(&self.kept.certificate).unwrap_or_default();
         let seed = self.replica.me().key.seed();
         Ok(DeviceCertificate::new(certificate, &seed, root, self.kept.relay_name.clone()))
     }

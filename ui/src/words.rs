@@ -1,6 +1,6 @@
 //! Words: the office's own, Chinese first, English complete.
 
-use cunkou_casework::case::{Attestation, Phase, Task};
+use cunkou_casework::case::{Attestation, Phase};
 use cunkou_casework::citizen_id::IdFault;
 use cunkou_casework::county::Role;
 use cunkou_casework::entry::ClockSource;
@@ -279,10 +279,4 @@ impl Lang {
             (Self::En, Fault::Choice) => format!("Choose: {label}"),
         }
     }
-}
-
-/// The word of a task for rows.
-#[must_use]
-pub fn task_key(task: Option<Task>) -> &'static str {
-    task.map_or("", Task::key)
 }

@@ -8,6 +8,7 @@ use cunkou_casework::case::{Verdict, authenticate};
 use cunkou_casework::county::{CountyLog, DeviceKind, LogError, Numbered, Statement};
 use cunkou_casework::entry::{Entry, Kind, Signers, change_id};
 use cunkou_casework::event::{Event, Step, Witness, decode, encode};
+use cunkou_casework::hex;
 use cunkou_casework::ids::{EntryId, Scope, SubjectId};
 use cunkou_engine::Admitted;
 use cunkou_store::{EntryState, NewEntry, PeerRow, StoreError};
@@ -38,7 +39,7 @@ impl Replica {
                     Ok(entry) => entry,
                     Err(why) => {
                         admitted.refused += 1;
-                        warn!(peer = %hex(&peer.device), %why, "refused bytes that are no entry");
+                        warn!(peer = %hex::encode(&peer.device), %why, "refused bytes that are no entry");
                         continue;
                     }
                 };
@@ -57,7 +58,7 @@ impl Replica {
                 if state == EntryState::Quarantined {
                     admitted.quarantined += 1;
                     warn!(
-                        peer = %hex(&peer.device), entry = %entry.id(),
+                        peer = %hex::encode(&peer.device), entry = %entry.id(),
                         reason = reason.as_deref().unwrap_or_default(), "quarantined an entry"
                     );
                     continue;
@@ -193,8 +194,4 @@ impl Desk<'_> {
         }
         Ok(())
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

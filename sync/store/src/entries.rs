@@ -114,19 +114,6 @@ impl View<'_> {
         Ok(self.0.prepare_cached(&sql)?.query_row([id], entry).optional()?)
     }
 
-    /// Entries that wait, oldest first.
-    ///
-    /// # Errors
-    /// When SQLite fails.
-    pub fn waiting(&self, limit: u32) -> Result<Vec<EntryRow>, StoreError> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM entry WHERE state <> 0 AND state = 1 ORDER BY pos LIMIT ?1"
-        );
-        let mut query = self.0.prepare_cached(&sql)?;
-        let rows = query.query_map([limit], entry)?.collect::<Result<_, _>>()?;
-        Ok(rows)
-    }
-
     /// Entries of one kind number in one scope, in log order.
     ///
     /// # Errors

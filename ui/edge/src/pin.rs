@@ -5,6 +5,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use chacha20poly1305::aead::{Aead, KeyInit};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use cunkou_casework::county::{Credential, Person};
+use cunkou_casework::hex;
 use cunkou_casework::ids::PersonId;
 use cunkou_casework::suite::SecretKey;
 use cunkou_replica::{ActError, Replica};
@@ -86,22 +87,14 @@ pub fn set_county_pin(replica: &Replica, person: PersonId, pin: &str) -> Result<
     let mut salt = [0; 16];
     replica.draw(&mut salt);
     let hash = stretch(pin, &salt, MEMORY_KIB, PASSES).unwrap_or_default();
-    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
-    let text = format!("{}:{}", hex(&salt), hex(&*hash));
+    let text = format!("{}:{}", hex::encode(&salt), hex::encode(&*hash));
     replica.store().write(|tx| tx.set_pin(&person.0, &text))?;
     Ok(())
 }
 
 fn county_pin_holds(text: &str, pin: &str) -> bool {
     let Some((salt, hash)) = text.split_once(':') else { return false };
-    let unhex = |text: &str| -> Option<Vec<u8>> {
-        let pairs = text
-            .as_bytes()
-            .chunks(2)
-            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
-        pairs.collect()
-    };
-    let (Some(salt), Some(hash)) = (unhex(salt), unhex(hash)) else { return false };
+    let (Some(salt), Some(hash)) = (hex::decode(salt), hex::decode(hash)) else { return false };
     let Some(found) = stretch(pin, &salt, MEMORY_KIB, PASSES) else { return false };
     // Every byte is looked at, whatever the others say.
     hash.len() == 32 && hash.iter().zip(found.iter()).fold(0, |acc, (a, b)| acc | (a ^ b)) == 0

@@ -1,7 +1,7 @@
 //! Materials: reuse, photograph, promise for later.
 
 use super::filing::{DraftHead, head};
-use crate::part::{Control, FaultLine, Input, faults, hidden, input};
+use crate::part::{Control, FaultLine, Input, faults, input};
 use crate::{Lang, Shell, layout};
 use maud::{Markup, html};
 
@@ -178,10 +178,4 @@ pub fn photos(l: Lang, photos: &[Photo]) -> Markup {
             }
         }
     }
-}
-
-/// Hidden parts that a supplement's camera needs.
-#[must_use]
-pub fn material_field(material: &str) -> Markup {
-    hidden("material", material)
 }
