@@ -101,6 +101,10 @@ id!(
     Incarnation, 16
 );
 id!(
+    /// A grant of the county log. 16 random bytes.
+    GrantId, 16
+);
+id!(
     /// The name of an entry: the hash of its frame under its suite.
     EntryId, 32
 );

@@ -79,6 +79,8 @@ fn rightful(record: &Record, place: Option<PlaceId>, county: &CountyLog) -> bool
             Role::Agent => post.place == place,
             Role::Township => Some(post.place) == township,
             Role::It => device.kind == DeviceKind::Relay,
-            Role::Reviewer | Role::Finance => false,
+            Role::Reviewer | Role::Finance | Role::Security | Role::Audit | Role::DataOfficer => {
+                false
+            }
         })
 }

@@ -115,6 +115,10 @@ pub(crate) fn body_digest(body: &[u8]) -> [u8; 32] {
     blake3::derive_key("cunkou entry body v1", body)
 }
 
+pub(crate) fn act_digest(body: &[u8]) -> [u8; 32] {
+    blake3::derive_key("cunkou act body v1", body)
+}
+
 pub(crate) fn entry_id(frame: &[u8]) -> EntryId {
     EntryId(blake3::derive_key("cunkou entry id v1", frame))
 }

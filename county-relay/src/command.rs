@@ -2,12 +2,17 @@
 
 use crate::home::{self, Home};
 use crate::import;
-use crate::options::{Action, BoxKind, Catalogue, Import, Options, RoleArg, Staff};
+use crate::options::{
+    Action, Administrators, BoxKind, Catalogue, GrantAction, Import, Options, RoleArg, Staff,
+};
 use cunkou_casework::catalogue::{Contacts, Items, Release, read};
-use cunkou_casework::county::{DeviceKind, Person, Place, Post, Role, Statement};
+use cunkou_casework::county::{
+    Administrator, Constitution, DeviceKind, Person, Place, Post, Power, Role, Statement,
+};
 use cunkou_casework::event::Level;
+use cunkou_casework::hex;
 use cunkou_casework::ids::{DeviceId, PersonId, PlaceId};
-use cunkou_casework::suite::{SecretKey, attachment_id};
+use cunkou_casework::suite::{PublicKey, SecretKey, attachment_id};
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_edge::control::{self, Execute};
 use cunkou_edge::pin;
@@ -52,11 +57,33 @@ enum Command {
     StaffRemove {
         login: String,
         reason: String,
+        distrust: bool,
     },
     Revoke {
         device: String,
         reason: String,
     },
+    Submit {
+        file: PathBuf,
+    },
+    Administrators,
+    Replace {
+        administrators: Vec<Administrator>,
+        threshold: u8,
+    },
+    GrantAdd {
+        to: String,
+        powers: Vec<Power>,
+        places: Vec<PlaceId>,
+        count: u32,
+        days: u32,
+        depth: u8,
+    },
+    GrantEnd {
+        grant: String,
+        reason: String,
+    },
+    GrantList,
     Status,
 }
 
@@ -151,6 +178,9 @@ fn role(arg: RoleArg) -> Role {
         RoleArg::Reviewer => Role::Reviewer,
         RoleArg::Finance => Role::Finance,
         RoleArg::It => Role::It,
+        RoleArg::Security => Role::Security,
+        RoleArg::Audit => Role::Audit,
+        RoleArg::DataOfficer => Role::DataOfficer,
     }
 }
 
@@ -199,21 +229,50 @@ fn command(action: &Action) -> Result<Command, Failure> {
         Action::Import(Import::Residents { file, login }) => {
             Command::ImportResidents { file: absolute(file)?, login: login.clone() }
         }
-        Action::Staff(Staff::Remove { login, reason }) => {
-            Command::StaffRemove { login: login.clone(), reason: reason.clone() }
-        }
+        Action::Staff(Staff::Remove { login, reason, distrust }) => Command::StaffRemove {
+            login: login.clone(),
+            reason: reason.clone(),
+            distrust: *distrust,
+        },
         Action::Revoke { device, reason } => {
             Command::Revoke { device: device.clone(), reason: reason.clone() }
         }
+        Action::Submit { file } => Command::Submit { file: absolute(file)? },
+        Action::Administrators(Administrators::List) => Command::Administrators,
+        Action::Administrators(Administrators::Replace { who, threshold }) => Command::Replace {
+            administrators: who.iter().map(|who| administrator(who)).collect::<Result<_, _>>()?,
+            threshold: *threshold,
+        },
+        Action::Grant(GrantAction::Add { to, powers, places, count, days, depth }) => {
+            Command::GrantAdd {
+                to: to.clone(),
+                powers: powers.clone(),
+                places: places.iter().copied().map(PlaceId).collect(),
+                count: *count,
+                days: *days,
+                depth: *depth,
+            }
+        }
+        Action::Grant(GrantAction::End { grant, reason }) => {
+            Command::GrantEnd { grant: grant.clone(), reason: reason.clone() }
+        }
+        Action::Grant(GrantAction::List) => Command::GrantList,
         Action::Status => Command::Status,
-        Action::Init { .. } | Action::Serve(_) => {
+        Action::Init(_) | Action::NewKey { .. } | Action::Sign { .. } | Action::Serve(_) => {
             return Err(failed("not a command for a daemon"));
         }
     })
 }
 
+fn administrator(text: &str) -> Result<Administrator, Failure> {
+    let bad = || Failure::new(Exit::Usage, format!("{text}: write NAME=KEY, the key of 64 digits"));
+    let (name, key) = text.split_once('=').ok_or_else(bad)?;
+    let key = hex::decode(key).and_then(|k| k.try_into().ok()).ok_or_else(bad)?;
+    Ok(Administrator { name: name.to_owned(), key: PublicKey(key) })
+}
+
 #[expect(clippy::print_stderr, reason = "progress of a command goes to the terminal")]
-fn progress(words: &str) {
+pub(crate) fn progress(words: &str) {
     eprintln!("  {words}");
 }
 
@@ -263,15 +322,8 @@ impl Execute for Home {
             Command::ImportResidents { file, login } => {
                 import::residents(self, &file, &login, progress)
             }
-            Command::StaffRemove { login, reason } => {
-                let county = self.replica.county();
-                let person = county
-                    .person_by_login(&login)
-                    .ok_or_else(|| refused(format!("there is nobody with the login {login}")))?
-                    .id;
-                let revoked = Statement::PersonRevoked { person, reason };
-                self.replica.state(&self.authority, vec![revoked]).map_err(failed)?;
-                Ok(json!({ "schema": 1, "removed": login }))
+            Command::StaffRemove { login, reason, distrust } => {
+                self.remove_staff(&login, reason, distrust)
             }
             Command::Revoke { device, reason } => {
                 let county = self.replica.county();
@@ -289,9 +341,20 @@ impl Execute for Home {
                     return Err(refused(words));
                 };
                 let revoked = Statement::DeviceRevoked { device, reason };
-                self.replica.state(&self.authority, vec![revoked]).map_err(failed)?;
-                Ok(json!({ "schema": 1, "revoked": device.to_string() }))
+                self.say(vec![revoked], json!({ "schema": 1, "revoked": device.to_string() }))
             }
+            Command::Submit { file } => self.submit(&file),
+            Command::Administrators => Ok(self.administrators()),
+            Command::Replace { administrators, threshold } => {
+                let recovery = self.replica.county().constitution().recovery;
+                let next = Constitution { administrators, threshold, recovery };
+                self.say(vec![Statement::Constitution(next)], json!({ "schema": 1 }))
+            }
+            Command::GrantAdd { to, powers, places, count, days, depth } => {
+                self.grant(&to, powers, places, count, days, depth)
+            }
+            Command::GrantEnd { grant, reason } => self.end_grant(&grant, reason),
+            Command::GrantList => Ok(self.grants()),
             Command::Status => self.status(),
         }
     }
@@ -360,11 +423,8 @@ impl Home {
         }
         let county = self.replica.county();
         for post in &posts {
-            let fits = county.place(post.place).is_some_and(|place| match post.role {
-                Role::Agent => place.level == Level::Village,
-                Role::Township => place.level == Level::Township,
-                Role::Reviewer | Role::Finance | Role::It => place.level == Level::County,
-            });
+            let fits =
+                county.place(post.place).is_some_and(|place| place.level == post.role.level());
             if !fits {
                 let words = format!(
                     "place {} is unknown, or not of the level of this role; agents work in villages, \
@@ -392,19 +452,35 @@ impl Home {
             key: key.as_ref().map(SecretKey::public),
             posts: posts.clone(),
             phone: phone.to_owned(),
+            kin: None,
         };
-        self.replica.state(&self.authority, vec![Statement::Person(person)]).map_err(failed)?;
+        let added = json!({ "schema": 1, "person": id.to_string(), "login": login, "name": name });
+        let said = self.say(vec![Statement::Person(person)], added)?;
         if let Some(key) = &key {
             let credential = pin::wrap(&self.replica, id, key, pin)
                 .ok_or_else(|| failed("the PIN could not be used"))?;
             let places: Vec<PlaceId> = posts.iter().map(|p| p.place).collect();
             self.replica
-                .act(|desk| desk.give_credential(&self.authority, &credential, &places))
+                .act(|desk| desk.give_credential(None, &credential, &places))
                 .map_err(|e: ActError| failed(e))?;
         } else {
             pin::set_county_pin(&self.replica, id, pin).map_err(failed)?;
         }
-        Ok(json!({ "schema": 1, "person": id.to_string(), "login": login, "name": name }))
+        Ok(said)
+    }
+
+    fn remove_staff(&self, login: &str, reason: String, distrust: bool) -> Result<Value, Failure> {
+        let county = self.replica.county();
+        let person = county
+            .person_by_login(login)
+            .ok_or_else(|| refused(format!("there is nobody with the login {login}")))?;
+        let removed = json!({ "schema": 1, "removed": login, "reason": reason });
+        let statement = if distrust {
+            Statement::PersonRevoked { person: person.id, reason }
+        } else {
+            Statement::Person(Person { posts: Vec::new(), ..person.clone() })
+        };
+        self.say(vec![statement], removed)
     }
 
     fn list_staff(&self) -> Value {
@@ -454,11 +530,11 @@ impl Home {
             digest,
             bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
         });
-        self.replica.state(&self.authority, statements).map_err(failed)?;
-        Ok(json!({
+        let published = json!({
             "schema": 1, "version": version, "digest": digest.to_string(),
             "items": release.items.items.len(), "places": rows.len(),
-        }))
+        });
+        self.say(statements, published)
     }
 
     fn status(&self) -> Result<Value, Failure> {

@@ -3,7 +3,7 @@
 use crate::command::Offered;
 use crate::home::{Home, year};
 use cunkou_casework::county::{Device, Statement};
-use cunkou_casework::ids::{DeviceId, Scope};
+use cunkou_casework::ids::{DeviceId, EntryId, Scope};
 use cunkou_casework::suite::{PublicKey, attachment_id};
 use cunkou_engine::{RefusalCode, Refused};
 use cunkou_link::{EnrolRequest, Enroller, OfferedEnrolment};
@@ -65,7 +65,7 @@ impl Enroller for Home {
             device: device.0,
             certificate: certificate.into(),
             county: me.county.0,
-            authority: me.authority.0,
+            founding: self.replica.county().founding().unwrap_or(EntryId([0; 32])).0,
             index_secret: me.index_secret,
             county_log: county_log.into_iter().map(|row| row.bytes.into()).collect(),
         })

@@ -1,9 +1,13 @@
 //! The county's folder: keys, certificates, and the replica.
 
-use cunkou_casework::county::{Device, DeviceKind, Statement};
+use crate::administrators;
+use cunkou_casework::county::{
+    ADMINISTRATORS_MAX, Administrator, Anchor, Constitution, Device, DeviceKind, Grant, GrantId,
+    Power, Statement,
+};
 use cunkou_casework::hex;
 use cunkou_casework::ids::{DeviceId, SubjectId};
-use cunkou_casework::suite::{PublicKey, SecretKey};
+use cunkou_casework::suite::SecretKey;
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_link::{CertificateAuthority, DeviceCertificate, pem_to_der};
 use cunkou_replica::{Authority, Membership, Replica, SystemWorld, World};
@@ -26,7 +30,9 @@ struct Kept {
     county: SubjectId,
     device: DeviceId,
     device_seed: String,
-    authority_seed: String,
+    /// The only administrator's key, in a county with a single one: for demonstrations.
+    #[serde(default)]
+    authority_seed: Option<String>,
     index_secret: String,
     ca_certificate: String,
     ca_key: String,
@@ -86,12 +92,43 @@ fn lock(data: &Path) -> Result<Option<File>, Failure> {
     }
 }
 
+/// Who guards a county that is founded.
+#[derive(Debug)]
+pub(crate) enum Guards<'a> {
+    /// One key, kept by the relay itself: for demonstrations.
+    Single,
+    /// Several people, each with a key of their own on a stick of their own.
+    Several {
+        /// Their names.
+        names: &'a [String],
+        /// So many must sign.
+        threshold: u8,
+        /// Where their key files are written, to be carried away.
+        offline: PathBuf,
+        /// The relay's first grant ends after so many days.
+        grant_days: u32,
+        /// It covers so many statements.
+        grant_count: u32,
+    },
+}
+
+/// What the relay may state by itself under its first grant: the roll-out, and cutting off.
+const ROLL_OUT: [Power; 6] = [
+    Power::VillageBoxes,
+    Power::TownshipBoxes,
+    Power::Agents,
+    Power::TownshipStaff,
+    Power::Numbers,
+    Power::Revoke,
+];
+
 /// Founds a county in an empty folder.
 pub(crate) fn found(
     data: &Path,
     name: &str,
     code: &str,
     host: &str,
+    guards: &Guards<'_>,
 ) -> Result<serde_json::Value, Failure> {
     if code.len() != 6 || !code.bytes().all(|b| b.is_ascii_digit()) {
         return Err(Failure::new(Exit::Usage, "the county's code has 6 digits, e.g. 130999"));
@@ -107,7 +144,9 @@ pub(crate) fn found(
         world.random(&mut out);
         out
     };
-    let (device_seed, authority_seed) = (seed(), seed());
+    let keys = ceremony(name, guards)?;
+    let device_seed = seed();
+    let authority_seed = matches!(guards, Guards::Single).then(seed);
     let id = || {
         let mut out = [0; 16];
         world.random(&mut out);
@@ -127,7 +166,7 @@ pub(crate) fn found(
         county,
         device,
         device_seed: hex::encode(&device_seed),
-        authority_seed: hex::encode(&authority_seed),
+        authority_seed: authority_seed.map(|seed| hex::encode(&seed)),
         index_secret: hex::encode(&seed()),
         ca_certificate: ca_certificate.clone(),
         ca_key,
@@ -145,15 +184,78 @@ pub(crate) fn found(
         places: Vec::new(),
         phone: String::new(),
     };
-    let authority: PublicKey = home.authority.0.public();
-    let statements =
-        vec![Statement::Founded { name: name.to_owned(), authority }, Statement::Device(relay)];
-    home.replica.state(&home.authority, statements).map_err(failed)?;
+    match guards {
+        Guards::Single => {
+            let authority = home.authority.0.public();
+            let founded = Statement::Founded { name: name.to_owned(), authority };
+            let statements = vec![founded, Statement::Device(relay)];
+            home.replica.state(&home.authority, statements).map_err(failed)?;
+        }
+        Guards::Several { threshold, grant_days, grant_count, .. } => {
+            let until_ms = world.now_ms() + i64::from(*grant_days) * 24 * 3_600_000;
+            let grant = Grant {
+                id: GrantId(id()),
+                holder: key,
+                powers: ROLL_OUT.to_vec(),
+                places: Vec::new(),
+                count: *grant_count,
+                until_ms,
+                depth: 1,
+                parent: None,
+            };
+            let administrators = keys.iter().map(|(who, _)| who.clone()).collect();
+            let constitution =
+                Constitution { administrators, threshold: *threshold, recovery: None };
+            let constituted = Statement::Constituted { name: name.to_owned(), constitution, relay };
+            let statements = vec![constituted, Statement::Grant(grant)];
+            let mut act =
+                administrators::propose(&home.replica.county(), world.now_ms(), statements);
+            keys.iter().for_each(|(_, secret)| act.sign(secret));
+            home.replica.enact(act).map_err(failed)?;
+        }
+    }
+    let fingerprint = home.replica.county().founding().map(|id| id.to_string());
+    let key_files: Vec<PathBuf> = match guards {
+        Guards::Single => Vec::new(),
+        Guards::Several { names, offline, .. } => {
+            (1..=names.len()).map(|n| key_file(offline, n)).collect()
+        }
+    };
     Ok(json!({
         "schema": 1, "county": county.to_string(), "name": name, "code": code,
-        "ca": data.join("ca.pem"),
-        "next": "publish a catalogue, add staff, enrol boxes, then serve",
+        "fingerprint": fingerprint, "ca": data.join("ca.pem"), "administrators": key_files,
+        "next": match guards {
+            Guards::Single => "publish a catalogue, add staff, enrol boxes, then serve",
+            Guards::Several { .. } => "carry each administrator's key file away on a stick of its \
+                own and delete it here; then publish a catalogue, add staff, enrol boxes, serve",
+        },
     }))
+}
+
+fn key_file(offline: &Path, n: usize) -> PathBuf {
+    offline.join(format!("administrator-{n}.key"))
+}
+
+/// Makes the administrators' keys, each under a passphrase of its own.
+fn ceremony(name: &str, guards: &Guards<'_>) -> Result<Vec<(Administrator, SecretKey)>, Failure> {
+    let Guards::Several { names, threshold, offline, .. } = guards else { return Ok(Vec::new()) };
+    if names.is_empty()
+        || names.len() > ADMINISTRATORS_MAX
+        || !(1..=names.len()).contains(&usize::from(*threshold))
+    {
+        let words = format!(
+            "name 1 to {ADMINISTRATORS_MAX} administrators and a threshold not above their number"
+        );
+        return Err(Failure::new(Exit::Usage, words));
+    }
+    let words =
+        names.iter().map(|who| administrators::passphrase(who)).collect::<Result<Vec<_>, _>>()?;
+    fs::create_dir_all(offline).map_err(|e| failed(format!("{}: {e}", offline.display())))?;
+    let each = names.iter().zip(words).enumerate();
+    each.map(|(i, (who, words))| {
+        administrators::new_key(name, who, &key_file(offline, i + 1), &words)
+    })
+    .collect()
 }
 
 /// Opens the county; nothing when a daemon holds it.
@@ -172,13 +274,20 @@ pub(crate) fn open(data: &Path) -> Result<Option<Home>, Failure> {
     let Some(lock) = lock(data)? else { return Ok(None) };
     let damaged = || failed(format!("{} is damaged; restore it from a backup", path.display()));
     let device_seed = seed_of(&kept.device_seed).ok_or_else(damaged)?;
-    let authority_seed = seed_of(&kept.authority_seed).ok_or_else(damaged)?;
-    let authority = Authority(SecretKey::from_seed(&authority_seed));
+    // With several administrators the relay states what it holds a grant for, with its own key.
+    let (authority, anchor) = match &kept.authority_seed {
+        Some(seed) => {
+            let key = SecretKey::from_seed(&seed_of(seed).ok_or_else(damaged)?);
+            let anchor = Anchor::Key(key.public());
+            (Authority(key), anchor)
+        }
+        None => (Authority(SecretKey::from_seed(&device_seed)), Anchor::Own),
+    };
     let me = Membership {
         device: kept.device,
         key: SecretKey::from_seed(&device_seed),
         county: kept.county,
-        authority: authority.0.public(),
+        anchor,
         index_secret: seed_of(&kept.index_secret).ok_or_else(damaged)?,
     };
     let replica = Replica::open(data, me, Arc::new(SystemWorld)).map_err(failed)?;

@@ -1,5 +1,7 @@
 //! `cunkou-relay`: the county's relay and console.
 
+mod administrators;
+mod authority;
 mod command;
 mod enroller;
 mod home;
@@ -34,9 +36,25 @@ fn say_error(failure: &Failure) {
 
 async fn act(options: &Options) -> Result<(), Failure> {
     match &options.action {
-        Action::Init { name, code, host } => {
-            let made = home::found(&options.data, name, code, host)?;
+        Action::Init(init) => {
+            let made = init.found(&options.data)?;
             command::show(options.json, &made);
+            Ok(())
+        }
+        Action::Sign { file, key } => {
+            let signed = administrators::sign(file, key)?;
+            command::show(options.json, &signed);
+            Ok(())
+        }
+        Action::NewKey { county, name, out } => {
+            let words = administrators::passphrase(name)?;
+            let (who, _) = administrators::new_key(county, name, out, &words)?;
+            let key = cunkou_casework::hex::encode(&who.key.0);
+            let next = "keep the file on a stick of your own; give the key to whoever proposes";
+            command::show(
+                options.json,
+                &serde_json::json!({ "schema": 1, "name": name, "key": key, "next": next }),
+            );
             Ok(())
         }
         Action::Serve(serve) => run::serve(options, serve).await,

@@ -1,7 +1,11 @@
 //! The command line.
 
+use crate::home::{self, Guards};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::path::PathBuf;
+use cunkou_casework::county::Power;
+use cunkou_edge::cli::Failure;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
 
 /// The county's relay and console.
 #[derive(Debug, Parser)]
@@ -10,7 +14,7 @@ use std::path::PathBuf;
     version,
     about = "The county's relay and console of Cunkou",
     after_help = "Examples:
-  cunkou-relay --data /var/lib/cunkou init --name 云溪县 --code 130999
+  cunkou-relay --data /var/lib/cunkou init --name 云溪县 --code 130999 --administrators 张敏,李强,王芳
   cunkou-relay --data /var/lib/cunkou catalogue publish ./catalogue
   cunkou-relay --data /var/lib/cunkou serve --http 0.0.0.0:8080 --quic 0.0.0.0:4443
   cunkou-relay --data /var/lib/cunkou status --json
@@ -34,21 +38,52 @@ pub(crate) struct Options {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Action {
-    /// Found a county: its keys, its log, its certificates.
+    /// Found a county: its administrators, its log, its certificates.
     #[command(
-        after_help = "Example:\n  cunkou-relay --data ./county init --name 云溪县 --code 130999 --host relay.example"
+        after_help = "Examples:\n  cunkou-relay --data ./county init --name 云溪县 --code 130999 --administrators 张敏,李强,王芳 --offline /media/stick\n  cunkou-relay --data ./demo init --name 云溪县 --code 130999 --single-key\n\nOne passphrase for each administrator is read from standard input, a line each."
     )]
-    Init {
-        /// Name of the county.
+    Init(InitOptions),
+    /// Make an administrator's key on a machine of their own; passphrase on standard input.
+    #[command(
+        after_help = "Example:\n  cunkou-relay new-key --county 云溪县 --name 张敏 --out zhang.key"
+    )]
+    NewKey {
+        /// Name of the county, for the file.
+        #[arg(long)]
+        county: String,
+        /// The administrator's name.
         #[arg(long)]
         name: String,
-        /// Six-digit code of the county.
+        /// Where to write the file.
         #[arg(long)]
-        code: String,
-        /// Name by which boxes know the relay in its certificate.
-        #[arg(long, default_value = "relay.cunkou.home.arpa")]
-        host: String,
+        out: PathBuf,
     },
+    /// Sign an act as an administrator, on any machine; passphrase on standard input.
+    #[command(
+        after_help = "Example:\n  cunkou-relay sign act-1f0c.json --key /media/stick/administrator-1.key\n\nWhat the act says is printed before the passphrase is read."
+    )]
+    Sign {
+        /// The act's file.
+        file: PathBuf,
+        /// The administrator's key file.
+        #[arg(long)]
+        key: PathBuf,
+    },
+    /// Give a signed act its place in the county log.
+    #[command(after_help = "Example:\n  cunkou-relay --data ./county submit act-1f0c.json")]
+    Submit {
+        /// The act's file.
+        file: PathBuf,
+    },
+    /// Who guards the county.
+    #[command(
+        subcommand,
+        after_help = "Example:\n  cunkou-relay --data ./county administrators list"
+    )]
+    Administrators(Administrators),
+    /// Rights handed on: who may state what by themselves.
+    #[command(subcommand, after_help = "Example:\n  cunkou-relay --data ./county grant list")]
+    Grant(GrantAction),
     /// Serve the console over HTTP and boxes over QUIC.
     #[command(
         after_help = "Example:\n  cunkou-relay --data ./county serve --http 127.0.0.1:8080 --quic 127.0.0.1:4443\n\nThe same keys stand in a TOML file (--config) or in the environment as CUNKOU_RELAY_HTTP and so on."
@@ -113,6 +148,123 @@ pub(crate) enum Action {
     Status,
 }
 
+/// How to found.
+#[derive(Debug, Args)]
+pub(crate) struct InitOptions {
+    /// Name of the county.
+    #[arg(long)]
+    name: String,
+    /// Six-digit code of the county.
+    #[arg(long)]
+    code: String,
+    /// Name by which boxes know the relay in its certificate.
+    #[arg(long, default_value = "relay.cunkou.home.arpa")]
+    host: String,
+    /// Names of the administrators, with commas.
+    #[arg(long, value_delimiter = ',', required_unless_present = "single_key")]
+    administrators: Vec<String>,
+    /// So many of them must sign what binds the county.
+    #[arg(long, default_value_t = 2)]
+    threshold: u8,
+    /// Folder for the administrators' key files, best on a stick; by default offline in --data.
+    #[arg(long)]
+    offline: Option<PathBuf>,
+    /// The relay enrols boxes and names agents and township staff by itself for so many days.
+    #[arg(long, default_value_t = 90)]
+    grant_days: u32,
+    /// And for so many statements.
+    #[arg(long, default_value_t = 5000)]
+    grant_count: u32,
+    /// One key that the relay keeps itself: for demonstrations, never for a county.
+    #[arg(long, conflicts_with = "administrators")]
+    single_key: bool,
+}
+
+impl InitOptions {
+    /// Founds the county.
+    pub(crate) fn found(&self, data: &Path) -> Result<Value, Failure> {
+        let guards = if self.single_key {
+            Guards::Single
+        } else {
+            Guards::Several {
+                names: &self.administrators,
+                threshold: self.threshold,
+                offline: self.offline.clone().unwrap_or_else(|| data.join("offline")),
+                grant_days: self.grant_days,
+                grant_count: self.grant_count,
+            }
+        };
+        home::found(data, &self.name, &self.code, &self.host, &guards)
+    }
+}
+
+/// Administrators.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Administrators {
+    /// List them.
+    #[command(after_help = "Example:\n  cunkou-relay --data ./county administrators list --json")]
+    List,
+    /// Propose who guards the county from now on: to replace a lost key or a person.
+    #[command(
+        after_help = "Example:\n  cunkou-relay --data ./county administrators replace --who 张敏=9f3c… --who 李强=77ab… --who 赵雷=0d41… --threshold 2\n\nThe old administrators sign by their number, and enough of the new ones, too."
+    )]
+    Replace {
+        /// NAME=KEY, once for each; the key as new-key or list prints it.
+        #[arg(long, required = true)]
+        who: Vec<String>,
+        /// So many of them must sign.
+        #[arg(long, default_value_t = 2)]
+        threshold: u8,
+    },
+}
+
+/// Grants.
+#[derive(Debug, Subcommand)]
+pub(crate) enum GrantAction {
+    /// Propose a grant to a relay, a box or a person.
+    #[command(
+        after_help = "Examples:\n  cunkou-relay --data ./county grant add --to relay --powers village-boxes,numbers --count 800 --days 60\n  cunkou-relay --data ./county grant add --to 6f1c… --powers agents,village-boxes --places 2 --count 40 --days 365"
+    )]
+    Add {
+        /// relay, the id of a box, or the login of a person with a key.
+        #[arg(long)]
+        to: String,
+        /// village-boxes, township-boxes, agents, township-staff, numbers, places, catalogue, revoke.
+        #[arg(long, value_delimiter = ',', required = true, value_parser = power)]
+        powers: Vec<Power>,
+        /// Ids of places, a township with its villages; none means the whole county.
+        #[arg(long, value_delimiter = ',')]
+        places: Vec<u32>,
+        /// So many statements.
+        #[arg(long)]
+        count: u32,
+        /// So many days from now.
+        #[arg(long)]
+        days: u32,
+        /// May be handed on so often.
+        #[arg(long, default_value_t = 0)]
+        depth: u8,
+    },
+    /// End a grant now.
+    #[command(
+        after_help = "Example:\n  cunkou-relay --data ./county grant end 3ac1… --reason 离岗"
+    )]
+    End {
+        /// Its id, or its beginning.
+        grant: String,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+    /// List grants and what is left of them.
+    #[command(after_help = "Example:\n  cunkou-relay --data ./county grant list --json")]
+    List,
+}
+
+fn power(word: &str) -> Result<Power, String> {
+    serde_json::from_value(Value::String(word.to_owned())).map_err(|_| "no such power".to_owned())
+}
+
 /// How to serve.
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
@@ -165,7 +317,7 @@ pub(crate) enum Staff {
     },
     /// Take away what a person may do, from now on.
     #[command(
-        after_help = "Example:\n  cunkou-relay --data ./county staff remove --login li --reason 离职"
+        after_help = "Examples:\n  cunkou-relay --data ./county staff remove --login li --reason 离职\n  cunkou-relay --data ./county staff remove --login li --reason 密钥被盗 --distrust\n\nSomebody who leaves keeps what they did: it counts even if it reaches the county later.\nWith --distrust only what the county already has counts; the rest is set aside and shown."
     )]
     Remove {
         /// Login.
@@ -174,6 +326,9 @@ pub(crate) enum Staff {
         /// Why.
         #[arg(long)]
         reason: String,
+        /// Their key may be in other hands: what no relay has had yet does not count.
+        #[arg(long)]
+        distrust: bool,
     },
     /// List people.
     #[command(after_help = "Example:\n  cunkou-relay --data ./county staff list --json")]
@@ -191,8 +346,14 @@ pub(crate) enum RoleArg {
     Reviewer,
     /// 县财政
     Finance,
-    /// 县信息员
+    /// 系统管理员
     It,
+    /// 安全管理员
+    Security,
+    /// 审计管理员
+    Audit,
+    /// 数据专员
+    DataOfficer,
 }
 
 /// The catalogue.

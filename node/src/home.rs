@@ -1,8 +1,8 @@
 //! The box's folder: who it is, its key and certificate.
 
 use cunkou_casework::hex;
-use cunkou_casework::ids::{DeviceId, SubjectId};
-use cunkou_casework::suite::{PublicKey, SecretKey};
+use cunkou_casework::ids::{DeviceId, EntryId, SubjectId};
+use cunkou_casework::suite::SecretKey;
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_link::{DeviceCertificate, OfferedEnrolment, pem_to_der};
 use cunkou_replica::{Membership, Replica, SystemWorld};
@@ -33,7 +33,7 @@ pub(crate) struct Kept {
     schema: u32,
     device: DeviceId,
     county: SubjectId,
-    authority: PublicKey,
+    founding: EntryId,
     index_secret: String,
     seed: String,
     certificate: String,
@@ -69,7 +69,7 @@ pub(crate) fn keep(
         schema: 1,
         device: DeviceId(offer.device),
         county: SubjectId(offer.county),
-        authority: PublicKey(offer.authority),
+        founding: EntryId(offer.founding),
         index_secret: hex::encode(&offer.index_secret),
         seed: hex::encode(seed),
         certificate: hex::encode(&offer.certificate),
@@ -124,7 +124,7 @@ pub(crate) fn open(data: &Path) -> Result<Home, Failure> {
         device: kept.device,
         key: SecretKey::from_seed(&key(&kept.seed).ok_or_else(damaged)?),
         county: kept.county,
-        authority: kept.authority,
+        anchor: kept.founding.into(),
         index_secret: key(&kept.index_secret).ok_or_else(damaged)?,
     };
     let replica = Replica::open(data, me, Arc::new(SystemWorld)).map_err(failed)?;

@@ -54,7 +54,7 @@ pub(crate) fn make(folder: &Path, release: &Release) -> Result<Practice, AppErro
         device,
         key: device_key.clone(),
         county: SubjectId(id()),
-        authority: authority.0.public(),
+        anchor: authority.0.public().into(),
         index_secret: seed(),
     };
     let replica = Replica::open(folder, me, Arc::new(SystemWorld)).map_err(|e| ours(&e))?;
@@ -97,6 +97,7 @@ pub(crate) fn make(folder: &Path, release: &Release) -> Result<Practice, AppErro
             key: Some(person_key.public()),
             posts: vec![Post { role: Role::Agent, place: VILLAGE, department: None }],
             phone: String::new(),
+            kin: None,
         }),
         Statement::Numbers { device, blocks: vec![BLOCK] },
         Statement::Catalogue {

@@ -105,7 +105,10 @@ fn wrong_use_exits_with_two_and_says_what_is_right() {
     }
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().display().to_string();
-    let ran = cli("cunkou-relay", &["--data", &data, "init", "--name", "甲县", "--code", "13"]);
+    let ran = cli(
+        "cunkou-relay",
+        &["--data", &data, "init", "--name", "甲县", "--code", "13", "--single-key"],
+    );
     assert_eq!((ran.code, ran.err.contains("6 digits")), (2, true), "{}", ran.err);
     let ran = cli("cunkou-node", &["--data", &data, "serve", "--http", "everywhere"]);
     assert_eq!((ran.code, ran.err.contains("everywhere")), (2, true), "{}", ran.err);

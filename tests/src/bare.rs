@@ -137,7 +137,7 @@ impl Bare {
     pub fn found(bin: &Path, data: &Path, port: u16, name: &str) -> Result<Self> {
         std::fs::create_dir_all(data)?;
         let bare = Self { bin: bin.to_owned(), data: data.to_owned(), port };
-        bare.relay(&["init", "--name", name, "--code", "130999"], "")?.json()?;
+        bare.relay(&["init", "--name", name, "--code", "130999", "--single-key"], "")?.json()?;
         let catalogue = root().join("county-relay/catalogue").display().to_string();
         let places = root().join("tests/demo/county/places.json").display().to_string();
         bare.relay(&["catalogue", "publish", &catalogue, "--places", &places], "")?.json()?;

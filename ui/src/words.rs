@@ -119,7 +119,10 @@ impl Lang {
             Role::Township => self.t("乡镇便民服务中心", "Township centre"),
             Role::Reviewer => self.t("县级审核", "County reviewer"),
             Role::Finance => self.t("县财政", "County finance"),
-            Role::It => self.t("县信息员", "County IT"),
+            Role::It => self.t("系统管理员", "System administrator"),
+            Role::Security => self.t("安全管理员", "Security administrator"),
+            Role::Audit => self.t("审计管理员", "Audit administrator"),
+            Role::DataOfficer => self.t("数据专员", "Data officer"),
         }
     }
 

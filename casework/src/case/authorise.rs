@@ -3,7 +3,7 @@
 use super::state::CaseState;
 use super::{Phase, Record};
 use crate::county::{CountyLog, DeviceKind, Person, Post, Role};
-use crate::entry::{Entry, Kind, SignerRole};
+use crate::entry::{Entry, Header, Kind, SignerRole};
 use crate::event::{Level, Step};
 use crate::ids::PlaceId;
 
@@ -39,6 +39,12 @@ pub enum Reason {
     /// A signature does not hold.
     #[error("a signature does not hold")]
     BadSignature,
+    /// It names a statement of another county log than the one that is here.
+    #[error("it names another county log")]
+    OtherLog,
+    /// Its author was revoked, and no relay is known to have had it before.
+    #[error("the author was revoked, and no relay has said that it had this before")]
+    Unwitnessed,
     /// The device was revoked.
     #[error("the device was revoked")]
     DeviceRevoked,
@@ -57,6 +63,9 @@ pub enum Reason {
     /// Somebody would decide a case in whose chain they stand.
     #[error("nobody decides a case they took part in")]
     OwnCase,
+    /// Somebody would decide their own or a registered relative's case.
+    #[error("nobody decides their own or a relative's case")]
+    Kin,
     /// The state does not allow the step.
     #[error("the state of the case does not allow this step")]
     NotNow,
@@ -77,15 +86,57 @@ pub enum Attestation {
     Device,
 }
 
-/// Holds an entry's signatures against the county log.
+/// Whether an entry whose signatures hold still counts, after what was revoked since. What a relay
+/// had before the revocation stays; what nobody had is not believed on its author's word, who could
+/// name any older position of the log. `witnessed` is the earliest position of the county log at
+/// which a relay has said that it had the entry.
 ///
 /// # Errors
 /// The verdict that keeps the entry from counting.
-pub fn authenticate(entry: &Entry, county: &CountyLog) -> Result<Attestation, Verdict> {
+pub fn still_counts(
+    header: &Header,
+    county: &CountyLog,
+    witnessed: Option<u64>,
+) -> Result<(), Verdict> {
+    let position = header.log.position;
+    // A relay's own word is its witness.
+    let of_relay = county.device_at(header.device, position).map(|d| d.kind == DeviceKind::Relay);
+    let had = if of_relay == Some(true) { Some(position) } else { witnessed };
+    let person = header.person.and_then(|id| county.person_revoked_at(id));
+    let revocations = [
+        (county.device_revoked_at(header.device), Reason::DeviceRevoked),
+        (person, Reason::PersonRevoked),
+    ];
+    for (at, why) in revocations {
+        let Some(at) = at else { continue };
+        if position >= at {
+            return Err(Verdict::Quarantine(why));
+        }
+        match had {
+            Some(had) if had < at => {}
+            Some(_) => return Err(Verdict::Quarantine(why)),
+            None => return Err(Verdict::Pending(Reason::Unwitnessed)),
+        }
+    }
+    Ok(())
+}
+
+/// Holds an entry's signatures against the county log. `witnessed` as for [`still_counts`].
+///
+/// # Errors
+/// The verdict that keeps the entry from counting.
+pub fn authenticate(
+    entry: &Entry,
+    county: &CountyLog,
+    witnessed: Option<u64>,
+) -> Result<Attestation, Verdict> {
     let header = entry.header();
     let position = header.log.position;
     if position > county.head().position {
         return Err(Verdict::Pending(Reason::LogBehind));
+    }
+    if !county.agrees_with(header.log) {
+        return Err(Verdict::Quarantine(Reason::OtherLog));
     }
     // Judged by what the county log said where the author had read it: a later change of keys,
     // posts or villages does not undo the past.
@@ -98,10 +149,7 @@ pub fn authenticate(entry: &Entry, county: &CountyLog) -> Result<Attestation, Ve
     if !entry.signed_by(SignerRole::Device, &device.key) {
         return Err(Verdict::Quarantine(Reason::BadSignature));
     }
-    let revoked = |at: Option<u64>| at.is_some_and(|at| header.log.position >= at);
-    if revoked(county.device_revoked_at(device.id)) {
-        return Err(Verdict::Quarantine(Reason::DeviceRevoked));
-    }
+    still_counts(header, county, witnessed)?;
     let Some(id) = header.person else {
         return Ok(Attestation::Device);
     };
@@ -111,9 +159,6 @@ pub fn authenticate(entry: &Entry, county: &CountyLog) -> Result<Attestation, Ve
             None => Verdict::Pending(Reason::UnknownPerson),
         });
     };
-    if revoked(county.person_revoked_at(id)) {
-        return Err(Verdict::Quarantine(Reason::PersonRevoked));
-    }
     if entry.kind() == Kind::Edit {
         return Ok(Attestation::Device);
     }
@@ -154,7 +199,15 @@ pub fn authorise(record: &Record, past: &CaseState, county: &CountyLog) -> Verdi
     if step.decides() && past.chain.contains(&person.id) {
         return Verdict::Quarantine(Reason::OwnCase);
     }
+    if (step.decides() || matches!(step, Step::Resolved { .. })) && is_kin(person, past) {
+        return Verdict::Quarantine(Reason::Kin);
+    }
     Verdict::Accept
+}
+
+fn is_kin(person: &Person, past: &CaseState) -> bool {
+    let resident = past.opened.as_ref().map(|o| o.resident);
+    person.kin.iter().flatten().any(|kin| Some(*kin) == resident)
 }
 
 /// A person at a device, with what their posts allow in one village.

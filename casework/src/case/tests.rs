@@ -261,7 +261,7 @@ fn a_village_cannot_forge_an_approval() {
     let approve = desk.named("approved");
     // In one's own name.
     let own = desk.sign(AGENT, &after, approve.clone());
-    let own = record(&own, &desk.county).expect("properly signed");
+    let own = record(&own, &desk.county, None).expect("properly signed");
     let judged = authorise(&own, &desk.folded().state, &desk.county);
     assert_eq!(judged, Verdict::Quarantine(Reason::NoPost));
     // In the reviewer's name from the village's box, and with the relay's name on it, too.
@@ -280,7 +280,7 @@ fn a_village_cannot_forge_an_approval() {
         ("as the chief", forged(CHIEF.person, BOX_YUNLING, BOX_YUNLING, Some(AGENT.person))),
         ("as the chief, unsigned", forged(CHIEF.person, RELAY, RELAY, None)),
     ] {
-        let verdict = authenticate(&entry, &desk.county);
+        let verdict = authenticate(&entry, &desk.county, None);
         assert_eq!(verdict, Err(Verdict::Quarantine(Reason::BadSignature)), "{what}");
     }
 }
@@ -295,7 +295,7 @@ fn an_approval_of_one_case_does_nothing_to_another() {
     other.subject = SubjectId([0xcb; 16]);
     other.walk(&["opened", "submitted", "taken", "forwarded", "accepted"]);
     assert_ne!(approval.subject(), other.subject, "the subject is signed");
-    let replayed = record(&approval, &other.county).expect("its signatures hold");
+    let replayed = record(&approval, &other.county, None).expect("its signatures hold");
     let mut records = other.records();
     records.push(replayed);
     let folded = fold(&records, &other.county);
@@ -316,14 +316,79 @@ fn a_revocation_counts_from_the_position_at_which_the_author_had_read_it() {
     let device = device_id(CENTRE);
     say(&mut desk.county, Statement::DeviceRevoked { device, reason: reason() });
     let late_box = desk.sign(CLERK, &desk.folded().frontier, submitted());
-    let verdict = |entry| authenticate(entry, &desk.county);
-    assert_eq!(verdict(&early), Ok(Attestation::Person));
-    assert_eq!(verdict(&by_box), Ok(Attestation::Person));
-    assert_eq!(verdict(&late), Err(Verdict::Quarantine(Reason::PersonRevoked)));
-    assert_eq!(verdict(&late_box), Err(Verdict::Quarantine(Reason::DeviceRevoked)));
-    desk.entries.extend([late, early.clone()]);
+    let before = desk.county.person_revoked_at(person).expect("revoked") - 1;
+    let verdict = |entry, had| authenticate(entry, &desk.county, had);
+    assert_eq!(verdict(&early, Some(before)), Ok(Attestation::Person));
+    assert_eq!(verdict(&by_box, Some(before)), Ok(Attestation::Person));
+    for had in [None, Some(before)] {
+        assert_eq!(verdict(&late, had), Err(Verdict::Quarantine(Reason::PersonRevoked)));
+        assert_eq!(verdict(&late_box, had), Err(Verdict::Quarantine(Reason::DeviceRevoked)));
+    }
+    desk.entries.push(early.clone());
+    desk.had = desk.entries.iter().map(|e| (e.id(), before)).collect();
+    desk.entries.push(late);
     assert_eq!(desk.standing(early.id()), Standing::Effective);
     assert_eq!(desk.phase(), Phase::Received);
+}
+
+#[test]
+fn nobody_back_dates_a_step_to_before_their_revocation() {
+    let mut desk = at(Phase::Draft);
+    let back_dated = desk.sign(AGENT, &desk.folded().frontier, submitted());
+    let person = person_id(AGENT.person);
+    say(&mut desk.county, Statement::PersonRevoked { person, reason: "离岗".into() });
+    let at = desk.county.head().position;
+    let verdict = |had| authenticate(&back_dated, &desk.county, had);
+    assert_eq!(verdict(None), Err(Verdict::Pending(Reason::Unwitnessed)), "nobody had it");
+    for had in [at, at + 1, u64::MAX] {
+        let late = Err(Verdict::Quarantine(Reason::PersonRevoked));
+        assert_eq!(verdict(Some(had)), late, "a relay had it only at {had}");
+    }
+    assert_eq!(verdict(Some(at - 1)), Ok(Attestation::Person), "a relay had it in time");
+}
+
+#[test]
+fn what_the_relay_itself_took_down_before_a_revocation_stays() {
+    let mut desk = at(Phase::Approved);
+    let person = person_id(REVIEWER.person);
+    say(&mut desk.county, Statement::PersonRevoked { person, reason: "调离".into() });
+    assert_eq!(desk.phase(), Phase::Approved);
+}
+
+#[test]
+fn an_entry_that_names_another_county_log_does_not_count() {
+    let mut desk = at(Phase::Draft);
+    let revoked = |reason: &str| Statement::PersonRevoked {
+        person: person_id(CLERK.person),
+        reason: reason.into(),
+    };
+    let mut split = desk.county.clone();
+    say(&mut desk.county, revoked("一份"));
+    say(&mut split, revoked("另一份"));
+    let entry = desk.sign(AGENT, &desk.folded().frontier, submitted());
+    assert!(record(&entry, &desk.county, None).is_ok());
+    let verdict = authenticate(&entry, &split, None);
+    assert_eq!(verdict, Err(Verdict::Quarantine(Reason::OtherLog)));
+}
+
+#[test]
+fn nobody_decides_their_own_or_a_relatives_case() {
+    let mut desk = at(Phase::Accepted);
+    let resident = desk.folded().state.opened.expect("opened").resident;
+    let mut related = desk.county.person(person_id(REVIEWER.person)).expect("known").clone();
+    related.kin = Some(vec![SubjectId([1; 16]), resident]);
+    say(&mut desk.county, Statement::Person(related));
+    for name in ["approved", "denied", "refused"] {
+        let step = desk.named(name);
+        let id = desk.step(REVIEWER, step);
+        assert!(
+            matches!(desk.standing(id), Standing::Quarantined(Reason::Kin | Reason::NotNow)),
+            "{name}"
+        );
+    }
+    let approve = desk.named("approved");
+    let by_another = desk.step(SECOND_REVIEWER, approve);
+    assert_eq!(desk.standing(by_another), Standing::Effective);
 }
 
 #[test]
@@ -331,11 +396,11 @@ fn an_author_whom_the_county_log_does_not_know_yet_waits() {
     let desk = at(Phase::Draft);
     let stranger = Actor { person: 20, device: BOX_YUNLING };
     let entry = desk.sign(stranger, &desk.folded().frontier, submitted());
-    let verdict = authenticate(&entry, &desk.county);
+    let verdict = authenticate(&entry, &desk.county, None);
     assert_eq!(verdict, Err(Verdict::Pending(Reason::UnknownPerson)));
     let stray = Actor { person: AGENT.person, device: 9 };
     let entry = desk.sign(stray, &desk.folded().frontier, submitted());
-    let verdict = authenticate(&entry, &desk.county);
+    let verdict = authenticate(&entry, &desk.county, None);
     assert_eq!(verdict, Err(Verdict::Pending(Reason::UnknownDevice)));
 }
 

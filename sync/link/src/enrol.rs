@@ -64,9 +64,9 @@ pub struct OfferedEnrolment {
     /// The county as a subject.
     #[cbor(n(2), with = "minicbor::bytes")]
     pub county: [u8; 16],
-    /// The county authority's key.
+    /// The name of the founding statement: the county's fingerprint.
     #[cbor(n(3), with = "minicbor::bytes")]
-    pub authority: [u8; 32],
+    pub founding: [u8; 32],
     /// The county's secret for the index of ID numbers.
     #[cbor(n(4), with = "minicbor::bytes")]
     pub index_secret: [u8; 32],

@@ -11,7 +11,7 @@ use cunkou_casework::ids::{EntryId, PersonId, Scope, SubjectId};
 use cunkou_casework::number::{BLOCK_SIZE, case_number};
 use cunkou_casework::registry;
 use cunkou_casework::suite::SecretKey;
-use cunkou_store::{EntryState, NewEntry, StoreError, StoredDocument, Txn};
+use cunkou_store::{Author, EntryState, NewEntry, StoreError, StoredDocument, Txn};
 
 /// A relay's time this recent vouches for our clock. Milliseconds.
 const CLOCK_FRESH_MS: i64 = 24 * 3600 * 1000;
@@ -160,7 +160,7 @@ impl Desk<'_> {
         let signers = Signers { device: &self.replica.me.key, person: who.key, authority: None };
         let entry = Entry::sign(subject, Kind::Event, header.clone(), payload, signers)?;
         // Judged here as it will be judged everywhere: signatures, revocations, posts, state.
-        let attestation = authenticate(&entry, &county).map_err(|verdict| match verdict {
+        let attestation = authenticate(&entry, &county, None).map_err(|verdict| match verdict {
             Verdict::Pending(why) | Verdict::Quarantine(why) => ActError::Refused(why),
             Verdict::Accept => unreachable!("an error is never an acceptance"),
         })?;
@@ -260,7 +260,9 @@ impl Desk<'_> {
             reason: None,
             bytes: &entry.encode(),
         };
-        self.tx.append(&new, scope)?.ok_or(StoreError::Damaged { what: "entry log" })
+        let pos = self.tx.append(&new, scope)?.ok_or(StoreError::Damaged { what: "entry log" })?;
+        self.tx.note_author(pos, author(header), self.now_ms)?;
+        Ok(pos)
     }
 
     /// The header of this device's next entry.
@@ -286,5 +288,15 @@ impl Desk<'_> {
             claimed_ms: self.now_ms,
             clock,
         })
+    }
+}
+
+pub(crate) fn author(header: &Header) -> Author<'_> {
+    Author {
+        device: &header.device.0,
+        person: header.person.as_ref().map(|p| &p.0),
+        incarnation: &header.incarnation.0,
+        seq: header.seq,
+        previous: header.previous.as_ref().map(|p| &p.0),
     }
 }

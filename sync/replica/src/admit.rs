@@ -1,7 +1,8 @@
 //! Admission: what comes from a peer is judged before it is committed, and committed before it is
 //! acknowledged.
 
-use crate::county::by_authority;
+use crate::act::author;
+use crate::county::gives_credentials;
 use crate::kinds::kind_code;
 use crate::{Desk, Replica};
 use cunkou_casework::case::{Verdict, authenticate};
@@ -64,6 +65,10 @@ impl Replica {
                     continue;
                 }
                 admitted.new += 1;
+                // Nobody is held to a history that is not signed by their own device.
+                if reason.is_none() {
+                    tx.note_author(pos, author(entry.header()), now_ms)?;
+                }
                 if matches!(entry.kind(), Kind::Event | Kind::Edit) {
                     witnessed.entry(entry.subject()).or_default().push((pos, entry.id()));
                 }
@@ -116,10 +121,10 @@ impl Replica {
                 Err(why) => return quarantine(&why.to_string()),
             },
             Kind::Credential if !system => {
-                return if by_authority(entry, county) {
+                return if gives_credentials(entry, county) {
                     Ok((EntryState::Good, None))
                 } else {
-                    quarantine("not signed by this county's authority")
+                    quarantine("not signed by a relay of this county")
                 };
             }
             Kind::Event | Kind::Edit | Kind::Witness if !system => {}
@@ -144,7 +149,7 @@ impl Replica {
         if entry.kind() == Kind::Edit && change_id(entry.payload()).is_err() {
             return quarantine("not one plain change");
         }
-        Ok(match authenticate(entry, county) {
+        Ok(match authenticate(entry, county, None) {
             Ok(_) if entry.kind() == Kind::Witness => {
                 let relay = county.device(entry.header().device);
                 if relay.is_some_and(|d| d.kind == DeviceKind::Relay) {
@@ -162,8 +167,15 @@ impl Replica {
 
     /// The county log has grown: what waited for it, or did not count without it, is judged again.
     pub(crate) fn county_grew(&self) -> Result<(), StoreError> {
+        let before = self.county();
         self.reload_county().map_err(|_| StoreError::Damaged { what: "county log" })?;
-        self.store.write(|tx| tx.mark_aside_dirty())?;
+        let revoked = self.county().revoked_since(&before);
+        self.store.write(|tx| -> Result<(), StoreError> {
+            for id in &revoked {
+                tx.mark_author_dirty(id)?;
+            }
+            tx.mark_aside_dirty()
+        })?;
         self.materialise_dirty()
     }
 }

@@ -1,10 +1,13 @@
 //! The county log and the catalogue of a replica, and what its status says.
 
 use crate::kinds::kind_code;
-use crate::{ActError, Desk, OpenError, Replica};
+use crate::{ActError, Desk, OpenError, Replica, Who};
+use cunkou_casework::case::{Attestation, authenticate};
 use cunkou_casework::catalogue::Release;
-use cunkou_casework::county::{CountyLog, Credential, LogError, Numbered, Statement};
-use cunkou_casework::entry::{Entry, Kind, SignerRole, Signers};
+use cunkou_casework::county::{
+    Act, CountyLog, Credential, DeviceKind, LogError, Numbered, Statement,
+};
+use cunkou_casework::entry::{Entry, Kind, LogPosition, Signers};
 use cunkou_casework::event::{decode, encode};
 use cunkou_casework::ids::{PersonId, PlaceId, Scope};
 use cunkou_casework::suite::SecretKey;
@@ -12,7 +15,8 @@ use cunkou_store::{EntryState, NewEntry, StoreError, Unsent};
 use std::sync::{Arc, PoisonError};
 use tracing::warn;
 
-/// The county's authority: holds the key that signs the county log.
+/// A key with which this device makes statements of the county log: the single administrator's,
+/// or one that holds a grant.
 #[derive(Clone, Debug)]
 pub struct Authority(pub SecretKey);
 
@@ -49,7 +53,7 @@ impl Replica {
             }
         }
         statements.sort_by_key(|(position, ..)| *position);
-        let mut log = CountyLog::new(self.me.county, self.me.authority);
+        let mut log = CountyLog::new(self.me.county, self.me.anchor);
         let mut in_turn = Vec::new();
         for (_, row, entry) in statements {
             match log.take(&entry) {
@@ -177,6 +181,23 @@ impl Replica {
     pub fn state(&self, authority: &Authority, statements: Vec<Statement>) -> Result<(), ActError> {
         let _one_at_a_time = self.stating.lock().unwrap_or_else(PoisonError::into_inner);
         self.act(|desk| desk.state(authority, statements))?;
+        self.stated()
+    }
+
+    /// Gives an act, signed elsewhere, its place in the county log.
+    ///
+    /// # Errors
+    /// [`ActError`]; the act is then not taken.
+    pub fn enact(&self, act: Act) -> Result<(), ActError> {
+        let _one_at_a_time = self.stating.lock().unwrap_or_else(PoisonError::into_inner);
+        self.act(|desk| {
+            let mut log = (*self.county()).clone();
+            desk.say(&mut log, None, Statement::Act(act))
+        })?;
+        self.stated()
+    }
+
+    fn stated(&self) -> Result<(), ActError> {
         self.county_grew()?;
         // Sessions look again at what their peers are now: a revoked one is cut.
         self.changed();
@@ -186,54 +207,58 @@ impl Replica {
 
 impl Desk<'_> {
     fn state(&self, authority: &Authority, statements: Vec<Statement>) -> Result<(), ActError> {
-        let mut head = self.replica.county().head();
+        let mut log = (*self.replica.county()).clone();
         for statement in statements {
-            let numbered = Numbered { position: head.position + 1, previous: head.head, statement };
-            let mut header = self.header(None)?;
-            header.log = head;
-            let signers = Signers {
-                device: &self.replica.me.key,
-                person: None,
-                authority: Some(&authority.0),
-            };
-            let entry = Entry::sign(
-                self.replica.me.county,
-                Kind::County,
-                header,
-                encode(&numbered),
-                signers,
-            )?;
-            self.append_only(&entry, &Scope::System.to_string())?;
-            if let Statement::Catalogue { digest, .. } = &numbered.statement {
-                let system = Scope::System.to_string();
-                self.tx.attachment_named(&digest.0, &system, &self.replica.me.county.0)?;
-            }
-            head.position += 1;
-            head.head = entry.id();
+            self.say(&mut log, Some(&authority.0), statement)?;
         }
         Ok(())
     }
 
-    /// Gives a person's wrapped key to the boxes of the places where they work.
+    /// Numbers, signs, tries and appends one statement.
+    fn say(
+        &self,
+        log: &mut CountyLog,
+        authority: Option<&SecretKey>,
+        statement: Statement,
+    ) -> Result<(), ActError> {
+        let LogPosition { position, head } = log.head();
+        let numbered = Numbered { position: position + 1, previous: head, statement };
+        let mut header = self.header(None)?;
+        header.log = log.head();
+        let me = &self.replica.me;
+        let signers = Signers { device: &me.key, person: None, authority };
+        let entry = Entry::sign(me.county, Kind::County, header, encode(&numbered), signers)?;
+        // Taken as every replica will take it; what these would refuse is not written.
+        log.take(&entry)?;
+        let system = Scope::System.to_string();
+        self.append_only(&entry, &system)?;
+        if let Some((_, digest)) = log.catalogue() {
+            self.tx.attachment_named(&digest.0, &system, &me.county.0)?;
+        }
+        Ok(())
+    }
+
+    /// Gives a person's wrapped key to the boxes of the places where they work: a relay does, or
+    /// the person, who has changed their PIN.
     ///
     /// # Errors
     /// [`ActError`].
     pub fn give_credential(
         &self,
-        authority: &Authority,
+        who: Option<Who<'_>>,
         credential: &Credential,
         places: &[PlaceId],
     ) -> Result<(), ActError> {
         for place in places {
             let signers = Signers {
                 device: &self.replica.me.key,
-                person: None,
-                authority: Some(&authority.0),
+                person: who.and_then(|who| who.key),
+                authority: None,
             };
             let entry = Entry::sign(
                 self.replica.me.county,
                 Kind::Credential,
-                self.header(None)?,
+                self.header(who.map(|who| who.person))?,
                 encode(credential),
                 signers,
             )?;
@@ -243,7 +268,18 @@ impl Desk<'_> {
     }
 }
 
-/// Whether an entry is signed by the county's authority.
-pub(crate) fn by_authority(entry: &Entry, county: &CountyLog) -> bool {
-    entry.signed_by(SignerRole::Authority, county.authority())
+/// Whether a wrapped key comes from a relay of the county, or from its owner, who has changed
+/// their PIN.
+pub(crate) fn gives_credentials(entry: &Entry, county: &CountyLog) -> bool {
+    match authenticate(entry, county, None) {
+        Ok(Attestation::Person) => {
+            let credential: Option<Credential> = decode(entry.payload()).ok();
+            credential.is_some_and(|c| Some(c.person) == entry.header().person)
+        }
+        Ok(Attestation::Device) => {
+            let from = county.device(entry.header().device);
+            from.is_some_and(|d| d.kind == DeviceKind::Relay)
+        }
+        _ => false,
+    }
 }

@@ -26,6 +26,9 @@ pub enum ActError {
     /// There is no such case or resident here.
     #[error("there is no such case or resident here")]
     Unknown,
+    /// The county log does not take it.
+    #[error(transparent)]
+    County(#[from] cunkou_casework::county::LogError),
     /// No numbers are left for new cases.
     #[error("no case numbers are left; county IT gives this box more")]
     NoNumbers,

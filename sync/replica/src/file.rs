@@ -3,7 +3,8 @@
 use crate::Replica;
 use crate::kinds::{CASE, RESIDENT, schema_of};
 use cunkou_casework::case::{
-    Attestation, CaseState, Folded, Ladder, Record, Standing, authenticate, fold,
+    Attestation, CaseState, Folded, Ladder, Record, Standing, Verdict, authenticate, fold,
+    still_counts,
 };
 use cunkou_casework::county::{CountyLog, DeviceKind};
 use cunkou_casework::document::{Document, Projection, Schema, Section, Write, actor};
@@ -22,6 +23,9 @@ pub struct Witnessed {
     pub time_ms: i64,
     /// Position in the relay's log.
     pub position: u64,
+    /// How far a relay had read the county log when it first said so: what was revoked later did
+    /// still count.
+    pub county: u64,
 }
 
 /// A step in the history of a case.
@@ -72,6 +76,8 @@ pub struct Gathered {
     pub witnessed: BTreeMap<EntryId, Witnessed>,
     /// Positions of witnesses that waited and count now.
     pub now_good: Vec<u64>,
+    /// Positions of events whose worth has changed with the county log or a witness.
+    pub fallen: Vec<(u64, EntryState, String)>,
     /// Entries kept aside for their own fault.
     pub bad: u32,
     /// Latest claimed time, milliseconds.
@@ -121,55 +127,26 @@ pub struct ResidentFile {
 }
 
 /// Reads a subject's rows. Signatures of rows that count already are not checked again: their
-/// bytes are what was checked, as their name says.
+/// bytes are what was checked, as their name says. What was revoked since is.
 pub(crate) fn gather(rows: Vec<EntryRow>, county: &CountyLog) -> Gathered {
     let mut out = Gathered::default();
+    let mut read = Vec::with_capacity(rows.len());
     for row in rows {
-        let Ok(entry) = Entry::decode(&row.bytes) else {
-            out.bad += 1;
-            continue;
-        };
-        let good = row.state == EntryState::Good;
+        match Entry::decode(&row.bytes) {
+            Ok(entry) if entry.kind() == Kind::Witness => out.hear(&row, &entry, county),
+            Ok(entry) => read.push((row, entry)),
+            Err(_) => out.bad += 1,
+        }
+    }
+    for (row, entry) in read {
         match entry.kind() {
             Kind::Event if row.state == EntryState::Quarantined => out.bad += 1,
-            Kind::Event => {
-                let attestation =
-                    if good { Ok(attested(&entry)) } else { authenticate(&entry, county) };
-                let event = Event::decode(entry.payload());
-                out.rows.insert(entry.id(), (row.pos, row.state));
-                match (attestation, event) {
-                    (Ok(attestation), Ok(event)) => {
-                        out.changed_ms = out.changed_ms.max(entry.header().claimed_ms);
-                        out.records.push(Record {
-                            id: entry.id(),
-                            header: entry.header().clone(),
-                            event,
-                            attestation,
-                        });
-                    }
-                    _ => out.bad += 1,
-                }
-            }
+            Kind::Event => out.event(&row, &entry, county),
             Kind::Edit => {
-                if good {
+                if row.state == EntryState::Good {
                     out.changed_ms = out.changed_ms.max(entry.header().claimed_ms);
                 }
                 out.edits.push(EditRow { pos: row.pos, entry, state: row.state });
-            }
-            Kind::Witness if good || relay_came(&row, &entry, county) => {
-                if !good {
-                    out.now_good.push(row.pos);
-                }
-                if let Ok(witness) = cunkou_casework::event::decode::<Witness>(entry.payload()) {
-                    for id in witness.entries {
-                        let seen =
-                            Witnessed { time_ms: witness.time_ms, position: witness.position };
-                        let first = out.witnessed.entry(id).or_insert(seen);
-                        if seen.time_ms < first.time_ms {
-                            *first = seen;
-                        }
-                    }
-                }
             }
             Kind::Witness | Kind::County | Kind::Credential => {}
         }
@@ -177,11 +154,78 @@ pub(crate) fn gather(rows: Vec<EntryRow>, county: &CountyLog) -> Gathered {
     out
 }
 
+impl Gathered {
+    /// How far a relay had read the county log when it first had an entry.
+    pub(crate) fn had(&self, id: EntryId) -> Option<u64> {
+        self.witnessed.get(&id).map(|w| w.county)
+    }
+
+    fn hear(&mut self, row: &EntryRow, entry: &Entry, county: &CountyLog) {
+        let good = row.state == EntryState::Good;
+        if !good && !relay_came(row, entry, county) {
+            return;
+        }
+        if !good {
+            self.now_good.push(row.pos);
+        }
+        let Ok(witness) = cunkou_casework::event::decode::<Witness>(entry.payload()) else {
+            return;
+        };
+        let log = entry.header().log.position;
+        let seen = Witnessed { time_ms: witness.time_ms, position: witness.position, county: log };
+        for id in witness.entries {
+            let first = self.witnessed.entry(id).or_insert(seen);
+            let county = first.county.min(log);
+            if seen.time_ms < first.time_ms {
+                *first = seen;
+            }
+            first.county = county;
+        }
+    }
+
+    fn event(&mut self, row: &EntryRow, entry: &Entry, county: &CountyLog) {
+        let id = entry.id();
+        let had = self.had(id);
+        let attestation = if row.state == EntryState::Good {
+            still_counts(entry.header(), county, had).map(|()| attested(entry))
+        } else {
+            authenticate(entry, county, had)
+        };
+        self.rows.insert(id, (row.pos, row.state));
+        match (attestation, Event::decode(entry.payload())) {
+            (Ok(attestation), Ok(event)) => {
+                self.changed_ms = self.changed_ms.max(entry.header().claimed_ms);
+                let header = entry.header().clone();
+                self.records.push(Record { id, header, event, attestation });
+            }
+            (Err(verdict), _) => {
+                self.bad += 1;
+                let (state, why) = aside(verdict);
+                if state != row.state {
+                    self.fallen.push((row.pos, state, why));
+                }
+            }
+            (Ok(_), Err(_)) => self.bad += 1,
+        }
+    }
+}
+
+/// The state of an entry that does not count now; it is judged again when the county log grows or
+/// a witness comes.
+pub(crate) fn aside(verdict: Verdict) -> (EntryState, String) {
+    match verdict {
+        Verdict::Pending(why) => (EntryState::Waiting, why.to_string()),
+        Verdict::Quarantine(why) => (EntryState::Unfounded, why.to_string()),
+        Verdict::Accept => unreachable!("an error is never an acceptance"),
+    }
+}
+
 /// Whether a witness that waited for its relay's enrolment counts now.
 fn relay_came(row: &EntryRow, entry: &Entry, county: &CountyLog) -> bool {
-    let relay = county.device(entry.header().device);
+    let header = entry.header();
+    let relay = county.device(header.device);
     row.state == EntryState::Waiting
-        && authenticate(entry, county).is_ok()
+        && authenticate(entry, county, None).is_ok()
         && relay.is_some_and(|d| d.kind == DeviceKind::Relay)
 }
 

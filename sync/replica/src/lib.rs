@@ -21,9 +21,9 @@ pub use file::{CaseFile, EditNote, Gathered, ResidentFile, StepNote};
 pub use world::{SystemWorld, World};
 
 use cunkou_casework::catalogue::Release;
-use cunkou_casework::county::{CountyLog, Device};
+use cunkou_casework::county::{Anchor, CountyLog, Device};
 use cunkou_casework::ids::{DeviceId, Incarnation, SubjectId};
-use cunkou_casework::suite::{PublicKey, SecretKey};
+use cunkou_casework::suite::SecretKey;
 use cunkou_store::{Store, StoreError};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -37,8 +37,8 @@ pub struct Membership {
     pub key: SecretKey,
     /// The county as a subject.
     pub county: SubjectId,
-    /// The county authority's key.
-    pub authority: PublicKey,
+    /// By what the beginning of the county log is known.
+    pub anchor: Anchor,
     /// The county's secret for the index of ID numbers.
     pub index_secret: [u8; 32],
 }
@@ -72,7 +72,7 @@ impl Replica {
         let store = Store::open(folder)?;
         let mut incarnation = [0; 16];
         world.random(&mut incarnation);
-        let county = CountyLog::new(me.county, me.authority);
+        let county = CountyLog::new(me.county, me.anchor);
         let replica = Self {
             store,
             me,

@@ -1,10 +1,10 @@
 //! Derived rows: made from a subject's entries, and made again whenever these change.
 
 use crate::Replica;
-use crate::file::{EditRow, Gathered, gather, ladder};
+use crate::file::{EditRow, Gathered, aside, gather, ladder};
 use crate::kinds::{CASE, RESIDENT, schema_of};
 use crate::search::keys;
-use cunkou_casework::case::{Standing, Verdict, authenticate, fold};
+use cunkou_casework::case::{Standing, authenticate, fold, still_counts};
 use cunkou_casework::county::CountyLog;
 use cunkou_casework::document::{Document, Projection, Schema, Section, actor};
 use cunkou_casework::event::{Level, Step};
@@ -50,6 +50,9 @@ impl Replica {
         let gathered = gather(tx.entries_of(&subject.0)?, &county);
         for pos in &gathered.now_good {
             tx.set_state(*pos, EntryState::Good, None)?;
+        }
+        for (pos, state, why) in &gathered.fallen {
+            tx.set_state(*pos, *state, Some(why))?;
         }
         let first = gathered.records.iter().find_map(|r| match &r.event.step {
             Step::Opened { .. } => Some(CASE),
@@ -191,11 +194,18 @@ impl Replica {
     ) -> Result<(Document, u32), StoreError> {
         let schema = schema_of(schema);
         let damaged = |_| StoreError::Damaged { what: "document" };
-        let stored = tx.document(&subject.0)?;
+        let mut stored = tx.document(&subject.0)?;
+        let fallen = fallen(gathered, county);
+        if !fallen.is_empty() {
+            // A change cannot be taken out of a document: it is made again without these.
+            stored = None;
+        }
         let applied_to = stored.as_ref().map_or(0, |d| d.pos);
         let saved = stored.as_ref().map(|d| d.bytes.as_slice());
-        let todo = gathered.edits.iter().filter(|e| {
-            e.state == EntryState::Waiting || (e.state == EntryState::Good && e.pos > applied_to)
+        let todo = gathered.edits.iter().filter(|e| match e.state {
+            EntryState::Waiting | EntryState::Unfounded => true,
+            EntryState::Good => e.pos > applied_to,
+            EntryState::Quarantined => false,
         });
         let todo: Vec<&EditRow> = todo.collect();
         let document = match saved {
@@ -204,13 +214,13 @@ impl Replica {
         };
         let quarantined =
             gathered.edits.iter().filter(|e| e.state == EntryState::Quarantined).count() as u32;
-        if todo.is_empty() {
+        if todo.is_empty() && fallen.is_empty() {
             return Ok((document, quarantined));
         }
         let mut aside = quarantined;
         let mut candidates: Vec<(&EditRow, Gated)> = Vec::new();
         for edit in todo {
-            match judge_edit(edit, county, scope, schema) {
+            match judge_edit(edit, gathered.had(edit.entry.id()), county, scope, schema) {
                 Ok(gated) => candidates.push((edit, gated)),
                 Err((state, reason)) => {
                     aside += 1;
@@ -232,7 +242,7 @@ impl Replica {
                 warn!(device = %edit.entry.header().device, "a change would damage its document");
                 let reason = Some("the change would damage its document");
                 tx.set_state(edit.pos, EntryState::Quarantined, reason)?;
-            } else if edit.state == EntryState::Waiting {
+            } else if edit.state != EntryState::Good {
                 tx.set_state(edit.pos, EntryState::Good, None)?;
             }
         }
@@ -242,22 +252,27 @@ impl Replica {
     }
 }
 
+/// Edits that were applied and do not count any more.
+fn fallen(gathered: &Gathered, county: &CountyLog) -> Vec<u64> {
+    let good = gathered.edits.iter().filter(|e| e.state == EntryState::Good);
+    good.filter(|e| still_counts(e.entry.header(), county, gathered.had(e.entry.id())).is_err())
+        .map(|e| e.pos)
+        .collect()
+}
+
 fn judge_edit(
     edit: &EditRow,
+    had: Option<u64>,
     county: &CountyLog,
     scope: &str,
     schema: Schema,
 ) -> Result<Gated, (EntryState, String)> {
     let header = edit.entry.header();
-    if edit.state == EntryState::Waiting
-        && let Err(verdict) = authenticate(&edit.entry, county)
-    {
-        return Err(match verdict {
-            Verdict::Pending(why) => (EntryState::Waiting, why.to_string()),
-            Verdict::Quarantine(why) => (EntryState::Quarantined, why.to_string()),
-            Verdict::Accept => unreachable!("an error is never an acceptance"),
-        });
-    }
+    let judged = match edit.state {
+        EntryState::Good => still_counts(header, county, had),
+        _ => authenticate(&edit.entry, county, had).map(|_| ()),
+    };
+    judged.map_err(aside)?;
     let place = match scope.parse() {
         Ok(Scope::Place(place)) => Some(place),
         _ => None,

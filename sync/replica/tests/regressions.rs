@@ -122,6 +122,7 @@ fn after_the_last_number_of_a_block_the_next_block_follows() {
 fn a_revoked_person_cannot_act_on_their_own_box() {
     let county = County::founded();
     let case = county.yunling.open_case(AGENT_YUNLING, YUNLING);
+    county.settle();
     county
         .relay
         .state(

@@ -5,6 +5,7 @@
 //! and can be rebuilt. It knows columns, not meanings: rows come ready from the replica.
 
 mod attachments;
+mod authors;
 mod cases;
 mod documents;
 mod entries;
@@ -15,6 +16,7 @@ mod residents;
 mod sync;
 
 pub use attachments::{AttachmentRow, AttachmentState};
+pub use authors::{Author, ForkKind, ForkRow};
 pub use cases::{CaseFilter, CaseRow, CaseRowPage};
 pub use documents::StoredDocument;
 pub use entries::{EntryRow, EntryState, NewEntry};

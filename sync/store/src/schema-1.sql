@@ -18,6 +18,28 @@ CREATE TABLE entry(
 CREATE INDEX entry_subject ON entry(subject, pos);
 CREATE INDEX entry_aside ON entry(state, pos) WHERE state <> 0;
 
+-- Whose step of which run an entry is; only where the device's signature holds.
+CREATE TABLE author(
+    pos INTEGER PRIMARY KEY,
+    device BLOB NOT NULL,
+    person BLOB,
+    incarnation BLOB NOT NULL,
+    seq INTEGER NOT NULL,
+    previous BLOB
+) STRICT;
+CREATE INDEX author_step ON author(device, incarnation, seq);
+CREATE INDEX author_parent ON author(device, previous);
+CREATE INDEX author_person ON author(person);
+-- Pairs of entries of one device that cannot follow from one history.
+CREATE TABLE fork(
+    device BLOB NOT NULL,
+    kind INTEGER NOT NULL,         -- 1 same number of one run, 2 same parent
+    first INTEGER NOT NULL,
+    second INTEGER NOT NULL,
+    found_ms INTEGER NOT NULL,
+    PRIMARY KEY(device, kind, first, second)
+) STRICT, WITHOUT ROWID;
+
 -- Per scope a log without gaps: what cursors count.
 CREATE TABLE log(
     scope TEXT NOT NULL,

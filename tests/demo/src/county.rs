@@ -186,7 +186,7 @@ impl County {
         let path = |file: &str| county.join(file).display().to_string();
         let catalogue = self.root.join("county-relay/catalogue").display().to_string();
         self.say("founding 云溪县");
-        self.relay(&["init", "--name", "云溪县", "--code", "130999"], "").await?;
+        self.relay(&["init", "--name", "云溪县", "--code", "130999", "--single-key"], "").await?;
         let published = self
             .relay(&["catalogue", "publish", &catalogue, "--places", &path("places.json")], "")
             .await?;

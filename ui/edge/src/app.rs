@@ -3,6 +3,7 @@
 use crate::session::Sessions;
 use cunkou_casework::catalogue::Release;
 use cunkou_casework::county::{Person, Role};
+use cunkou_casework::event::Level;
 use cunkou_casework::ids::PersonId;
 use cunkou_casework::suite::SecretKey;
 use cunkou_link::{LinkHandle, LinkState};
@@ -87,7 +88,7 @@ impl App {
                 (Office::Township, Role::Township) => {
                     me.places.iter().any(|p| county.township_of(*p) == Some(post.place))
                 }
-                (Office::County, Role::Reviewer | Role::Finance | Role::It) => true,
+                (Office::County, role) => role.level() == Level::County,
                 _ => false,
             })
         };

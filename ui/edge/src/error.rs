@@ -60,6 +60,7 @@ impl From<ActError> for AppError {
             ActError::Refused(reason) => Self::Refused(reason),
             ActError::Unknown => Self::NotFound,
             ActError::NoNumbers => Self::NoNumbers,
+            ActError::County(e) => Self::Ours(e.to_string()),
             ActError::Document(e) => Self::Ours(e.to_string()),
             ActError::Entry(e) => Self::Ours(e.to_string()),
             ActError::Store(e) => e.into(),
@@ -107,7 +108,7 @@ fn reason_words(reason: Reason) -> ((&'static str, &'static str), (&'static str,
                 "The case has moved on; perhaps somebody has just done it. Open the case again.",
             ),
         ),
-        Reason::NoPost | Reason::OwnCase | Reason::NoPerson => (
+        Reason::NoPost | Reason::OwnCase | Reason::Kin | Reason::NoPerson => (
             ("这一步不归您办", "您可以看,不能办这一步。需要办的话请联系负责的科室。"),
             ("Not yours to do", "You may look, but this step belongs to another office."),
         ),

@@ -13,6 +13,7 @@ mod login;
 pub mod papers;
 pub mod photo;
 pub mod pin;
+pub mod sealed;
 pub mod session;
 pub mod shell;
 pub mod web;

@@ -13,8 +13,8 @@ use cunkou_store::{StoreError, Throttle};
 use zeroize::Zeroizing;
 
 /// Argon2id on a box with 1 GB: 32 MiB, 3 passes, one lane.
-const MEMORY_KIB: u32 = 32 * 1024;
-const PASSES: u32 = 3;
+pub(crate) const MEMORY_KIB: u32 = 32 * 1024;
+pub(crate) const PASSES: u32 = 3;
 /// A credential may ask for at most this much, so that a strange one cannot exhaust a box.
 const MEMORY_KIB_MAX: u32 = 64 * 1024;
 const PASSES_MAX: u32 = 6;
@@ -45,7 +45,12 @@ pub fn is_pin(text: &str) -> bool {
     (4..=12).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-fn stretch(pin: &str, salt: &[u8], memory_kib: u32, passes: u32) -> Option<Zeroizing<[u8; 32]>> {
+pub(crate) fn stretch(
+    pin: &str,
+    salt: &[u8],
+    memory_kib: u32,
+    passes: u32,
+) -> Option<Zeroizing<[u8; 32]>> {
     if memory_kib > MEMORY_KIB_MAX || passes > PASSES_MAX {
         return None;
     }

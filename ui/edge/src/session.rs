@@ -214,7 +214,7 @@ impl Signed {
             Role::Agent => post.place == place && self.app.office == Office::Village,
             Role::Township => county.township_of(place) == Some(post.place),
             Role::Reviewer => post.department.as_deref() == Some(department),
-            Role::Finance | Role::It => false,
+            Role::Finance | Role::It | Role::Security | Role::Audit | Role::DataOfficer => false,
         })
     }
 

@@ -10,6 +10,7 @@ use crate::ids::{
     AttachmentId, ChangeId, DeviceId, EntryId, Incarnation, PersonId, PlaceId, SubjectId,
 };
 use crate::suite::SecretKey;
+use std::collections::BTreeMap;
 
 pub(super) const COUNTY: PlaceId = PlaceId(1);
 pub(super) const TOWNSHIP: PlaceId = PlaceId(2);
@@ -119,6 +120,7 @@ pub(super) fn county() -> CountyLog {
                 key: has_key(who.person).then(|| secret(who.person).public()),
                 posts: vec![Post { role, place, department: department.map(str::to_owned) }],
                 phone: String::new(),
+                kin: None,
             }),
         );
     }
@@ -159,12 +161,14 @@ pub(super) struct Desk {
     /// Another one gives other hashes, and so another order of unrelated events.
     salt: u64,
     pub(super) entries: Vec<Entry>,
+    /// How far a relay had read the county log when it first had an entry.
+    pub(super) had: BTreeMap<EntryId, u64>,
 }
 
 impl Desk {
     pub(super) fn new(salt: u64) -> Self {
         let (county, subject) = (county(), SubjectId([0xca; 16]));
-        Self { county, subject, salt: salt << 16, entries: Vec::new() }
+        Self { county, subject, salt: salt << 16, entries: Vec::new(), had: BTreeMap::new() }
     }
 
     /// Makes an event that comes after `after`.
@@ -199,7 +203,8 @@ impl Desk {
     }
 
     pub(super) fn records(&self) -> Vec<Record> {
-        self.entries.iter().filter_map(|e| record(e, &self.county).ok()).collect()
+        let had = |e: &Entry| self.had.get(&e.id()).copied();
+        self.entries.iter().filter_map(|e| record(e, &self.county, had(e)).ok()).collect()
     }
 
     pub(super) fn phase(&self) -> Phase {
@@ -272,8 +277,12 @@ impl Desk {
 }
 
 /// What a replica makes of an entry that arrives.
-pub(super) fn record(entry: &Entry, county: &CountyLog) -> Result<Record, Verdict> {
-    let attestation = authenticate(entry, county)?;
+pub(super) fn record(
+    entry: &Entry,
+    county: &CountyLog,
+    had: Option<u64>,
+) -> Result<Record, Verdict> {
+    let attestation = authenticate(entry, county, had)?;
     let event = Event::decode(entry.payload()).expect("its own payload");
     Ok(Record { id: entry.id(), header: entry.header().clone(), event, attestation })
 }

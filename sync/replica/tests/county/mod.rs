@@ -71,7 +71,7 @@ pub(crate) fn membership(n: u8) -> Membership {
         device: device_id(n),
         key: secret(n),
         county: SubjectId([0xc0; 16]),
-        authority: secret(99).public(),
+        anchor: secret(99).public().into(),
         index_secret: [0x5e; 32],
     }
 }
@@ -97,6 +97,7 @@ pub(crate) fn person(n: u8, role: Role, place: PlaceId) -> Statement {
         key: (!reviewer).then(|| secret(n).public()),
         posts: vec![Post { role, place, department }],
         phone: String::new(),
+        kin: None,
     })
 }
 

@@ -379,6 +379,14 @@ fn off(l: Lang, standing: Standing) -> Option<String> {
         Reason::DeviceRevoked | Reason::PersonRevoked => l.t("已被撤销", "revoked"),
         Reason::NotNow => l.t("当时的状态不允许", "the state did not allow it"),
         Reason::NoPost | Reason::NoPerson | Reason::OutOfScope => l.t("无权办理", "no authority"),
+        Reason::Kin => {
+            l.t("不能决定自己或亲属的件", "nobody decides their own or a relative's case")
+        }
+        Reason::OtherLog => l.t("依据的不是本县的记录", "it names another county's log"),
+        Reason::Unwitnessed => l.t(
+            "办理人已被撤销,县平台没有在撤销前收到过",
+            "its author was revoked, and the county did not have it before",
+        ),
         Reason::OwnCase => l.t("不能决定自己经手的件", "nobody decides a case they took part in"),
         Reason::MissingPast | Reason::UnknownDevice | Reason::UnknownPerson | Reason::LogBehind => {
             l.t("等前面的记录到达", "waiting for earlier entries")
