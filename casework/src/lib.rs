@@ -6,6 +6,7 @@
 pub mod calendar;
 pub mod case;
 pub mod catalogue;
+pub mod checkpoint;
 pub mod citizen_id;
 pub mod county;
 pub mod document;
@@ -16,6 +17,7 @@ pub mod fields;
 pub mod hex;
 pub mod ids;
 pub mod material;
+pub mod merkle;
 pub mod names;
 pub mod number;
 pub mod papers;
