@@ -162,6 +162,12 @@ pub struct Inclusion {
     pub proof: Vec<ByteVec>,
 }
 
+/// A proof as it is told.
+#[must_use]
+pub fn told(proof: Vec<Hash>) -> Vec<ByteVec> {
+    proof.into_iter().map(|node| node.to_vec().into()).collect()
+}
+
 /// Nodes of a proof; nothing when one has a wrong length or there are too many.
 #[must_use]
 pub fn nodes(proof: &[ByteVec]) -> Option<Vec<Hash>> {

@@ -12,7 +12,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::info;
+use std::time::Duration;
+use tracing::{error, info};
 
 /// Configuration of a serving relay.
 #[derive(Debug, Deserialize)]
@@ -67,15 +68,33 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
     let console = tokio::spawn(async move { console.await });
     let commands = home.clone();
     let socket = tokio::spawn(control::serve(socket, commands));
+    let signing = tokio::spawn(checkpoints(home.clone()));
     info!(%http, %quic, "serving");
     wait_for_signal().await?;
     info!("stopping");
     stop.send_replace(true);
     let _ = boxes.await;
     console.abort();
+    signing.abort();
     socket.abort();
     let _ = std::fs::remove_file(control::socket(&options.data));
     Ok(())
+}
+
+/// Signs what came to the log, each minute that something came.
+async fn checkpoints(home: Arc<Home>) {
+    let mut minutes = tokio::time::interval(Duration::from_secs(60));
+    minutes.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        minutes.tick().await;
+        let home = home.clone();
+        let signed = tokio::task::spawn_blocking(move || home.replica.checkpoint()).await;
+        match signed {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => error!(%error, "the checkpoint was not signed"),
+            Err(error) => error!(%error, "the checkpoint was not signed"),
+        }
+    }
 }
 
 async fn wait_for_signal() -> Result<(), Failure> {

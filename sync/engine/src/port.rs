@@ -143,6 +143,24 @@ pub trait Port: Send + Sync + 'static {
     /// When the store fails.
     fn keep_attachment(&self, id: &[u8; 32], bytes: &[u8]) -> Result<(), PortError>;
 
+    /// What to ask the peer now that all is exchanged: that its log continues what it was.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn question(&self, peer: &PeerInfo) -> Result<Option<Vec<u8>>, PortError>;
+
+    /// The answer to a peer's question; nothing when there is none.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn answer(&self, peer: &PeerInfo, question: &[u8]) -> Result<Option<Vec<u8>>, PortError>;
+
+    /// Holds an answer against what was seen before. False when it does not fit.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn answered(&self, peer: &PeerInfo, answer: &[u8]) -> Result<bool, PortError>;
+
     /// Calls back after every commit that may be news to peers.
     fn on_change(&self, notify: Box<dyn Fn() + Send + Sync>);
 }

@@ -1,6 +1,8 @@
 //! One conversation with one peer.
 
-use crate::wire::{BATCH_BYTES, Frame, Hello, PROTOCOL, SCOPES_MAX, Violation};
+use crate::wire::{
+    BATCH_BYTES, Frame, Hello, PROTOCOL, QUESTION_BYTES_MAX, SCOPES_MAX, Violation,
+};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -40,6 +42,12 @@ pub enum Input {
         /// Up to where in the peer's log.
         upto: u64,
     },
+    /// To be asked of the peer.
+    Question(Vec<u8>),
+    /// The answer to an [`Output::Question`].
+    Answer(Vec<u8>),
+    /// An [`Output::Answer`] does not fit what was seen before.
+    Inconsistent,
     /// The time asked for has come.
     Tick,
 }
@@ -76,6 +84,10 @@ pub enum Output {
         /// Up to where.
         upto: u64,
     },
+    /// The peer asks about our log.
+    Question(Vec<u8>),
+    /// The peer has answered.
+    Answer(Vec<u8>),
     /// Both sides have everything there was.
     Completed,
     /// End the conversation.
@@ -112,6 +124,10 @@ pub struct Session {
     lanes: BTreeMap<String, Lane>,
     greeted: bool,
     told_completed: bool,
+    /// We have asked and were not answered yet.
+    asked: bool,
+    /// The peer has asked and was not answered yet.
+    answering: bool,
     closed: bool,
     deadline: Option<Duration>,
     out: VecDeque<Output>,
@@ -128,6 +144,8 @@ impl Session {
             lanes: BTreeMap::new(),
             greeted: false,
             told_completed: false,
+            asked: false,
+            answering: false,
             closed: false,
             deadline: Some(now + PATIENCE),
             out,
@@ -176,7 +194,8 @@ impl Session {
                     if lane.storing {
                         return Err(Violation::OutOfTurn);
                     }
-                    if upto < lane.read || upto > head || head < lane.their_head {
+                    // A peer whose disk went back sends again what it is not sure of.
+                    if upto > head || head < lane.their_head {
                         return Err(Violation::Position);
                     }
                     lane.their_head = head;
@@ -193,6 +212,21 @@ impl Session {
                     lane.sending = false;
                     self.out.push_back(Output::Acked { scope, upto });
                     self.send_others();
+                }
+                Frame::Question(_) if self.answering => return Err(Violation::OutOfTurn),
+                Frame::Question(bytes) if bytes.len() > QUESTION_BYTES_MAX => {
+                    return Err(Violation::FrameTooLong(bytes.len()));
+                }
+                Frame::Question(bytes) => {
+                    self.answering = true;
+                    self.out.push_back(Output::Question(bytes.into()));
+                }
+                Frame::Answer(_) if !self.asked => return Err(Violation::OutOfTurn),
+                Frame::Answer(bytes) => {
+                    self.asked = false;
+                    if !bytes.is_empty() {
+                        self.out.push_back(Output::Answer(bytes.into()));
+                    }
                 }
             },
             Input::Committed { scope, head } => {
@@ -217,6 +251,16 @@ impl Session {
                     self.out.push_back(Output::Send(Frame::Ack { scope, upto }.encode()));
                 }
             }
+            Input::Question(_) if self.asked => {}
+            Input::Question(bytes) => {
+                self.asked = true;
+                self.out.push_back(Output::Send(Frame::Question(bytes.into()).encode()));
+            }
+            Input::Answer(bytes) => {
+                self.answering = false;
+                self.out.push_back(Output::Send(Frame::Answer(bytes.into()).encode()));
+            }
+            Input::Inconsistent => return Err(Violation::Inconsistent),
             Input::Tick => {
                 if self.deadline.is_some_and(|at| now >= at) {
                     return Err(Violation::Silent);
@@ -243,13 +287,15 @@ impl Session {
             let Some(ours) = self.hello.scopes.iter().find(|s| s.scope == theirs.scope) else {
                 continue;
             };
-            // A cursor of another epoch is void: the log may have gone back since.
-            let valid = theirs.epoch == self.hello.epoch && theirs.read <= ours.head;
-            let read =
-                if ours.epoch == hello.epoch && ours.read <= theirs.head { ours.read } else { 0 };
+            // A cursor of another epoch is void: the log may have gone back since. One beyond what
+            // was acknowledged here may be of another log: our disk was restored, or is a copy.
+            let known = ours.acked.unwrap_or(0).min(ours.head);
+            let acked = if theirs.epoch == self.hello.epoch { theirs.read.min(known) } else { 0 };
+            let same = ours.epoch == hello.epoch;
+            let read = if same { ours.read.min(theirs.head) } else { 0 };
             let lane = Lane {
                 our_head: ours.head,
-                acked: if valid { theirs.read } else { 0 },
+                acked,
                 sending: false,
                 their_head: theirs.head,
                 read,
@@ -293,7 +339,7 @@ impl Session {
     fn settle(&mut self, now: Duration) {
         let Progress { to_send, to_receive } = self.progress();
         let done = self.greeted && to_send == 0 && to_receive == 0;
-        self.deadline = if done { None } else { Some(now + PATIENCE) };
+        self.deadline = if done && !self.asked { None } else { Some(now + PATIENCE) };
         if done && !self.told_completed {
             self.out.push_back(Output::Completed);
         }

@@ -27,6 +27,9 @@ pub struct ScopeState {
     /// The receiver's epoch in which that was.
     #[cbor(n(3), with = "minicbor::bytes")]
     pub epoch: [u8; 16],
+    /// How far the receiver has acknowledged the sender's log of it, as the sender knows.
+    #[n(4)]
+    pub acked: Option<u64>,
 }
 
 /// The first frame of each side.
@@ -87,7 +90,16 @@ pub enum Frame {
         #[n(1)]
         upto: u64,
     },
+    /// A question about the receiver's log; at most [`QUESTION_BYTES_MAX`].
+    #[n(5)]
+    Question(#[n(0)] ByteVec),
+    /// The answer to the one open question; empty when there is none.
+    #[n(6)]
+    Answer(#[n(0)] ByteVec),
 }
+
+/// A question is never longer. Bytes.
+pub const QUESTION_BYTES_MAX: usize = 4096;
 
 /// What a peer did wrong; the conversation ends.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -113,6 +125,9 @@ pub enum Violation {
     /// A position that goes backwards or beyond the head.
     #[error("a log position that cannot be")]
     Position,
+    /// A log that does not continue what it was, or lacks what it was said to hold.
+    #[error("the log does not fit what was seen of it before")]
+    Inconsistent,
     /// Nothing said for too long.
     #[error("no answer in time")]
     Silent,

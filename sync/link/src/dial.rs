@@ -150,6 +150,7 @@ impl Dialer {
             key,
             changes: self.changes.clone(),
             progress,
+            asked: None,
         };
         let talk = conversation.run(send, receive);
         tokio::pin!(talk);

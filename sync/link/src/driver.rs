@@ -15,6 +15,9 @@ use tracing::{info, warn};
 /// Frames read ahead of the session.
 const READ_AHEAD: usize = 2;
 
+/// A peer is asked about its log once in so long at most: it signs it about as often.
+const ASK_EVERY: Duration = Duration::from_secs(60);
+
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, LinkError> {
@@ -29,6 +32,8 @@ pub(crate) struct Conversation {
     pub(crate) key: [u8; 32],
     pub(crate) changes: watch::Receiver<u64>,
     pub(crate) progress: watch::Sender<Option<Progress>>,
+    /// When the peer was last asked about its log.
+    pub(crate) asked: Option<Instant>,
 }
 
 impl Conversation {
@@ -167,7 +172,24 @@ impl Conversation {
             Output::Acked { scope, upto } => {
                 blocking(move || port.acked(&peer, &scope, upto)).await??;
             }
-            Output::Completed => blocking(move || port.completed(&peer)).await??,
+            Output::Question(bytes) => {
+                let answer = blocking(move || port.answer(&peer, &bytes)).await??;
+                session.handle(begun.elapsed(), Input::Answer(answer.unwrap_or_default()));
+            }
+            Output::Answer(bytes) => {
+                if !blocking(move || port.answered(&peer, &bytes)).await?? {
+                    session.handle(begun.elapsed(), Input::Inconsistent);
+                }
+            }
+            Output::Completed => {
+                let (then, of) = (Arc::clone(&port), peer.clone());
+                blocking(move || port.completed(&peer)).await??;
+                let due = self.asked.is_none_or(|at| at.elapsed() >= ASK_EVERY);
+                if due && let Some(question) = blocking(move || then.question(&of)).await?? {
+                    self.asked = Some(Instant::now());
+                    session.handle(begun.elapsed(), Input::Question(question));
+                }
+            }
             Output::Close(violation) => {
                 let words = violation.to_string();
                 self.connection.close(CLOSE_VIOLATION.into(), words.as_bytes());

@@ -72,6 +72,9 @@ impl Replica {
                 if matches!(entry.kind(), Kind::Event | Kind::Edit) {
                     witnessed.entry(entry.subject()).or_default().push((pos, entry.id()));
                 }
+                if entry.kind() == Kind::Witness && state == EntryState::Good {
+                    self.note_witness(tx, &entry)?;
+                }
                 if entry.kind() == Kind::County {
                     self.want_catalogue(&desk, &entry)?;
                 }
@@ -91,6 +94,17 @@ impl Replica {
         self.materialise_dirty()?;
         self.changed();
         Ok(admitted)
+    }
+
+    /// What a relay says it has of ours, its log is to show.
+    fn note_witness(&self, tx: &cunkou_store::Txn<'_>, entry: &Entry) -> Result<(), StoreError> {
+        let relay = entry.header().device;
+        if let Ok(witness) = decode::<Witness>(entry.payload()) {
+            for id in &witness.entries {
+                tx.to_prove(&relay.0, &self.me.device.0, &id.0, witness.position)?;
+            }
+        }
+        Ok(())
     }
 
     fn want_catalogue(&self, desk: &Desk<'_>, entry: &Entry) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@
 
 mod act;
 mod admit;
+mod audit;
 mod county;
 mod error;
 mod file;

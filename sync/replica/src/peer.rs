@@ -2,7 +2,7 @@
 
 use crate::Replica;
 use cunkou_casework::county::DeviceKind;
-use cunkou_casework::ids::Scope;
+use cunkou_casework::ids::{DeviceId, Scope};
 use cunkou_casework::suite::PublicKey;
 use cunkou_engine::{
     Admitted, Hello, Loaded, PROTOCOL, PeerInfo, Port, PortError, RefusalCode, Refused, ScopeState,
@@ -54,11 +54,14 @@ impl Port for Replica {
         let hello = self.store.read(|view| -> Result<Hello, StoreError> {
             let known = view.peer(&peer.device)?;
             let scopes = peer.scopes.iter().map(|scope| {
-                let (read, epoch) = match &known {
-                    Some(known) => (view.cursor(known.id, scope)?, known.epoch),
-                    None => (0, [0; 16]),
+                let (read, epoch, acked) = match &known {
+                    Some(known) => {
+                        let acked = view.acked(known.id, scope)?;
+                        (view.cursor(known.id, scope)?, known.epoch, Some(acked))
+                    }
+                    None => (0, [0; 16], None),
                 };
-                Ok(ScopeState { scope: scope.clone(), head: view.head(scope)?, read, epoch })
+                Ok(ScopeState { scope: scope.clone(), head: view.head(scope)?, read, epoch, acked })
             });
             let id = |key: &str| -> Result<[u8; 16], StoreError> {
                 let bytes = view.meta(key)?.unwrap_or_default();
@@ -170,6 +173,18 @@ impl Port for Replica {
         }
         self.changed();
         Ok(())
+    }
+
+    fn question(&self, peer: &PeerInfo) -> Result<Option<Vec<u8>>, PortError> {
+        Self::question(self, DeviceId(peer.device)).map_err(failed)
+    }
+
+    fn answer(&self, _: &PeerInfo, question: &[u8]) -> Result<Option<Vec<u8>>, PortError> {
+        Self::answer(self, question).map_err(failed)
+    }
+
+    fn answered(&self, peer: &PeerInfo, answer: &[u8]) -> Result<bool, PortError> {
+        Self::answered(self, DeviceId(peer.device), answer).map_err(failed)
     }
 
     fn on_change(&self, notify: Box<dyn Fn() + Send + Sync>) {

@@ -14,8 +14,10 @@ mod open;
 mod people;
 mod residents;
 mod sync;
+mod tree;
 
 pub use attachments::{AttachmentRow, AttachmentState};
+pub use tree::AlarmRow;
 pub use authors::{Author, ForkKind, ForkRow};
 pub use cases::{CaseFilter, CaseRow, CaseRowPage};
 pub use documents::StoredDocument;

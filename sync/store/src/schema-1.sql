@@ -40,6 +40,37 @@ CREATE TABLE fork(
     PRIMARY KEY(device, kind, first, second)
 ) STRICT, WITHOUT ROWID;
 
+-- The Merkle tree over a relay's own log: level 0 has a leaf for each entry, idx = pos - 1.
+CREATE TABLE tree(
+    level INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    hash BLOB NOT NULL,
+    PRIMARY KEY(level, idx)
+) STRICT, WITHOUT ROWID;
+-- Checkpoints: a relay's own, and those that a box holds of its relays.
+CREATE TABLE checkpoint(
+    device BLOB NOT NULL,
+    log BLOB NOT NULL,
+    bytes BLOB NOT NULL
+) STRICT;
+CREATE INDEX checkpoint_log ON checkpoint(device, log);
+-- Entries that a relay says it has and has not shown in its log yet.
+CREATE TABLE unproven(
+    device BLOB NOT NULL,
+    entry BLOB NOT NULL,
+    position INTEGER NOT NULL,
+    PRIMARY KEY(device, entry)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX unproven_position ON unproven(device, position);
+-- What does not fit, until somebody has looked at it.
+CREATE TABLE alarm(
+    device BLOB NOT NULL,
+    words TEXT NOT NULL,
+    evidence BLOB NOT NULL,
+    at_ms INTEGER NOT NULL,
+    UNIQUE(device, words)
+) STRICT;
+
 -- Per scope a log without gaps: what cursors count.
 CREATE TABLE log(
     scope TEXT NOT NULL,

@@ -141,6 +141,16 @@ impl View<'_> {
         Ok(found.optional()?.unwrap_or(0))
     }
 
+    /// How far a peer has acknowledged our log of a scope.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn acked(&self, peer: i64, scope: &str) -> Result<u64, StoreError> {
+        let sql = "SELECT seq FROM acked WHERE peer = ?1 AND scope = ?2";
+        let found = self.0.prepare_cached(sql)?.query_row((peer, scope), |row| row.get(0));
+        Ok(found.optional()?.unwrap_or(0))
+    }
+
     /// Entries of ours that no peer has acknowledged. Entries that came from a peer do not count.
     ///
     /// # Errors

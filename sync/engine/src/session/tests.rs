@@ -16,7 +16,7 @@ struct Side {
 
 const NOW: Duration = Duration::ZERO;
 
-fn hello(store: [u8; 16], head: u64, read: u64) -> Hello {
+fn hello(store: [u8; 16], head: u64, read: u64, acked: u64) -> Hello {
     let other = if store == [1; 16] { [2; 16] } else { [1; 16] };
     Hello {
         protocol: PROTOCOL,
@@ -25,19 +25,25 @@ fn hello(store: [u8; 16], head: u64, read: u64) -> Hello {
         incarnation: [0; 16],
         software: "test".into(),
         time_ms: 0,
-        scopes: vec![ScopeState { scope: "place:1".into(), head, read, epoch: other }],
+        scopes: vec![ScopeState {
+            scope: "place:1".into(),
+            head,
+            read,
+            epoch: other,
+            acked: Some(acked),
+        }],
     }
 }
 
 impl Side {
     fn new(store: u8, log: Vec<(u8, Vec<u8>)>, read: u64) -> Self {
         let store = [store; 16];
-        let session = Session::new(NOW, hello(store, log.len() as u64, read));
+        let session = Session::new(NOW, hello(store, log.len() as u64, read, 0));
         Self { store, log, read, acked: 0, session, completed: 0, closed: None }
     }
 
     fn reconnect(&mut self) {
-        self.session = Session::new(NOW, hello(self.store, self.log.len() as u64, self.read));
+        self.session = Session::new(NOW, hello(self.store, self.log.len() as u64, self.read, self.acked));
     }
 
     fn append(&mut self, entry: Vec<u8>) {
@@ -75,7 +81,7 @@ impl Side {
                 Output::Acked { upto, .. } => self.acked = upto,
                 Output::Completed => self.completed += 1,
                 Output::Close(violation) => self.closed = Some(violation),
-                Output::Greeted(_) => {}
+                Output::Greeted(_) | Output::Question(_) | Output::Answer(_) => {}
             }
         }
         frames
@@ -136,7 +142,7 @@ fn what_is_new_while_connected_is_sent_at_once() {
 #[test]
 fn a_scope_that_only_the_peer_names_is_not_talked_about() {
     let mut a = Side::new(1, entries(1, 1), 0);
-    let mut greedy = hello([2; 16], 0, 0);
+    let mut greedy = hello([2; 16], 0, 0, 0);
     greedy.scopes[0].scope = "place:2".into();
     a.turn(1);
     a.session.handle(NOW, Input::Received(Frame::Hello(greedy).encode()));
@@ -145,6 +151,26 @@ fn a_scope_that_only_the_peer_names_is_not_talked_about() {
     a.session.handle(NOW, Input::Received(stray.encode()));
     a.turn(1);
     assert_eq!(a.closed, Some(Violation::Scope));
+}
+
+#[test]
+fn a_disk_that_went_back_sends_what_it_is_not_sure_of() {
+    for (after, what) in [(0, "as long ago"), (2, "shorter"), (3, "as long"), (5, "longer")] {
+        let mut a = Side::new(1, entries(1, 3), 0);
+        let mut b = Side::new(2, entries(2, 2), 0);
+        run(&mut a, &mut b, 10, usize::MAX);
+        let then = (a.log.clone(), a.read, a.acked);
+        (0..3).for_each(|i| a.append(vec![7, i]));
+        run(&mut a, &mut b, 10, usize::MAX);
+        (a.log, a.read, a.acked) = then;
+        (0..after).for_each(|i| a.log.push((0, vec![8, i])));
+        a.reconnect();
+        b.reconnect();
+        run(&mut a, &mut b, 2, usize::MAX);
+        assert!(a.closed.is_none() && b.closed.is_none(), "{what}: {:?} {:?}", a.closed, b.closed);
+        assert!((0..after).all(|i| b.contents().contains(&vec![8, i])), "{what}: nothing is lost");
+        assert_eq!(a.session.poll_timeout().or(b.session.poll_timeout()), None, "{what}: at rest");
+    }
 }
 
 #[test]

@@ -175,6 +175,19 @@ impl Station {
         self.on();
     }
 
+    /// The same station on a copy of its disk, which then has other randomness.
+    pub(crate) fn copied(&self) -> Self {
+        assert!(self.replica.is_none(), "a disk is copied while it lies still");
+        let folder = TempDir::new().expect("a folder");
+        copy_folder(self.folder.path(), folder.path());
+        let now_ms = AtomicI64::new(self.world.now_ms.load(Ordering::SeqCst));
+        let drawn = AtomicU64::new(self.world.drawn.load(Ordering::SeqCst) + 1_000_000);
+        let world = Arc::new(Still { seed: self.n, now_ms, drawn });
+        let mut station = Self { n: self.n, folder, world, replica: None };
+        station.on();
+        station
+    }
+
     /// How this station knows `other`.
     pub(crate) fn peer(&self, other: &Self) -> PeerInfo {
         self.admit_peer(&secret(other.n).public().0).expect("both are enrolled")
@@ -235,6 +248,19 @@ impl Station {
             desk.edit(case, Who { person: person_id(who), key: Some(&key) }, writes)
         })
         .expect("saved")
+    }
+}
+
+fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
+    for file in std::fs::read_dir(from).expect("a folder") {
+        let file = file.expect("a file");
+        let into = to.join(file.file_name());
+        if file.path().is_dir() {
+            std::fs::create_dir(&into).expect("a folder");
+            copy_folder(&file.path(), &into);
+        } else {
+            std::fs::copy(file.path(), into).expect("copied");
+        }
     }
 }
 
@@ -367,6 +393,8 @@ impl<'a> Talk<'a> {
     pub(crate) fn part(&self, way: usize, scope: &str, bytes_max: usize, cut: u8) -> bool {
         let Way { from, to, to_peer, from_peer } = &self.ways[way];
         let read = to.store_cursor(from_peer, scope).expect("the receiver has said hello");
+        // As a session does: beyond what was acknowledged here, a cursor is not believed.
+        let read = read.min(from.acknowledged(to_peer, scope));
         let part = from.load(to_peer, scope, read, bytes_max).expect("loaded");
         if part.upto == read || cut == 1 {
             return part.upto != read;
@@ -403,6 +431,13 @@ impl<'a> Talk<'a> {
 }
 
 impl Station {
+    fn acknowledged(&self, peer: &PeerInfo, scope: &str) -> u64 {
+        let acked = self.store().read(|view| -> Result<_, cunkou_store::StoreError> {
+            view.peer(&peer.device)?.map_or(Ok(0), |row| view.acked(row.id, scope))
+        });
+        acked.expect("the store works")
+    }
+
     fn store_cursor(&self, peer: &PeerInfo, scope: &str) -> Option<u64> {
         let read = self.store().read(|view| -> Result<_, cunkou_store::StoreError> {
             match view.peer(&peer.device)? {
