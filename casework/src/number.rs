@@ -37,6 +37,13 @@ pub fn parse(text: &str) -> Option<String> {
     (check[0] - b'0' == check_digit(front)).then_some(digits)
 }
 
+/// The block and the counter of a number; nothing when the check does not hold.
+#[must_use]
+pub fn parts(number: &str) -> Option<(u32, u32)> {
+    let digits = parse(number)?;
+    Some((digits[..5].parse().ok()?, digits[5..11].parse().ok()?))
+}
+
 /// `471100026318` as `4711-0002-6318`.
 #[must_use]
 pub fn grouped(number: &str) -> String {
@@ -58,6 +65,8 @@ mod tests {
         assert_eq!(parse(&grouped(&number)), Some(number.clone()));
         assert_eq!(parse(&number), Some(number));
         assert_eq!(case_number(1, BLOCK_SIZE), None);
+        assert_eq!(parts(&case_number(47, 1).expect("in the block")), Some((47, 1)));
+        assert_eq!(parts("000470000011"), None);
     }
 
     #[test]

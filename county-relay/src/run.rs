@@ -10,9 +10,9 @@ use cunkou_link::{Enroller, Server};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use std::time::Duration;
 use tracing::{error, info};
 
 /// Configuration of a serving relay.

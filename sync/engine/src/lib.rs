@@ -18,5 +18,6 @@ pub use backoff::Backoff;
 pub use port::{Admitted, Loaded, PeerInfo, Port, PortError, RefusalCode, Refused};
 pub use session::{Input, Output, Progress, Session};
 pub use wire::{
-    BATCH_BYTES, FRAME_BYTES_MAX, Frame, Hello, PROTOCOL, QUESTION_BYTES_MAX, SCOPES_MAX, ScopeState, Violation,
+    BATCH_BYTES, FRAME_BYTES_MAX, Frame, Hello, PROTOCOL, QUESTION_BYTES_MAX, SCOPES_MAX,
+    ScopeState, Violation,
 };

@@ -1,8 +1,6 @@
 //! One conversation with one peer.
 
-use crate::wire::{
-    BATCH_BYTES, Frame, Hello, PROTOCOL, QUESTION_BYTES_MAX, SCOPES_MAX, Violation,
-};
+use crate::wire::{BATCH_BYTES, Frame, Hello, PROTOCOL, QUESTION_BYTES_MAX, SCOPES_MAX, Violation};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 

@@ -123,9 +123,7 @@ async fn talk(connection: Connection, port: Arc<dyn Port>, changes: watch::Recei
         return refuse("it opened no stream");
     };
     let (progress, _) = watch::channel(None);
-    let conversation = Conversation {
-        connection, port, peer, key, changes, progress, asked: None,
-    };
+    let conversation = Conversation { connection, port, peer, key, changes, progress, asked: None };
     match conversation.run(send, receive).await {
         Ok(()) => info!(peer = %name, "the conversation ended"),
         Err(error) => info!(peer = %name, %error, "the conversation ended"),

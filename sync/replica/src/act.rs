@@ -8,7 +8,7 @@ use cunkou_casework::document::{Write, actor};
 use cunkou_casework::entry::{ClockSource, Entry, Header, Kind, Signers};
 use cunkou_casework::event::{Event, Step, encode};
 use cunkou_casework::ids::{EntryId, PersonId, Scope, SubjectId};
-use cunkou_casework::number::{BLOCK_SIZE, case_number};
+use cunkou_casework::number::{BLOCK_SIZE, case_number, parts};
 use cunkou_casework::registry;
 use cunkou_casework::suite::SecretKey;
 use cunkou_store::{Author, EntryState, NewEntry, StoreError, StoredDocument, Txn};
@@ -119,6 +119,17 @@ impl Desk<'_> {
         let block = usize::try_from(used / per_block).unwrap_or(usize::MAX);
         let counter = (used % per_block) as u32 + 1;
         blocks.get(block).and_then(|b| case_number(*b, counter)).ok_or(ActError::NoNumbers)
+    }
+
+    /// A number of this device that is out in the world is not given out again: a box whose disk
+    /// was restored hears of its own cases from the relay.
+    pub(crate) fn number_is_out(&self, number: &str) -> Result<(), StoreError> {
+        let county = self.replica.county();
+        let blocks = county.blocks(self.replica.me.device);
+        let Some((block, counter)) = parts(number) else { return Ok(()) };
+        let Some(index) = blocks.iter().position(|b| *b == block) else { return Ok(()) };
+        let per_block = u64::from(BLOCK_SIZE) - 1;
+        self.tx.count_at_least("numbers", index as u64 * per_block + u64::from(counter))
     }
 
     /// Takes a step on a case or a resident's record. It is judged as every replica will judge

@@ -72,6 +72,13 @@ impl Replica {
                 if matches!(entry.kind(), Kind::Event | Kind::Edit) {
                     witnessed.entry(entry.subject()).or_default().push((pos, entry.id()));
                 }
+                if state == EntryState::Good
+                    && entry.header().device == self.me.device
+                    && let Ok(Event { step: Step::Opened { number, .. }, .. }) =
+                        Event::decode(entry.payload())
+                {
+                    desk.number_is_out(&number)?;
+                }
                 if entry.kind() == Kind::Witness && state == EntryState::Good {
                     self.note_witness(tx, &entry)?;
                 }

@@ -151,9 +151,10 @@ impl Replica {
                 return Ok(None);
             };
             let size = decode::<Checkpoint>(&checkpoint.body).map_or(0, |c| c.size);
-            let ours = question.log.as_ref().is_some_and(|log| {
-                self.log_name(view).is_ok_and(|name| name[..] == log[..])
-            });
+            let ours = question
+                .log
+                .as_ref()
+                .is_some_and(|log| self.log_name(view).is_ok_and(|name| name[..] == log[..]));
             let consistency = if ours && question.size <= size {
                 told(merkle::consistency(&Tree(view), question.size, size)?)
             } else {

@@ -43,7 +43,8 @@ fn what_a_revoked_box_brings_later_is_set_aside_everywhere_alike() {
     county.settle();
     // The box is stolen. What it writes now names the log as it knew it: before the revocation.
     let late = county.yunling.open_case(AGENT_YUNLING, YUNLING);
-    let submitted_late = county.yunling.step(AGENT_YUNLING, late, submitted()).expect("on its disk");
+    let submitted_late =
+        county.yunling.step(AGENT_YUNLING, late, submitted()).expect("on its disk");
     let edited = county.yunling.save(AGENT_YUNLING, in_time, &phone("13800000000"));
     assert!(edited, "its disk takes everything");
     revoke(&county, BOX_YUNLING);
@@ -72,7 +73,8 @@ fn a_save_of_a_revoked_box_that_was_applied_is_taken_out_again() {
     let before = county.centre.case(case).expect("works").expect("here").current.digest();
     assert!(county.yunling.save(AGENT_YUNLING, case, &phone("13800000000")));
     // It reaches the township's box by hand, before any relay has had it.
-    let loaded = county.yunling.load(&county.yunling.peer(&county.relay), "place:11", 0, usize::MAX);
+    let loaded =
+        county.yunling.load(&county.yunling.peer(&county.relay), "place:11", 0, usize::MAX);
     let batch = loaded.expect("the store works").entries;
     county.centre.take_in(&county.centre.peer(&county.relay), "place:11", 0, &batch);
     let with = county.centre.case(case).expect("works").expect("here").current.digest();
@@ -107,6 +109,13 @@ fn a_disk_that_was_copied_or_restored_is_found_and_named_and_nothing_is_lost() {
     assert_eq!(forks[0].device, device_id(BOX_YUNLING).0);
     assert_eq!(phase(&county.relay, other), Phase::Draft, "nothing is dropped for it");
     assert_eq!(phase(&county.relay, case), Phase::Received);
+    // Back from the relay, the copy hears which numbers are out.
+    for _ in 0..2 {
+        Talk::begin(&county.relay, &copy).finish();
+    }
+    let third = copy.open_case(AGENT_YUNLING, YUNLING);
+    let number = |case| copy.row(case).expect("a row").number;
+    assert!(number(third) != number(other) && number(third) != number(case));
     // Somebody has looked: the disk was restored on purpose.
     let runs = forks[0].runs.map(cunkou_casework::ids::Incarnation).to_vec();
     let device = device_id(BOX_YUNLING);

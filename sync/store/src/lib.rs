@@ -17,7 +17,6 @@ mod sync;
 mod tree;
 
 pub use attachments::{AttachmentRow, AttachmentState};
-pub use tree::AlarmRow;
 pub use authors::{Author, ForkKind, ForkRow};
 pub use cases::{CaseFilter, CaseRow, CaseRowPage};
 pub use documents::StoredDocument;
@@ -27,3 +26,4 @@ pub use open::{Store, Txn, View};
 pub use people::{LookRow, Redeemed, Throttle};
 pub use residents::{KeyKind, ResidentRow, SearchHit};
 pub use sync::{ContactRow, PeerRow, Unsent};
+pub use tree::AlarmRow;

@@ -173,6 +173,16 @@ impl Txn<'_> {
         Ok(())
     }
 
+    /// Raises a stored number to `least`, unless it is higher already.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn count_at_least(&self, key: &str, least: u64) -> Result<(), StoreError> {
+        let stored = self.meta(key)?.unwrap_or_default();
+        let value = <[u8; 8]>::try_from(&stored[..]).map_or(0, u64::from_be_bytes);
+        if value < least { self.set_meta(key, &least.to_be_bytes()) } else { Ok(()) }
+    }
+
     /// A stored number, raised by one in this transaction; the first is 0.
     ///
     /// # Errors

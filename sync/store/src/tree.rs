@@ -44,7 +44,11 @@ impl View<'_> {
     ///
     /// # Errors
     /// When SQLite fails.
-    pub fn entry_ids_after(&self, pos: u64, limit: u32) -> Result<Vec<(u64, [u8; 32])>, StoreError> {
+    pub fn entry_ids_after(
+        &self,
+        pos: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, [u8; 32])>, StoreError> {
         let sql = "SELECT pos, id FROM entry WHERE pos > ?1 ORDER BY pos LIMIT ?2";
         let mut query = self.0.prepare_cached(sql)?;
         let rows = query.query_map((pos, limit), |row| Ok((row.get(0)?, row.get(1)?)))?;

@@ -43,7 +43,8 @@ impl Side {
     }
 
     fn reconnect(&mut self) {
-        self.session = Session::new(NOW, hello(self.store, self.log.len() as u64, self.read, self.acked));
+        self.session =
+            Session::new(NOW, hello(self.store, self.log.len() as u64, self.read, self.acked));
     }
 
     fn append(&mut self, entry: Vec<u8>) {
