@@ -12,7 +12,7 @@ use cunkou_casework::hex;
 use cunkou_casework::ids::{EntryId, Scope, SubjectId};
 use cunkou_engine::Admitted;
 use cunkou_store::{EntryState, NewEntry, PeerRow, StoreError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tracing::warn;
 
 /// A witness names at most so many entries, to stay far below an entry's size.
@@ -30,9 +30,11 @@ impl Replica {
         let mut county = (*self.county()).clone();
         let head_before = county.head().position;
         let now_ms = self.now_ms();
+        let mut touched: BTreeSet<[u8; 16]> = BTreeSet::new();
         let admitted = self.store.write(|tx| -> Result<Admitted, StoreError> {
             let desk = Desk { replica: self, tx, now_ms };
             let mut admitted = Admitted::default();
+            touched.clear();
             let mut witnessed: BTreeMap<SubjectId, Vec<(u64, EntryId)>> = BTreeMap::new();
             for bytes in batch {
                 let entry = match Entry::decode(bytes) {
@@ -55,6 +57,7 @@ impl Replica {
                     bytes,
                 };
                 let Some(pos) = tx.append(&new, scope)? else { continue };
+                touched.insert(entry.subject().0);
                 if state == EntryState::Quarantined {
                     admitted.quarantined += 1;
                     warn!(
@@ -83,7 +86,8 @@ impl Replica {
         if county.head().position > head_before {
             self.county_grew()?;
         }
-        self.materialise_dirty()?;
+        let touched: Vec<[u8; 16]> = touched.into_iter().collect();
+        self.materialise_these(&touched)?;
         self.changed();
         Ok(admitted)
     }

@@ -8,6 +8,7 @@ mod admit;
 mod county;
 mod error;
 mod file;
+mod guarded;
 mod kinds;
 mod materialise;
 mod peer;
@@ -16,6 +17,7 @@ mod world;
 
 pub use act::{Desk, Who};
 pub use county::{Authority, Status};
+pub use cunkou_guard::Guard;
 pub use error::{ActError, OpenError};
 pub use file::{CaseFile, EditNote, Gathered, ResidentFile, StepNote};
 pub use world::{SystemWorld, World};
@@ -26,6 +28,7 @@ use cunkou_casework::ids::{DeviceId, Incarnation, SubjectId};
 use cunkou_casework::suite::{PublicKey, SecretKey};
 use cunkou_store::{Store, StoreError};
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Who a replica is, and of which county: known from founding or enrolment.
@@ -46,6 +49,9 @@ pub struct Membership {
 /// One replica.
 pub struct Replica {
     store: Store,
+    guard: Guard,
+    /// Edits set aside since this replica was opened: when it moves, quotas are looked at.
+    set_aside: AtomicU64,
     me: Membership,
     incarnation: Incarnation,
     world: Arc<dyn World>,
@@ -64,17 +70,24 @@ impl std::fmt::Debug for Replica {
 
 impl Replica {
     /// Opens the replica in `folder`, finishes what a cut left half derived, and begins a new
-    /// incarnation.
+    /// incarnation. `guard` judges what others changed: [`Guard::child`] in programs.
     ///
     /// # Errors
     /// [`OpenError`].
-    pub fn open(folder: &Path, me: Membership, world: Arc<dyn World>) -> Result<Self, OpenError> {
+    pub fn open(
+        folder: &Path,
+        me: Membership,
+        world: Arc<dyn World>,
+        guard: Guard,
+    ) -> Result<Self, OpenError> {
         let store = Store::open(folder)?;
         let mut incarnation = [0; 16];
         world.random(&mut incarnation);
         let county = CountyLog::new(me.county, me.authority);
         let replica = Self {
             store,
+            guard,
+            set_aside: AtomicU64::new(0),
             me,
             incarnation: Incarnation(incarnation),
             world,
@@ -85,6 +98,7 @@ impl Replica {
         };
         replica.ensure_identity()?;
         replica.reload_county()?;
+        replica.store.write(|tx| tx.mark_reason_dirty(guarded::UNJUDGED))?;
         replica.materialise_dirty()?;
         Ok(replica)
     }

@@ -11,6 +11,7 @@ mod entries;
 mod error;
 mod open;
 mod people;
+mod quarantine;
 mod residents;
 mod sync;
 
@@ -21,5 +22,6 @@ pub use entries::{EntryRow, EntryState, NewEntry};
 pub use error::StoreError;
 pub use open::{Store, Txn, View};
 pub use people::{LookRow, Redeemed, Throttle};
+pub use quarantine::{FATAL_REASON, Suspension};
 pub use residents::{KeyKind, ResidentRow, SearchHit};
 pub use sync::{ContactRow, PeerRow, Unsent};

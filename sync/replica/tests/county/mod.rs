@@ -9,7 +9,7 @@ use cunkou_casework::event::{Event, Filer, Level, Route, Step, encode};
 use cunkou_casework::ids::{DeviceId, EntryId, Incarnation, PersonId, PlaceId, SubjectId};
 use cunkou_casework::suite::SecretKey;
 use cunkou_engine::{Admitted, PeerInfo, Port};
-use cunkou_replica::{ActError, Authority, Membership, Replica, Who, World};
+use cunkou_replica::{ActError, Authority, Guard, Membership, Replica, Who, World};
 use cunkou_store::{CaseRow, EntryState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -160,7 +160,12 @@ impl Station {
     }
 
     pub(crate) fn on(&mut self) {
-        let opened = Replica::open(self.folder.path(), membership(self.n), self.world.clone());
+        let opened = Replica::open(
+            self.folder.path(),
+            membership(self.n),
+            self.world.clone(),
+            Guard::in_this_process(),
+        );
         self.replica = Some(opened.expect("the replica opens"));
     }
 
