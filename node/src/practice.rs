@@ -57,7 +57,8 @@ pub(crate) fn make(folder: &Path, release: &Release) -> Result<Practice, AppErro
         authority: authority.0.public(),
         index_secret: seed(),
     };
-    let replica = Replica::open(folder, me, Arc::new(SystemWorld), Guard::child()).map_err(|e| ours(&e))?;
+    let replica =
+        Replica::open(folder, me, Arc::new(SystemWorld), Guard::child()).map_err(|e| ours(&e))?;
     let bytes = release.encode();
     let digest = attachment_id(&bytes);
     replica.store().write_attachment(&digest.0, &bytes)?;

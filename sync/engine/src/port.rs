@@ -9,6 +9,8 @@ pub enum RefusalCode {
     NotEnrolled,
     /// Enrolled once, revoked since.
     Revoked,
+    /// It sent too much that does not count; county IT lets it in again.
+    Suspended,
     /// Of another county.
     OtherCounty,
     /// This enrolment file was used already, is too old, or was never ours.

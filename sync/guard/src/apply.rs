@@ -112,8 +112,7 @@ fn in_order(mut left: Vec<(usize, Gated)>, document: &Document) -> Vec<(usize, G
     loop {
         let before = left.len();
         let (now, later) = left.into_iter().partition::<Vec<_>, _>(|(_, gated)| {
-            let there =
-                gated.deps.iter().all(|dep| known.contains(dep) || document.has(&[*dep]));
+            let there = gated.deps.iter().all(|dep| known.contains(dep) || document.has(&[*dep]));
             if there {
                 known.insert(gated.id);
             }
@@ -134,8 +133,7 @@ fn attempt(document: &Document, changes: &[Vec<u8>]) -> Option<Document> {
         scratch.apply(changes).ok()?;
         let saved = scratch.save();
         let loaded = Document::load(scratch.schema(), &saved).ok()?;
-        let same =
-            loaded.heads() == scratch.heads() && loaded.projection() == scratch.projection();
+        let same = loaded.heads() == scratch.heads() && loaded.projection() == scratch.projection();
         same.then_some(loaded)
     })
     .flatten()

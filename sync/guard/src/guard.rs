@@ -4,8 +4,7 @@ use crate::apply::judge_here;
 use crate::child::{Outcome, Worker};
 use crate::gate::envelope;
 use crate::job::{
-    Candidate, JOB_BYTES_MAX, JOBS_MAX, Job, Judged, Verdict, job_bytes,
-    read_judged,
+    Candidate, JOB_BYTES_MAX, JOBS_MAX, Job, Judged, Verdict, job_bytes, read_judged,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;

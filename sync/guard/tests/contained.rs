@@ -44,8 +44,7 @@ fn judge_and_apply(guard: &Guard, chunks: &[Vec<u8>]) -> (Vec<Verdict>, Document
     };
     let job = Job::new(Schema::Case1, None, chunks.iter().map(candidate).collect());
     let judged = guard.judge_one(&job);
-    let (document, saved) =
-        cunkou_guard::apply(Schema::Case1, None, &judged.good(&job)).unwrap();
+    let (document, saved) = cunkou_guard::apply(Schema::Case1, None, &judged.good(&job)).unwrap();
     Document::load(Schema::Case1, &saved).unwrap();
     (judged.verdicts, document)
 }
@@ -144,9 +143,8 @@ fn without_a_worker_nothing_is_judged_and_nothing_is_lost() {
 #[test]
 fn what_builds_on_something_absent_waits_and_order_of_arrival_does_not_matter() {
     let mut doc = Document::new(Schema::Case1).unwrap();
-    let mut save = |key: &str| {
-        doc.write(ACTOR, 0, &[Write::set(Section::Notes, key, "v")]).unwrap().unwrap()
-    };
+    let mut save =
+        |key: &str| doc.write(ACTOR, 0, &[Write::set(Section::Notes, key, "v")]).unwrap().unwrap();
     let (first, second, third) = (save("a"), save("b"), save("c"));
     let guard = child();
     let (verdicts, _) = judge_and_apply(&guard, &[third.clone(), first.clone()]);

@@ -150,6 +150,8 @@ impl Dialer {
             key,
             changes: self.changes.clone(),
             progress,
+            account: None,
+            paused: None,
         };
         let talk = conversation.run(send, receive);
         tokio::pin!(talk);

@@ -1,5 +1,6 @@
 //! Drives one session: moves bytes, timers and store calls. Takes no decisions.
 
+use crate::quotas::Account;
 use crate::{
     CLOSE_REFUSED, CLOSE_SCOPES, CLOSE_VIOLATION, LinkError, attachments, explain, frames,
 };
@@ -15,6 +16,9 @@ use tracing::{info, warn};
 /// Frames read ahead of the session.
 const READ_AHEAD: usize = 2;
 
+/// A pause as long as this is told in the log.
+const LONG_PAUSE: Duration = Duration::from_secs(10);
+
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, LinkError> {
@@ -29,6 +33,10 @@ pub(crate) struct Conversation {
     pub(crate) key: [u8; 32],
     pub(crate) changes: watch::Receiver<u64>,
     pub(crate) progress: watch::Sender<Option<Progress>>,
+    /// What the peer may ask of us; nobody counts what a relay asks of a box.
+    pub(crate) account: Option<Arc<Account>>,
+    /// Until then nothing is read: a quota is used up.
+    pub(crate) paused: Option<Instant>,
 }
 
 impl Conversation {
@@ -49,6 +57,7 @@ impl Conversation {
             self.connection.clone(),
             Arc::clone(&self.port),
             self.peer.clone(),
+            self.account.clone(),
         ));
         let mut pulling = false;
         loop {
@@ -60,6 +69,7 @@ impl Conversation {
                         Arc::clone(&self.port),
                         self.peer.clone(),
                         self.changes.clone(),
+                        self.account.clone(),
                     ));
                     // The greeting is stored below before anything else is loaded.
                 }
@@ -73,8 +83,10 @@ impl Conversation {
                     None => std::future::pending().await,
                 }
             };
+            let paused = self.paused;
+            let rest = tokio::time::sleep_until(paused.unwrap_or_else(Instant::now));
             tokio::select! {
-                frame = frame_rx.recv() => match frame {
+                frame = frame_rx.recv(), if paused.is_none() => match frame {
                     Some(bytes) => session.handle(begun.elapsed(), Input::Received(bytes)),
                     None => return Err(explain(&self.connection.closed().await)),
                 },
@@ -88,7 +100,11 @@ impl Conversation {
                         session.handle(begun.elapsed(), Input::Committed { scope, head });
                     }
                 }
-                () = tick => session.handle(begun.elapsed(), Input::Tick),
+                () = rest, if paused.is_some() => {
+                    self.paused = None;
+                    session.handle(begun.elapsed(), Input::Resumed);
+                }
+                () = tick, if paused.is_none() => session.handle(begun.elapsed(), Input::Tick),
                 Some(ended) = tasks.join_next() => {
                     if let Ok(Err(error)) = ended {
                         return Err(self.end(error).await);
@@ -96,6 +112,17 @@ impl Conversation {
                 }
             }
         }
+    }
+
+    fn pause(&mut self, wait: Duration) {
+        if wait.is_zero() {
+            return;
+        }
+        if wait > LONG_PAUSE {
+            info!(peer = %self.peer.name, wait_s = wait.as_secs(), "a quota is used up");
+        }
+        let until = Instant::now() + wait;
+        self.paused = Some(self.paused.map_or(until, |before| before.max(until)));
     }
 
     /// The county log may have changed what this peer is.
@@ -146,6 +173,8 @@ impl Conversation {
             Output::Greeted(hello) => {
                 info!(peer = %self.peer.name, software = %hello.software, "talking");
                 blocking(move || port.greeted(&peer, &hello)).await??;
+                let debt = self.account.as_ref().map_or(Duration::ZERO, |a| a.debt());
+                self.pause(debt);
             }
             Output::Load { scope, after, bytes_max } => {
                 let of = scope.clone();
@@ -155,7 +184,13 @@ impl Conversation {
             }
             Output::Store { scope, upto, entries } => {
                 let of = scope.clone();
+                let count = entries.len();
+                let bytes = entries.iter().map(Vec::len).sum();
+                let began = Instant::now();
                 let admitted = blocking(move || port.store(&peer, &of, upto, &entries)).await??;
+                let took = began.elapsed();
+                let wait = self.account.as_ref().map(|a| a.kept(count, bytes, took));
+                self.pause(wait.unwrap_or_default());
                 if admitted.refused + admitted.quarantined > 0 {
                     warn!(
                         peer = %self.peer.name, refused = admitted.refused,
@@ -194,13 +229,19 @@ async fn answer_requests(
     connection: Connection,
     port: Arc<dyn Port>,
     peer: PeerInfo,
+    account: Option<Arc<Account>>,
 ) -> Result<(), LinkError> {
     loop {
         let (send, receive) = connection.accept_bi().await.map_err(|e| explain(&e))?;
         // One after another: a peer cannot make us read many photos at once.
         let answered = attachments::answer(Arc::clone(&port), peer.clone(), send, receive).await;
-        if let Err(error) = answered {
-            warn!(peer = %peer.name, %error, "an attachment was not sent");
+        match answered {
+            Ok(bytes) => {
+                if let Some(account) = &account {
+                    tokio::time::sleep(account.attachment_out(bytes)).await;
+                }
+            }
+            Err(error) => warn!(peer = %peer.name, %error, "an attachment was not sent"),
         }
     }
 }
