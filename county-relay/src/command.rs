@@ -57,6 +57,9 @@ enum Command {
         device: String,
         reason: String,
     },
+    Lift {
+        device: String,
+    },
     Status,
 }
 
@@ -205,6 +208,7 @@ fn command(action: &Action) -> Result<Command, Failure> {
         Action::Revoke { device, reason } => {
             Command::Revoke { device: device.clone(), reason: reason.clone() }
         }
+        Action::Lift { device } => Command::Lift { device: device.clone() },
         Action::Status => Command::Status,
         Action::Init { .. } | Action::Serve(_) => {
             return Err(failed("not a command for a daemon"));
@@ -273,21 +277,13 @@ impl Execute for Home {
                 self.replica.state(&self.authority, vec![revoked]).map_err(failed)?;
                 Ok(json!({ "schema": 1, "removed": login }))
             }
+            Command::Lift { device } => {
+                let device = self.box_named(&device)?;
+                let lifted = self.replica.lift(device).map_err(failed)?;
+                Ok(json!({ "schema": 1, "device": device.to_string(), "lifted": lifted }))
+            }
             Command::Revoke { device, reason } => {
-                let county = self.replica.county();
-                let found: Vec<DeviceId> = county
-                    .devices()
-                    .filter(|d| d.kind != DeviceKind::Relay)
-                    .map(|d| d.id)
-                    .filter(|id| device.len() >= 4 && id.to_string().starts_with(&device))
-                    .collect();
-                let [device] = found[..] else {
-                    let words = format!(
-                        "{} boxes have an id that begins so; give more of it, as the console lists it",
-                        found.len()
-                    );
-                    return Err(refused(words));
-                };
+                let device = self.box_named(&device)?;
                 let revoked = Statement::DeviceRevoked { device, reason };
                 self.replica.state(&self.authority, vec![revoked]).map_err(failed)?;
                 Ok(json!({ "schema": 1, "revoked": device.to_string() }))
@@ -298,6 +294,25 @@ impl Execute for Home {
 }
 
 impl Home {
+    /// The box whose id begins so.
+    fn box_named(&self, beginning: &str) -> Result<DeviceId, Failure> {
+        let county = self.replica.county();
+        let found: Vec<DeviceId> = county
+            .devices()
+            .filter(|d| d.kind != DeviceKind::Relay)
+            .map(|d| d.id)
+            .filter(|id| beginning.len() >= 4 && id.to_string().starts_with(beginning))
+            .collect();
+        let [device] = found[..] else {
+            let words = format!(
+                "{} boxes have an id that begins so; give more of it, as the console lists it",
+                found.len()
+            );
+            return Err(refused(words));
+        };
+        Ok(device)
+    }
+
     fn offer(
         &self,
         offered: Offered,
@@ -463,10 +478,10 @@ impl Home {
 
     fn status(&self) -> Result<Value, Failure> {
         let status = self.replica.status().map_err(failed)?;
-        let (peers, entries) = self
+        let (peers, entries, suspended) = self
             .replica
             .store()
-            .read(|view| Ok((view.peers()?, view.entry_count()?)))
+            .read(|view| Ok((view.peers()?, view.entry_count()?, view.suspensions()?)))
             .map_err(|e: StoreError| failed(e))?;
         let now = self.replica.now_ms();
         let boxes: Vec<Value> = peers
@@ -476,6 +491,7 @@ impl Home {
                     "device": DeviceId(p.device).to_string(), "name": p.name,
                     "software": p.software, "seen_s": (now - p.seen_ms) / 1000,
                     "clock_error_s": p.clock_error_ms / 1000,
+                    "suspended": suspended.iter().any(|s| s.device == p.device),
                 })
             })
             .collect();
