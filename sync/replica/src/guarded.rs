@@ -9,7 +9,7 @@ use cunkou_casework::document::{Document, DocumentError, Schema, actor};
 use cunkou_casework::event::Step;
 use cunkou_casework::ids::Scope;
 use cunkou_guard::{CANDIDATES_MAX, Candidate, Job, Verdict};
-use cunkou_store::{EntryState, FATAL_REASON, StoreError, Txn, View};
+use cunkou_store::{EntryState, FATAL_REASON, PARKED_REASON, StoreError, Txn, View};
 use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 use tracing::warn;
@@ -22,8 +22,10 @@ impl Replica {
         state: EntryState,
         reason: &str,
     ) -> Result<(), StoreError> {
-        if state == EntryState::Quarantined {
+        if state != edit.state {
             self.set_aside.fetch_add(1, Ordering::Relaxed);
+        }
+        if state == EntryState::Quarantined {
             warn!(
                 device = %edit.entry.header().device, entry = %edit.entry.id(), %reason,
                 "quarantined an edit"
@@ -128,7 +130,7 @@ pub(crate) const UNJUDGED: &str = "the guard could not look at it yet";
 pub(crate) fn standing(verdict: &Verdict) -> Option<(EntryState, Cow<'_, str>)> {
     Some(match verdict {
         Verdict::Good => return None,
-        Verdict::Waiting => (EntryState::Waiting, "an earlier save has not arrived".into()),
+        Verdict::Waiting => (EntryState::Waiting, PARKED_REASON.into()),
         Verdict::Unjudged => (EntryState::Waiting, UNJUDGED.into()),
         Verdict::Refused(why) => (EntryState::Quarantined, why.as_str().into()),
         Verdict::Damaging => {

@@ -22,6 +22,6 @@ pub use entries::{EntryRow, EntryState, NewEntry};
 pub use error::StoreError;
 pub use open::{Store, Txn, View};
 pub use people::{LookRow, Redeemed, Throttle};
-pub use quarantine::{FATAL_REASON, Suspension};
+pub use quarantine::{FATAL_REASON, PARKED_REASON, Suspension};
 pub use residents::{KeyKind, ResidentRow, SearchHit};
 pub use sync::{ContactRow, PeerRow, Unsent};

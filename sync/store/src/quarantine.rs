@@ -5,6 +5,9 @@ use crate::{StoreError, Txn, View};
 
 /// Why an edit is in quarantine that ended the guard's worker; it counts as many.
 pub const FATAL_REASON: &str = "the change ended the guard's worker";
+/// Why an edit waits that builds on one that is not here; it counts like one in quarantine, so
+/// that nobody fills a store with what can never be judged.
+pub const PARKED_REASON: &str = "an earlier save has not arrived";
 const FATAL_COUNTS: u64 = 100;
 
 const PREFIX: &str = "quarantine:";
@@ -43,8 +46,8 @@ impl View<'_> {
         Ok(kept.filter(|(kind, ..)| *kind == SUSPENDED).map(|(.., at)| at))
     }
 
-    /// How much a device has in quarantine that was set aside at the door or by the guard, since
-    /// a suspension was last lifted. What ended the guard's worker counts a hundred times.
+    /// How much a device has in quarantine or waiting for nothing that came, set aside at the
+    /// door or by the guard, since a suspension was last lifted. What ended the guard's worker counts a hundred times.
     ///
     /// # Errors
     /// When SQLite fails.
@@ -56,11 +59,14 @@ impl View<'_> {
         };
         let sql = "SELECT count(*), coalesce(sum(e.reason = ?3), 0)
                    FROM entry e JOIN peer p ON p.id = e.via
-                   WHERE e.state = 2 AND e.pos > ?2 AND p.device = ?1";
+                   WHERE (e.state = 2 OR (e.state = 1 AND e.reason = ?4))
+                     AND e.state <> 0 AND e.pos > ?2 AND p.device = ?1";
         let (all, fatal): (u64, u64) = self
             .0
             .prepare_cached(sql)?
-            .query_row((device, after, FATAL_REASON), |row| Ok((row.get(0)?, row.get(1)?)))?;
+            .query_row((device, after, FATAL_REASON, PARKED_REASON), |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
         Ok(all + fatal * (FATAL_COUNTS - 1))
     }
 
