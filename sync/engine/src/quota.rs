@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// So many address prefixes are told apart; beyond, strangers share one.
@@ -34,6 +35,9 @@ pub struct Limits {
     pub entries: Rate,
     /// Bytes of entries received.
     pub bytes: Rate,
+    /// Nanoseconds in which the store was busy with what it sent: a batch keeps the one writer
+    /// from the others.
+    pub busy_ns: Rate,
     /// Bytes of attachments fetched from it.
     pub attachments_in: Rate,
     /// Bytes of attachments given to it.
@@ -54,13 +58,14 @@ impl Limits {
     /// The start values: the security report's, with bursts for boxes that were long away and
     /// for first uploads of photos.
     pub const START: Self = Self {
-        entries: Rate { burst: 5_000, amount: 200, window: MINUTE },
+        entries: Rate { burst: 2_000, amount: 200, window: MINUTE },
         bytes: Rate { burst: 64_000_000, amount: 20_000_000, window: DAY },
+        busy_ns: Rate { burst: 1_000_000_000, amount: 200_000_000, window: SECOND },
         attachments_in: Rate { burst: 2_000_000_000, amount: 500_000_000, window: DAY },
         attachments_out: Rate { burst: 4_000_000_000, amount: 1_000_000_000, window: DAY },
         connects: Rate { burst: 60, amount: 60, window: MINUTE },
         connections: 4,
-        handshakes: Rate { burst: 60, amount: 30, window: Duration::from_secs(1) },
+        handshakes: Rate { burst: 60, amount: 30, window: SECOND },
         quarantined: 1_000,
     };
 }
@@ -112,6 +117,7 @@ impl Bucket {
 struct Account {
     entries: Bucket,
     bytes: Bucket,
+    busy: Bucket,
     attachments_in: Bucket,
     attachments_out: Bucket,
     connects: Bucket,
@@ -177,6 +183,7 @@ impl Quotas {
         self.devices.entry(device).or_insert_with(|| Account {
             entries: Bucket::full(limits.entries, now),
             bytes: Bucket::full(limits.bytes, now),
+            busy: Bucket::full(limits.busy_ns, now),
             attachments_in: Bucket::full(limits.attachments_in, now),
             attachments_out: Bucket::full(limits.attachments_out, now),
             connects: Bucket::full(limits.connects, now),
@@ -210,7 +217,7 @@ impl Quotas {
         }
     }
 
-    /// So much was received: how long not to read on. Nothing received asks for what is left of
+    /// So much was received and kept the store busy so long: how long not to read on. Nothing received asks for what is left of
     /// an earlier wait.
     pub fn received(
         &mut self,
@@ -218,11 +225,14 @@ impl Quotas {
         device: [u8; 16],
         entries: u64,
         bytes: u64,
+        busy: Duration,
     ) -> Duration {
         let limits = self.limits;
         let account = self.account(now, device);
         let by_entries = account.entries.take(limits.entries, now, entries);
-        by_entries.max(account.bytes.take(limits.bytes, now, bytes))
+        let by_bytes = account.bytes.take(limits.bytes, now, bytes);
+        let busy_ns = u64::try_from(busy.as_nanos()).unwrap_or(u64::MAX);
+        by_entries.max(by_bytes).max(account.busy.take(limits.busy_ns, now, busy_ns))
     }
 
     /// An attachment of so many bytes came: how long to wait before fetching another.
@@ -290,11 +300,15 @@ mod tests {
     #[test]
     fn a_burst_goes_through_then_the_device_is_slowed_to_its_rate_and_others_are_not() {
         let mut quotas = Quotas::new(Limits::START);
-        assert_eq!(quotas.received(secs(0), BOX, 5_000, 1_000_000), Duration::ZERO);
-        assert_eq!(quotas.received(secs(0), BOX, 200, 1), secs(60), "200 a minute");
-        assert_eq!(quotas.received(secs(30), BOX, 0, 0), secs(30), "asking again takes nothing");
-        assert_eq!(quotas.received(secs(60), BOX, 0, 0), Duration::ZERO);
-        assert_eq!(quotas.received(secs(60), OTHER, 5_000, 0), Duration::ZERO);
+        assert_eq!(quotas.received(secs(0), BOX, 2_000, 1_000_000, Duration::ZERO), Duration::ZERO);
+        assert_eq!(quotas.received(secs(0), BOX, 200, 1, Duration::ZERO), secs(60), "200 a minute");
+        assert_eq!(
+            quotas.received(secs(30), BOX, 0, 0, Duration::ZERO),
+            secs(30),
+            "asking again takes nothing"
+        );
+        assert_eq!(quotas.received(secs(60), BOX, 0, 0, Duration::ZERO), Duration::ZERO);
+        assert_eq!(quotas.received(secs(60), OTHER, 2_000, 0, Duration::ZERO), Duration::ZERO);
     }
 
     #[test]
@@ -303,22 +317,31 @@ mod tests {
         let (mut now, mut through) = (secs(0), 0);
         while now < secs(7 * 24 * 3600) {
             through += 500;
-            now += quotas.received(now, BOX, 500, 0);
+            now += quotas.received(now, BOX, 500, 0, Duration::ZERO);
         }
-        let most = 5_000 + 200 * 60 * 24 * 7 + 500;
+        let most = 2_000 + 200 * 60 * 24 * 7 + 500;
         assert!(through <= most && through > most - 2_000, "{through} of {most}");
     }
 
     #[test]
     fn bytes_wait_for_the_day_and_a_quiet_time_fills_no_more_than_the_burst() {
         let mut quotas = Quotas::new(Limits::START);
-        assert_eq!(quotas.received(secs(0), BOX, 0, 64_000_000), Duration::ZERO);
-        assert_eq!(quotas.received(secs(0), BOX, 0, 20_000_000), DAY);
+        assert_eq!(quotas.received(secs(0), BOX, 0, 64_000_000, Duration::ZERO), Duration::ZERO);
+        assert_eq!(quotas.received(secs(0), BOX, 0, 20_000_000, Duration::ZERO), DAY);
         let late = DAY * 365;
-        assert_eq!(quotas.received(late, BOX, 0, 64_000_000), Duration::ZERO);
-        assert!(quotas.received(late, BOX, 0, 1) > Duration::ZERO);
+        assert_eq!(quotas.received(late, BOX, 0, 64_000_000, Duration::ZERO), Duration::ZERO);
+        assert!(quotas.received(late, BOX, 0, 1, Duration::ZERO) > Duration::ZERO);
         assert!(quotas.attachment_in(late, BOX, 2_500_000_000) >= DAY);
         assert_eq!(quotas.attachment_out(late, BOX, 8_000_000), Duration::ZERO);
+    }
+
+    #[test]
+    fn who_keeps_the_store_busy_has_a_fifth_of_it() {
+        let mut quotas = Quotas::new(Limits::START);
+        let busy = Duration::from_millis(500);
+        assert_eq!(quotas.received(secs(0), BOX, 1, 1, busy), Duration::ZERO);
+        assert_eq!(quotas.received(secs(0), BOX, 1, 1, busy), Duration::ZERO);
+        assert_eq!(quotas.received(secs(0), BOX, 1, 1, busy), Duration::from_millis(2_500));
     }
 
     #[test]

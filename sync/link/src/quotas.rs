@@ -5,11 +5,6 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A batch that kept the store busy for longer is followed by as long a rest, so that others'
-/// turns come in between.
-const BUSY: Duration = Duration::from_millis(50);
-const REST_MAX: Duration = Duration::from_secs(5);
-
 /// Accounts that all conversations share.
 #[derive(Clone, Debug)]
 pub(crate) struct Accounts {
@@ -49,13 +44,12 @@ impl Account {
     /// A batch was kept, which took so long: how long not to read on.
     pub(crate) fn kept(&self, entries: usize, bytes: usize, took: Duration) -> Duration {
         let (entries, bytes) = (entries as u64, bytes as u64);
-        let wait = self.accounts.with(|q, now| q.received(now, self.device, entries, bytes));
-        if took > BUSY { wait.max(took.min(REST_MAX)) } else { wait }
+        self.accounts.with(|q, now| q.received(now, self.device, entries, bytes, took))
     }
 
     /// What is left to wait from earlier conversations.
     pub(crate) fn debt(&self) -> Duration {
-        self.accounts.with(|q, now| q.received(now, self.device, 0, 0))
+        self.accounts.with(|q, now| q.received(now, self.device, 0, 0, Duration::ZERO))
     }
 
     pub(crate) fn attachment_in(&self, bytes: usize) -> Duration {
