@@ -84,6 +84,9 @@ enum Command {
         reason: String,
     },
     GrantList,
+    Lift {
+        device: String,
+    },
     Status,
 }
 
@@ -257,6 +260,7 @@ fn command(action: &Action) -> Result<Command, Failure> {
             Command::GrantEnd { grant: grant.clone(), reason: reason.clone() }
         }
         Action::Grant(GrantAction::List) => Command::GrantList,
+        Action::Lift { device } => Command::Lift { device: device.clone() },
         Action::Status => Command::Status,
         Action::Init(_) | Action::NewKey { .. } | Action::Sign { .. } | Action::Serve(_) => {
             return Err(failed("not a command for a daemon"));
@@ -325,21 +329,13 @@ impl Execute for Home {
             Command::StaffRemove { login, reason, distrust } => {
                 self.remove_staff(&login, reason, distrust)
             }
+            Command::Lift { device } => {
+                let device = self.box_named(&device)?;
+                let lifted = self.replica.lift(device).map_err(failed)?;
+                Ok(json!({ "schema": 1, "device": device.to_string(), "lifted": lifted }))
+            }
             Command::Revoke { device, reason } => {
-                let county = self.replica.county();
-                let found: Vec<DeviceId> = county
-                    .devices()
-                    .filter(|d| d.kind != DeviceKind::Relay)
-                    .map(|d| d.id)
-                    .filter(|id| device.len() >= 4 && id.to_string().starts_with(&device))
-                    .collect();
-                let [device] = found[..] else {
-                    let words = format!(
-                        "{} boxes have an id that begins so; give more of it, as the console lists it",
-                        found.len()
-                    );
-                    return Err(refused(words));
-                };
+                let device = self.box_named(&device)?;
                 let revoked = Statement::DeviceRevoked { device, reason };
                 self.say(vec![revoked], json!({ "schema": 1, "revoked": device.to_string() }))
             }
@@ -361,6 +357,25 @@ impl Execute for Home {
 }
 
 impl Home {
+    /// The box whose id begins so.
+    fn box_named(&self, beginning: &str) -> Result<DeviceId, Failure> {
+        let county = self.replica.county();
+        let found: Vec<DeviceId> = county
+            .devices()
+            .filter(|d| d.kind != DeviceKind::Relay)
+            .map(|d| d.id)
+            .filter(|id| beginning.len() >= 4 && id.to_string().starts_with(beginning))
+            .collect();
+        let [device] = found[..] else {
+            let words = format!(
+                "{} boxes have an id that begins so; give more of it, as the console lists it",
+                found.len()
+            );
+            return Err(refused(words));
+        };
+        Ok(device)
+    }
+
     fn offer(
         &self,
         offered: Offered,
@@ -539,10 +554,10 @@ impl Home {
 
     fn status(&self) -> Result<Value, Failure> {
         let status = self.replica.status().map_err(failed)?;
-        let (peers, entries) = self
+        let (peers, entries, suspended) = self
             .replica
             .store()
-            .read(|view| Ok((view.peers()?, view.entry_count()?)))
+            .read(|view| Ok((view.peers()?, view.entry_count()?, view.suspensions()?)))
             .map_err(|e: StoreError| failed(e))?;
         let now = self.replica.now_ms();
         let boxes: Vec<Value> = peers
@@ -552,6 +567,7 @@ impl Home {
                     "device": DeviceId(p.device).to_string(), "name": p.name,
                     "software": p.software, "seen_s": (now - p.seen_ms) / 1000,
                     "clock_error_s": p.clock_error_ms / 1000,
+                    "suspended": suspended.iter().any(|s| s.device == p.device),
                 })
             })
             .collect();

@@ -10,7 +10,7 @@ use cunkou_casework::ids::{DeviceId, SubjectId};
 use cunkou_casework::suite::SecretKey;
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_link::{CertificateAuthority, DeviceCertificate, pem_to_der};
-use cunkou_replica::{Authority, Membership, Replica, SystemWorld, World};
+use cunkou_replica::{Authority, Guard, Membership, Replica, SystemWorld, World};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::fs::{self, File};
@@ -290,7 +290,7 @@ pub(crate) fn open(data: &Path) -> Result<Option<Home>, Failure> {
         anchor,
         index_secret: seed_of(&kept.index_secret).ok_or_else(damaged)?,
     };
-    let replica = Replica::open(data, me, Arc::new(SystemWorld)).map_err(failed)?;
+    let replica = Replica::open(data, me, Arc::new(SystemWorld), Guard::child()).map_err(failed)?;
     let ca = CertificateAuthority::read(&kept.ca_certificate, &kept.ca_key).map_err(failed)?;
     let certificate = hex::decode(&kept.certificate);
     Ok(Some(Home {

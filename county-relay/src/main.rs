@@ -15,8 +15,12 @@ use cunkou_edge::cli::{Exit, Failure, log};
 use options::{Action, Options};
 use std::process::ExitCode;
 
+fn main() -> ExitCode {
+    cunkou_edge::cli::guard_worker().unwrap_or_else(program)
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn program() -> ExitCode {
     let options = Options::parse();
     log(options.log_json);
     match act(&options).await {

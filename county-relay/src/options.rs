@@ -143,6 +143,13 @@ pub(crate) enum Action {
         #[arg(long)]
         reason: String,
     },
+    /// Let a suspended box in again: one that sent too much that does not count. What is in
+    /// quarantine stays there.
+    #[command(after_help = "Example:\n  cunkou-relay --data ./county lift 6f1c…")]
+    Lift {
+        /// Id of the box, or its beginning, as the console lists it.
+        device: String,
+    },
     /// How the relay is.
     #[command(after_help = "Example:\n  cunkou-relay --data ./county status --json")]
     Status,

@@ -45,6 +45,7 @@ async fn boxes(signed: Signed) -> Result<Markup, AppError> {
     let county = replica.county();
     let now = replica.now_ms();
     let peers = replica.store().read(|view| view.peers())?;
+    let suspended = replica.store().read(|view| view.suspensions())?;
     let quarantined = replica.store().read(|view| view.quarantined())?;
     let rows = county.devices().filter(|d| d.id != replica.me().device).map(|device| {
         let seen = peers.iter().find(|p| p.device == device.id.0);
@@ -52,6 +53,9 @@ async fn boxes(signed: Signed) -> Result<Markup, AppError> {
         let villages: Vec<String> = device.places.iter().map(|p| county.place_name(*p)).collect();
         let (last, tone) = match seen {
             _ if !counts => (l.t("已撤销", "revoked").to_owned(), "red"),
+            _ if suspended.iter().any(|s| s.device == device.id.0) => {
+                (l.t("已暂停:异常记录过多", "suspended: too many bad entries").to_owned(), "red")
+            }
             Some(p) if now - p.seen_ms > SILENT_MS => (l.span(now - p.seen_ms), "amber"),
             Some(p) => (l.span(now - p.seen_ms), ""),
             None => (l.t("还没联系过", "never").to_owned(), "amber"),
@@ -81,7 +85,18 @@ async fn boxes(signed: Signed) -> Result<Markup, AppError> {
                 "No boxes yet. Make a one-time file with cunkou-relay enrol.",
             )
             .to_owned(),
-        hint: format!("{} {quarantined}", l.t("隔离的记录条数:", "Entries in quarantine:")),
+        hint: if suspended.is_empty() {
+            format!("{} {quarantined}", l.t("隔离的记录条数:", "Entries in quarantine:"))
+        } else {
+            format!(
+                "{} {quarantined} {}",
+                l.t("隔离的记录条数:", "Entries in quarantine:"),
+                l.t(
+                    "查明原因后恢复:cunkou-relay lift 编号",
+                    "Once the cause is known: cunkou-relay lift ID"
+                )
+            )
+        },
     };
     Ok(page(&signed.shell("/boxes"), l.t("盒子", "Boxes"), &[table]))
 }

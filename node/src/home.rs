@@ -5,7 +5,7 @@ use cunkou_casework::ids::{DeviceId, EntryId, SubjectId};
 use cunkou_casework::suite::SecretKey;
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_link::{DeviceCertificate, OfferedEnrolment, pem_to_der};
-use cunkou_replica::{Membership, Replica, SystemWorld};
+use cunkou_replica::{Guard, Membership, Replica, SystemWorld};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::Write;
@@ -127,7 +127,7 @@ pub(crate) fn open(data: &Path) -> Result<Home, Failure> {
         anchor: kept.founding.into(),
         index_secret: key(&kept.index_secret).ok_or_else(damaged)?,
     };
-    let replica = Replica::open(data, me, Arc::new(SystemWorld)).map_err(failed)?;
+    let replica = Replica::open(data, me, Arc::new(SystemWorld), Guard::child()).map_err(failed)?;
     Ok(Home { replica: Arc::new(replica), kept, _lock: lock })
 }
 

@@ -12,9 +12,13 @@ use cunkou_edge::cli::{Exit, log};
 use options::{Action, Options};
 use std::process::ExitCode;
 
+fn main() -> ExitCode {
+    cunkou_edge::cli::guard_worker().unwrap_or_else(program)
+}
+
 #[tokio::main]
 #[expect(clippy::print_stderr, reason = "errors of a command go to the terminal")]
-async fn main() -> ExitCode {
+async fn program() -> ExitCode {
     let options = Options::parse();
     log(options.log_json);
     let done = match &options.action {

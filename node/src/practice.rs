@@ -7,7 +7,7 @@ use cunkou_casework::ids::{DeviceId, PersonId, PlaceId, SubjectId};
 use cunkou_casework::resident::Resident;
 use cunkou_casework::suite::{SecretKey, attachment_id};
 use cunkou_edge::{AppError, Practice};
-use cunkou_replica::{ActError, Authority, Membership, Replica, SystemWorld, Who, World};
+use cunkou_replica::{ActError, Authority, Guard, Membership, Replica, SystemWorld, Who, World};
 use cunkou_store::StoreError;
 use std::path::Path;
 use std::sync::Arc;
@@ -57,7 +57,8 @@ pub(crate) fn make(folder: &Path, release: &Release) -> Result<Practice, AppErro
         anchor: authority.0.public().into(),
         index_secret: seed(),
     };
-    let replica = Replica::open(folder, me, Arc::new(SystemWorld)).map_err(|e| ours(&e))?;
+    let replica =
+        Replica::open(folder, me, Arc::new(SystemWorld), Guard::child()).map_err(|e| ours(&e))?;
     let bytes = release.encode();
     let digest = attachment_id(&bytes);
     replica.store().write_attachment(&digest.0, &bytes)?;

@@ -2,6 +2,7 @@
 //!
 //! See `README.md` beside this file for what each line means.
 
+mod flood;
 mod parts;
 mod people;
 mod proxy;
@@ -31,11 +32,12 @@ fn say(words: &str) {
 }
 
 fn main() -> Result<()> {
-    let mut quick = false;
+    let (mut quick, mut flood_alone) = (false, false);
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "--quick" => quick = true,
-            other => bail!("unknown argument {other}; use: bench [--quick]"),
+            "--flood" => flood_alone = true,
+            other => bail!("unknown argument {other}; use: bench [--quick | --flood]"),
         }
     }
     let bin = programs()?;
@@ -48,6 +50,10 @@ fn main() -> Result<()> {
     };
     say("a county with few residents");
     let world = World::found(&bin, cases.max(1000))?;
+    flood::latency(&report, &world)?;
+    if flood_alone {
+        return Ok(());
+    }
     parts::cold_start(&report, &world, "1k")?;
     parts::start_up(&report, &world)?;
     parts::wire(&report, &world)?;

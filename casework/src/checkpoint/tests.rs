@@ -71,11 +71,11 @@ fn an_honest_relay_is_believed() {
 fn a_relay_that_drops_reorders_rewrites_or_forgets_is_found_out() {
     let held = Log::of(&[1, 2, 3]).answer(0, &[], &relay());
     let held = check(&held, &relay().public(), None, &[]).expect("the first");
-    let check = |log: &Log, prove: &[Option<u64>], asked: &[(EntryId, u64)]| {
+    let holds = |log: &Log, prove: &[Option<u64>], asked: &[(EntryId, u64)]| {
         let answer = log.answer(3, prove, &relay());
-        super::check(&answer, &relay().public(), Some(&held), asked)
+        check(&answer, &relay().public(), Some(&held), asked)
     };
-    let shorter = check(&Log::of(&[1, 2]), &[], &[]);
+    let shorter = holds(&Log::of(&[1, 2]), &[], &[]);
     assert_eq!(shorter, Err(Inconsistent::Shorter { held: 3, size: 2 }));
     for (what, rewritten) in [
         ("one dropped", &[1, 3, 4, 5][..]),
@@ -83,15 +83,15 @@ fn a_relay_that_drops_reorders_rewrites_or_forgets_is_found_out() {
         ("one replaced", &[1, 2, 9, 4]),
         ("the same length with another end", &[1, 2, 9]),
     ] {
-        assert_eq!(check(&Log::of(rewritten), &[], &[]), Err(Inconsistent::Rewritten), "{what}");
+        assert_eq!(holds(&Log::of(rewritten), &[], &[]), Err(Inconsistent::Rewritten), "{what}");
     }
     let grown = Log::of(&[1, 2, 3, 4]);
-    let forgotten = check(&grown, &[None], &[(entry(8), 4)]);
+    let forgotten = holds(&grown, &[None], &[(entry(8), 4)]);
     assert_eq!(forgotten, Err(Inconsistent::Missing(entry(8))), "it had said it had it");
-    let wrong = check(&grown, &[Some(0)], &[(entry(8), 4)]);
+    let wrong = holds(&grown, &[Some(0)], &[(entry(8), 4)]);
     assert_eq!(wrong, Err(Inconsistent::Missing(entry(8))), "another entry's proof");
     let stranger = grown.answer(3, &[], &SecretKey::from_seed(&[2; 32]));
-    let by_stranger = super::check(&stranger, &relay().public(), Some(&held), &[]);
+    let by_stranger = check(&stranger, &relay().public(), Some(&held), &[]);
     assert_eq!(by_stranger, Err(Inconsistent::Signature));
 }
 

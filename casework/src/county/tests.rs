@@ -447,9 +447,9 @@ fn any_statement() -> impl Strategy<Value = Statement> {
             ][usize::from(role) - 1];
             person(n, role, YUNLING)
         }),
-        (60..70_u8, 0..3_u8).prop_map(|(n, kind)| {
-            let kind = [DeviceKind::Village, DeviceKind::Township, DeviceKind::Relay];
-            Statement::Device(device(n, kind[usize::from(n) % 3], &[YUNLING]))
+        (60..70_u8, 0..3_usize).prop_map(|(n, kind)| {
+            let kinds = [DeviceKind::Village, DeviceKind::Township, DeviceKind::Relay];
+            Statement::Device(device(n, kinds[kind], &[YUNLING]))
         }),
         Just(Statement::Roots { roots: vec![] }),
         Just(Statement::Places { places: places() }),

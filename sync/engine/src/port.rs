@@ -9,6 +9,8 @@ pub enum RefusalCode {
     NotEnrolled,
     /// Enrolled once, revoked since.
     Revoked,
+    /// It sent too much that does not count; county IT lets it in again.
+    Suspended,
     /// Of another county.
     OtherCounty,
     /// This enrolment file was used already, is too old, or was never ours.
@@ -147,19 +149,25 @@ pub trait Port: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the store fails.
-    fn question(&self, peer: &PeerInfo) -> Result<Option<Vec<u8>>, PortError>;
+    fn question(&self, _peer: &PeerInfo) -> Result<Option<Vec<u8>>, PortError> {
+        Ok(None)
+    }
 
     /// The answer to a peer's question; nothing when there is none.
     ///
     /// # Errors
     /// When the store fails.
-    fn answer(&self, peer: &PeerInfo, question: &[u8]) -> Result<Option<Vec<u8>>, PortError>;
+    fn answer(&self, _peer: &PeerInfo, _question: &[u8]) -> Result<Option<Vec<u8>>, PortError> {
+        Ok(None)
+    }
 
     /// Holds an answer against what was seen before. False when it does not fit.
     ///
     /// # Errors
     /// When the store fails.
-    fn answered(&self, peer: &PeerInfo, answer: &[u8]) -> Result<bool, PortError>;
+    fn answered(&self, _peer: &PeerInfo, _answer: &[u8]) -> Result<bool, PortError> {
+        Ok(true)
+    }
 
     /// Calls back after every commit that may be news to peers.
     fn on_change(&self, notify: Box<dyn Fn() + Send + Sync>);

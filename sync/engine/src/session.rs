@@ -6,6 +6,9 @@ use std::time::Duration;
 
 /// A peer that says nothing for so long, when something is due, is left.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A peer that owes an acknowledgement may have stopped reading because a quota is used up
+/// ([`crate::Limits`]); whether it is there at all is the transport's matter.
+const PATIENCE_FOR_ACK: Duration = Duration::from_secs(15 * 60);
 /// So many batches are on their way at once: together they fit into the peer's window, so that two
 /// sides that both have much to say never wait for each other.
 const LANES_SENDING_MAX: usize = 2;
@@ -46,6 +49,9 @@ pub enum Input {
     Answer(Vec<u8>),
     /// An [`Output::Answer`] does not fit what was seen before.
     Inconsistent,
+    /// Reading had stopped because a quota was used up and goes on: what the peer owes, it owes
+    /// from now.
+    Resumed,
     /// The time asked for has come.
     Tick,
 }
@@ -259,6 +265,7 @@ impl Session {
                 self.out.push_back(Output::Send(Frame::Answer(bytes.into()).encode()));
             }
             Input::Inconsistent => return Err(Violation::Inconsistent),
+            Input::Resumed => {}
             Input::Tick => {
                 if self.deadline.is_some_and(|at| now >= at) {
                     return Err(Violation::Silent);
@@ -337,7 +344,9 @@ impl Session {
     fn settle(&mut self, now: Duration) {
         let Progress { to_send, to_receive } = self.progress();
         let done = self.greeted && to_send == 0 && to_receive == 0;
-        self.deadline = if done && !self.asked { None } else { Some(now + PATIENCE) };
+        let sending = self.lanes.values().any(|lane| lane.sending);
+        let patience = if sending { PATIENCE_FOR_ACK } else { PATIENCE };
+        self.deadline = if done && !self.asked { None } else { Some(now + patience) };
         if done && !self.told_completed {
             self.out.push_back(Output::Completed);
         }

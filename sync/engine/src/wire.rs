@@ -9,6 +9,8 @@ pub const PROTOCOL: u16 = 1;
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
 /// A batch of entries is about this long. Bytes.
 pub const BATCH_BYTES: usize = 256 * 1024;
+/// A frame carries at most this many entries: a batch of the shortest possible ones is half of it.
+pub const ENTRIES_MAX: usize = 2000;
 /// A hello names at most this many scopes.
 pub const SCOPES_MAX: usize = 4096;
 
@@ -116,6 +118,9 @@ pub enum Violation {
     /// Too many scopes.
     #[error("a hello with {0} scopes; at most {SCOPES_MAX} are allowed")]
     TooManyScopes(usize),
+    /// Too many entries.
+    #[error("a frame of {0} entries; at most {ENTRIES_MAX} are allowed")]
+    TooManyEntries(usize),
     /// Something before, or a second, hello.
     #[error("a frame out of turn")]
     OutOfTurn,
@@ -152,6 +157,11 @@ impl Frame {
         if bytes.len() > FRAME_BYTES_MAX {
             return Err(Violation::FrameTooLong(bytes.len()));
         }
-        minicbor::decode(bytes).map_err(|_| Violation::NotAFrame)
+        match minicbor::decode(bytes).map_err(|_| Violation::NotAFrame)? {
+            Self::Entries { entries, .. } if entries.len() > ENTRIES_MAX => {
+                Err(Violation::TooManyEntries(entries.len()))
+            }
+            frame => Ok(frame),
+        }
     }
 }

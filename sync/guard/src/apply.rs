@@ -1,7 +1,11 @@
-//! Contained application: on a scratch copy, proved by saving and loading.
+//! Judging a job on a scratch copy, and applying what was judged good.
 
+use crate::gate::{Gated, envelope, gate};
+use crate::job::{Job, Judged, Verdict};
 use cunkou_casework::document::{Document, DocumentError, Schema};
+use cunkou_casework::ids::ChangeId;
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 thread_local! {
@@ -23,54 +27,114 @@ pub(crate) fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {
     result.ok()
 }
 
-/// What became of a batch of gated changes.
-#[derive(Debug)]
-pub struct Applied {
-    /// The document with all good changes in it.
-    pub document: Document,
-    /// Its saved form, proved to load again.
-    pub saved: Vec<u8>,
-    /// Indexes of the changes that would have damaged it: to quarantine.
-    pub bad: Vec<usize>,
-}
-
-/// Applies gated changes whose dependencies are there. The whole batch is tried at once; if that
-/// fails, one after another, so that a poisonous change hurts only itself.
+/// Applies changes that were judged good, in their order; gives the document and its saved form.
+/// Panics are caught here too, as a second wall.
 ///
 /// # Errors
-/// When the saved document itself cannot be read.
+/// When the saved document cannot be read, or a change does not do here what it did in the worker.
 pub fn apply(
     schema: Schema,
     saved: Option<&[u8]>,
-    changes: &[Vec<u8>],
-) -> Result<Applied, DocumentError> {
-    let document = match saved {
-        Some(saved) => Document::load(schema, saved)?,
-        None => Document::new(schema)?,
-    };
-    if let Some((document, saved)) = attempt(&document, changes) {
-        return Ok(Applied { document, saved, bad: Vec::new() });
-    }
-    let mut good = document;
-    let mut bytes = good.save();
-    let mut bad = Vec::new();
-    for (i, change) in changes.iter().enumerate() {
-        match attempt(&good, std::slice::from_ref(change)) {
-            Some((next, saved)) => (good, bytes) = (next, saved),
-            None => bad.push(i),
-        }
-    }
-    Ok(Applied { document: good, saved: bytes, bad })
+    good: &[Vec<u8>],
+) -> Result<(Document, Vec<u8>), DocumentError> {
+    let mut document = open(schema, saved)?;
+    let applied = contained(|| -> Result<(Document, Vec<u8>), DocumentError> {
+        document.apply(good)?;
+        let saved = document.save();
+        Ok((document, saved))
+    });
+    applied.unwrap_or_else(|| Err(DocumentError::Change("the library panicked".into())))
 }
 
-fn attempt(document: &Document, changes: &[Vec<u8>]) -> Option<(Document, Vec<u8>)> {
+fn open(schema: Schema, saved: Option<&[u8]>) -> Result<Document, DocumentError> {
+    match saved {
+        Some(saved) => Document::load(schema, saved),
+        None => Document::new(schema),
+    }
+}
+
+/// Judges a job in this process: what the worker does, and what tests without a worker do. A
+/// panic is caught, a failed allocation or a full stack is not.
+#[must_use]
+pub fn judge_here(job: &Job) -> Judged {
+    let schema = job.schema();
+    let Some(Ok(document)) = contained(|| open(schema, job.saved())) else {
+        return Judged::all(job, &Verdict::Unjudged);
+    };
+    let mut judged = Judged::all(job, &Verdict::Waiting);
+    let mut through: Vec<(usize, Gated)> = Vec::new();
+    for (i, candidate) in job.candidates().iter().enumerate() {
+        let passed = envelope(&candidate.chunk)
+            .and_then(|_| gate(&candidate.chunk, schema, &candidate.actor));
+        match passed {
+            Ok(gated) => through.push((i, gated)),
+            Err(refusal) => judged.verdicts[i] = Verdict::Refused(refusal.to_string()),
+        }
+    }
+    let ready = in_order(through, &document);
+    let chunk = |i: usize| job.candidates()[i].chunk.to_vec();
+    let all: Vec<Vec<u8>> = ready.iter().map(|(i, _)| chunk(*i)).collect();
+    if all.is_empty() {
+        return judged;
+    }
+    if attempt(&document, &all).is_some() {
+        for (i, _) in ready {
+            pass(&mut judged, i);
+        }
+        return judged;
+    }
+    // One after another, so that a poisonous change hurts only itself and what builds on it.
+    let mut good = document;
+    for (i, gated) in ready {
+        if !good.has(&gated.deps) {
+            continue;
+        }
+        match attempt(&good, &[chunk(i)]) {
+            Some(next) => {
+                good = next;
+                pass(&mut judged, i);
+            }
+            None => judged.verdicts[i] = Verdict::Damaging,
+        }
+    }
+    judged
+}
+
+fn pass(judged: &mut Judged, i: usize) {
+    judged.verdicts[i] = Verdict::Good;
+    judged.order.extend(u32::try_from(i));
+}
+
+/// Puts changes behind those that they build on; what builds on something absent is left out.
+fn in_order(mut left: Vec<(usize, Gated)>, document: &Document) -> Vec<(usize, Gated)> {
+    let mut ready = Vec::new();
+    let mut known: BTreeSet<ChangeId> = BTreeSet::new();
+    loop {
+        let before = left.len();
+        let (now, later) = left.into_iter().partition::<Vec<_>, _>(|(_, gated)| {
+            let there = gated.deps.iter().all(|dep| known.contains(dep) || document.has(&[*dep]));
+            if there {
+                known.insert(gated.id);
+            }
+            there
+        });
+        ready.extend(now);
+        left = later;
+        if left.len() == before {
+            return ready;
+        }
+    }
+}
+
+/// Applies to a scratch copy that must save, load and say the same again.
+fn attempt(document: &Document, changes: &[Vec<u8>]) -> Option<Document> {
     contained(|| {
         let mut scratch = document.clone();
         scratch.apply(changes).ok()?;
         let saved = scratch.save();
         let loaded = Document::load(scratch.schema(), &saved).ok()?;
-        (loaded.heads() == scratch.heads() && loaded.projection() == scratch.projection())
-            .then_some((loaded, saved))
+        let same = loaded.heads() == scratch.heads() && loaded.projection() == scratch.projection();
+        same.then_some(loaded)
     })
     .flatten()
 }

@@ -46,15 +46,23 @@ pub struct Gated {
     pub writes: Vec<Write>,
 }
 
-/// Lets a change through, or says why not.
+/// The cheap wall: length, kind of chunk and checksum, read without Automerge. Gives the hash.
+///
+/// # Errors
+/// [`Refusal::TooLong`], [`Refusal::NotPlain`].
+pub fn envelope(chunk: &[u8]) -> Result<ChangeId, Refusal> {
+    if chunk.len() > ENTRY_BYTES_MAX {
+        return Err(Refusal::TooLong);
+    }
+    change_id(chunk).map_err(|_| Refusal::NotPlain)
+}
+
+/// Lets a change through, or says why not. Strangers' changes meet this in the worker first.
 ///
 /// # Errors
 /// [`Refusal`], before anything is expanded beyond [`OPS_MAX`] operations.
 pub fn gate(chunk: &[u8], schema: Schema, actor: &[u8; 16]) -> Result<Gated, Refusal> {
-    if chunk.len() > ENTRY_BYTES_MAX {
-        return Err(Refusal::TooLong);
-    }
-    let id = change_id(chunk).map_err(|_| Refusal::NotPlain)?;
+    let id = envelope(chunk)?;
     crate::apply::contained(|| read(chunk, id, schema, actor)).unwrap_or(Err(Refusal::Unreadable))
 }
 

@@ -4,6 +4,7 @@
 //! that the peer does not have it, or not for us.
 
 use crate::LinkError;
+use crate::quotas::Account;
 use cunkou_engine::{PeerInfo, Port, PortError};
 use quinn::{Connection, RecvStream, SendStream};
 use std::collections::BTreeSet;
@@ -31,6 +32,7 @@ pub(crate) async fn pull(
     port: Arc<dyn Port>,
     peer: PeerInfo,
     mut changes: watch::Receiver<u64>,
+    account: Option<Arc<Account>>,
 ) -> Result<(), LinkError> {
     let mut pause = PAUSE_MIN;
     // What the peer lacked, so that it does not stand in the way of the others.
@@ -40,12 +42,15 @@ pub(crate) async fn pull(
         let (from, of) = (Arc::clone(&port), peer.clone());
         let limit = AT_ONCE + lacking.len();
         let wanted = blocking(move || from.wanted(&of, limit)).await??;
-        let mut got = 0;
+        let (mut got, mut wait) = (0, Duration::ZERO);
         let next: Vec<[u8; 32]> =
             wanted.iter().filter(|id| !lacking.contains(*id)).take(AT_ONCE).copied().collect();
         for id in &next {
             let kept = match fetch(&connection, id).await? {
                 Some(bytes) => {
+                    if let Some(account) = &account {
+                        wait = wait.max(account.attachment_in(bytes.len()));
+                    }
                     let (to, id) = (Arc::clone(&port), *id);
                     blocking(move || to.keep_attachment(&id, &bytes)).await?
                 }
@@ -59,6 +64,8 @@ pub(crate) async fn pull(
                 }
             }
         }
+        // A quota is used up: the rest stays with the peer until tomorrow.
+        tokio::time::sleep(wait).await;
         if got > 0 || wanted.iter().any(|id| !lacking.contains(id)) {
             pause = PAUSE_MIN;
             continue;
@@ -105,13 +112,13 @@ async fn fetch(connection: &Connection, id: &[u8; 32]) -> Result<Option<Vec<u8>>
     Ok(Some(bytes))
 }
 
-/// Answers one request.
+/// Answers one request; gives how many bytes it took.
 pub(crate) async fn answer(
     port: Arc<dyn Port>,
     peer: PeerInfo,
     mut send: SendStream,
     mut receive: RecvStream,
-) -> Result<(), LinkError> {
+) -> Result<usize, LinkError> {
     let broken = |e: String| LinkError::Broken(e);
     let mut id = [0; 32];
     receive.read_exact(&mut id).await.map_err(|e| broken(e.to_string()))?;
@@ -121,5 +128,5 @@ pub(crate) async fn answer(
     send.write_all(&(bytes.len() as u64).to_be_bytes()).await.map_err(|e| broken(e.to_string()))?;
     send.write_all(&bytes).await.map_err(|e| broken(e.to_string()))?;
     send.finish().ok();
-    Ok(())
+    Ok(bytes.len())
 }

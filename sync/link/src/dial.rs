@@ -151,6 +151,8 @@ impl Dialer {
             changes: self.changes.clone(),
             progress,
             asked: None,
+            account: None,
+            paused: None,
         };
         let talk = conversation.run(send, receive);
         tokio::pin!(talk);

@@ -1,5 +1,6 @@
 //! Drives one session: moves bytes, timers and store calls. Takes no decisions.
 
+use crate::quotas::Account;
 use crate::{
     CLOSE_REFUSED, CLOSE_SCOPES, CLOSE_VIOLATION, LinkError, attachments, explain, frames,
 };
@@ -17,6 +18,8 @@ const READ_AHEAD: usize = 2;
 
 /// A peer is asked about its log once in so long at most: it signs it about as often.
 const ASK_EVERY: Duration = Duration::from_secs(60);
+/// A pause as long as this is told in the log.
+const LONG_PAUSE: Duration = Duration::from_secs(10);
 
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
@@ -34,6 +37,10 @@ pub(crate) struct Conversation {
     pub(crate) progress: watch::Sender<Option<Progress>>,
     /// When the peer was last asked about its log.
     pub(crate) asked: Option<Instant>,
+    /// What the peer may ask of us; nobody counts what a relay asks of a box.
+    pub(crate) account: Option<Arc<Account>>,
+    /// Until then nothing is read: a quota is used up.
+    pub(crate) paused: Option<Instant>,
 }
 
 impl Conversation {
@@ -54,6 +61,7 @@ impl Conversation {
             self.connection.clone(),
             Arc::clone(&self.port),
             self.peer.clone(),
+            self.account.clone(),
         ));
         let mut pulling = false;
         loop {
@@ -65,6 +73,7 @@ impl Conversation {
                         Arc::clone(&self.port),
                         self.peer.clone(),
                         self.changes.clone(),
+                        self.account.clone(),
                     ));
                     // The greeting is stored below before anything else is loaded.
                 }
@@ -78,8 +87,10 @@ impl Conversation {
                     None => std::future::pending().await,
                 }
             };
+            let paused = self.paused;
+            let rest = tokio::time::sleep_until(paused.unwrap_or_else(Instant::now));
             tokio::select! {
-                frame = frame_rx.recv() => match frame {
+                frame = frame_rx.recv(), if paused.is_none() => match frame {
                     Some(bytes) => session.handle(begun.elapsed(), Input::Received(bytes)),
                     None => return Err(explain(&self.connection.closed().await)),
                 },
@@ -93,7 +104,11 @@ impl Conversation {
                         session.handle(begun.elapsed(), Input::Committed { scope, head });
                     }
                 }
-                () = tick => session.handle(begun.elapsed(), Input::Tick),
+                () = rest, if paused.is_some() => {
+                    self.paused = None;
+                    session.handle(begun.elapsed(), Input::Resumed);
+                }
+                () = tick, if paused.is_none() => session.handle(begun.elapsed(), Input::Tick),
                 Some(ended) = tasks.join_next() => {
                     if let Ok(Err(error)) = ended {
                         return Err(self.end(error).await);
@@ -101,6 +116,17 @@ impl Conversation {
                 }
             }
         }
+    }
+
+    fn pause(&mut self, wait: Duration) {
+        if wait.is_zero() {
+            return;
+        }
+        if wait > LONG_PAUSE {
+            info!(peer = %self.peer.name, wait_s = wait.as_secs(), "a quota is used up");
+        }
+        let until = Instant::now() + wait;
+        self.paused = Some(self.paused.map_or(until, |before| before.max(until)));
     }
 
     /// The county log may have changed what this peer is.
@@ -151,6 +177,8 @@ impl Conversation {
             Output::Greeted(hello) => {
                 info!(peer = %self.peer.name, software = %hello.software, "talking");
                 blocking(move || port.greeted(&peer, &hello)).await??;
+                let debt = self.account.as_ref().map_or(Duration::ZERO, |a| a.debt());
+                self.pause(debt);
             }
             Output::Load { scope, after, bytes_max } => {
                 let of = scope.clone();
@@ -160,7 +188,13 @@ impl Conversation {
             }
             Output::Store { scope, upto, entries } => {
                 let of = scope.clone();
+                let count = entries.len();
+                let bytes = entries.iter().map(Vec::len).sum();
+                let began = Instant::now();
                 let admitted = blocking(move || port.store(&peer, &of, upto, &entries)).await??;
+                let took = began.elapsed();
+                let wait = self.account.as_ref().map(|a| a.kept(count, bytes, took));
+                self.pause(wait.unwrap_or_default());
                 if admitted.refused + admitted.quarantined > 0 {
                     warn!(
                         peer = %self.peer.name, refused = admitted.refused,
@@ -216,13 +250,19 @@ async fn answer_requests(
     connection: Connection,
     port: Arc<dyn Port>,
     peer: PeerInfo,
+    account: Option<Arc<Account>>,
 ) -> Result<(), LinkError> {
     loop {
         let (send, receive) = connection.accept_bi().await.map_err(|e| explain(&e))?;
         // One after another: a peer cannot make us read many photos at once.
         let answered = attachments::answer(Arc::clone(&port), peer.clone(), send, receive).await;
-        if let Err(error) = answered {
-            warn!(peer = %peer.name, %error, "an attachment was not sent");
+        match answered {
+            Ok(bytes) => {
+                if let Some(account) = &account {
+                    tokio::time::sleep(account.attachment_out(bytes)).await;
+                }
+            }
+            Err(error) => warn!(peer = %peer.name, %error, "an attachment was not sent"),
         }
     }
 }

@@ -10,6 +10,7 @@ mod driver;
 mod enrol;
 mod frames;
 mod identity;
+mod quotas;
 mod serve;
 mod tls;
 

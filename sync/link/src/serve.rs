@@ -2,16 +2,19 @@
 
 use crate::driver::Conversation;
 use crate::enrol::{self, Enroller};
+use crate::quotas::Accounts;
 use crate::{ALPN_ENROL, CLOSE_REFUSED, DeviceCertificate, LinkError, explain, tls};
-use cunkou_engine::Port;
+use cunkou_engine::{Knock, Limits, Port};
 use quinn::{Connection, Endpoint, Incoming};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tracing::{info, warn};
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// So many handshakes and enrolments go on at once. What is over it knocks again by itself.
+const STRANGERS_MAX: usize = 128;
 
 /// A listening relay.
 pub struct Server {
@@ -19,6 +22,8 @@ pub struct Server {
     port: Arc<dyn Port>,
     enroller: Arc<dyn Enroller>,
     changes: watch::Receiver<u64>,
+    accounts: Accounts,
+    strangers: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Server {
@@ -52,7 +57,16 @@ impl Server {
         let config = Some(tls::server(me)?);
         let endpoint = Endpoint::new(tls::endpoint(me), config, socket, runtime).map_err(taken)?;
         let changes = watch_changes(&*port);
-        Ok(Self { endpoint, port, enroller, changes })
+        let accounts = Accounts::new(Limits::START);
+        let strangers = Arc::new(Semaphore::new(STRANGERS_MAX));
+        Ok(Self { endpoint, port, enroller, changes, accounts, strangers })
+    }
+
+    /// With other limits than the start values.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.accounts = Accounts::new(limits);
+        self
     }
 
     /// Accepts until `stop` says so, then says goodbye to everybody.
@@ -72,6 +86,20 @@ impl Server {
     }
 
     fn welcome(&self, incoming: Incoming) {
+        let (address, proved) = (incoming.remote_address(), incoming.remote_address_validated());
+        match self.accounts.knock(address.ip(), proved) {
+            Knock::Welcome => {}
+            Knock::Retry => {
+                // Fails only for an address that is proved already.
+                let _ = incoming.retry();
+                return;
+            }
+            Knock::Ignore => return incoming.ignore(),
+        }
+        let Ok(stranger) = Arc::clone(&self.strangers).try_acquire_owned() else {
+            return incoming.ignore();
+        };
+        let accounts = self.accounts.clone();
         let (port, enroller) = (Arc::clone(&self.port), Arc::clone(&self.enroller));
         let changes = self.changes.clone();
         tokio::spawn(async move {
@@ -93,7 +121,8 @@ impl Server {
             if alpn(&connection).as_deref() == Some(ALPN_ENROL) {
                 enrol::answer(connection, enroller).await;
             } else {
-                talk(connection, port, changes).await;
+                drop(stranger);
+                talk(connection, port, changes, &accounts).await;
             }
         });
     }
@@ -104,7 +133,12 @@ fn alpn(connection: &Connection) -> Option<Vec<u8>> {
     data.downcast::<quinn::crypto::rustls::HandshakeData>().ok()?.protocol
 }
 
-async fn talk(connection: Connection, port: Arc<dyn Port>, changes: watch::Receiver<u64>) {
+async fn talk(
+    connection: Connection,
+    port: Arc<dyn Port>,
+    changes: watch::Receiver<u64>,
+    accounts: &Accounts,
+) {
     let address = connection.remote_address();
     let refuse = |words: &str| {
         warn!(%address, why = words, "refused a box");
@@ -117,13 +151,27 @@ async fn talk(connection: Connection, port: Arc<dyn Port>, changes: watch::Recei
         Ok(peer) => peer,
         Err(refused) => return refuse(&refused.words),
     };
+    let account = match accounts.open(peer.device) {
+        Ok(account) => account,
+        Err(too_much) => return refuse(&too_much.to_string()),
+    };
     let name = peer.name.clone();
     let opened = tokio::time::timeout(HANDSHAKE, connection.accept_bi()).await;
     let Ok(Ok((send, receive))) = opened else {
         return refuse("it opened no stream");
     };
     let (progress, _) = watch::channel(None);
-    let conversation = Conversation { connection, port, peer, key, changes, progress, asked: None };
+    let conversation = Conversation {
+        connection,
+        port,
+        peer,
+        key,
+        changes,
+        progress,
+        asked: None,
+        account: Some(account),
+        paused: None,
+    };
     match conversation.run(send, receive).await {
         Ok(()) => info!(peer = %name, "the conversation ended"),
         Err(error) => info!(peer = %name, %error, "the conversation ended"),

@@ -10,10 +10,11 @@ use cunkou_casework::county::{CountyLog, DeviceKind, LogError, Numbered, Stateme
 use cunkou_casework::entry::{Entry, Kind, Signers, change_id};
 use cunkou_casework::event::{Event, Step, Witness, decode, encode};
 use cunkou_casework::hex;
-use cunkou_casework::ids::{EntryId, Scope, SubjectId};
-use cunkou_engine::Admitted;
+use cunkou_casework::ids::{DeviceId, EntryId, Scope, SubjectId};
+use cunkou_engine::{Admitted, Limits};
 use cunkou_store::{EntryState, NewEntry, PeerRow, StoreError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use tracing::warn;
 
 /// A witness names at most so many entries, to stay far below an entry's size.
@@ -31,9 +32,12 @@ impl Replica {
         let mut county = (*self.county()).clone();
         let head_before = county.head().position;
         let now_ms = self.now_ms();
+        let relay = self.device().is_some_and(|d| d.kind == DeviceKind::Relay);
+        let mut touched: BTreeSet<[u8; 16]> = BTreeSet::new();
         let admitted = self.store.write(|tx| -> Result<Admitted, StoreError> {
             let desk = Desk { replica: self, tx, now_ms };
             let mut admitted = Admitted::default();
+            touched.clear();
             let mut witnessed: BTreeMap<SubjectId, Vec<(u64, EntryId)>> = BTreeMap::new();
             for bytes in batch {
                 let entry = match Entry::decode(bytes) {
@@ -56,6 +60,7 @@ impl Replica {
                     bytes,
                 };
                 let Some(pos) = tx.append(&new, scope)? else { continue };
+                touched.insert(entry.subject().0);
                 if state == EntryState::Quarantined {
                     admitted.quarantined += 1;
                     warn!(
@@ -86,7 +91,7 @@ impl Replica {
                     self.want_catalogue(&desk, &entry)?;
                 }
             }
-            if self.device().is_some_and(|d| d.kind == DeviceKind::Relay) {
+            if relay {
                 for (subject, entries) in witnessed {
                     desk.witness(subject, scope, &entries)?;
                 }
@@ -98,7 +103,13 @@ impl Replica {
         if county.head().position > head_before {
             self.county_grew()?;
         }
-        self.materialise_dirty()?;
+        let aside_before = self.set_aside.load(Ordering::Relaxed);
+        let touched: Vec<[u8; 16]> = touched.into_iter().collect();
+        self.materialise_these(&touched)?;
+        let aside = self.set_aside.load(Ordering::Relaxed) != aside_before;
+        if (aside || admitted.quarantined > 0) && relay {
+            self.suspend_if_due(&peer.device)?;
+        }
         self.changed();
         Ok(admitted)
     }
@@ -112,6 +123,33 @@ impl Replica {
             }
         }
         Ok(())
+    }
+
+    /// A relay suspends a device that has too much in quarantine. Sessions are cut by the news.
+    fn suspend_if_due(&self, device: &[u8; 16]) -> Result<(), StoreError> {
+        let now_ms = self.now_ms();
+        let suspended = self.store.write(|tx| -> Result<bool, StoreError> {
+            let due = tx.suspended(device)?.is_none()
+                && tx.quarantined_of(device)? >= Limits::START.quarantined;
+            if due {
+                tx.suspend(device, now_ms)?;
+            }
+            Ok(due)
+        })?;
+        if suspended {
+            warn!(device = %hex::encode(device), "suspended a box: too much of it does not count");
+        }
+        Ok(())
+    }
+
+    /// Lets a suspended device in again; what is in quarantine counts no more against it. Returns
+    /// false when it was not suspended.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn lift(&self, device: DeviceId) -> Result<bool, StoreError> {
+        let now_ms = self.now_ms();
+        self.store.write(|tx| tx.lift(&device.0, now_ms))
     }
 
     fn want_catalogue(&self, desk: &Desk<'_>, entry: &Entry) -> Result<(), StoreError> {

@@ -126,6 +126,17 @@ pub struct ResidentFile {
     pub heads: Vec<cunkou_casework::ids::ChangeId>,
 }
 
+impl Gathered {
+    /// The edits that a document which holds those up to a position may still take.
+    pub(crate) fn todo(&self, applied_to: u64) -> impl Iterator<Item = &EditRow> {
+        self.edits.iter().filter(move |e| match e.state {
+            EntryState::Waiting | EntryState::Unfounded => true,
+            EntryState::Good => e.pos > applied_to,
+            EntryState::Quarantined => false,
+        })
+    }
+}
+
 /// Reads a subject's rows. Signatures of rows that count already are not checked again: their
 /// bytes are what was checked, as their name says. What was revoked since is.
 pub(crate) fn gather(rows: Vec<EntryRow>, county: &CountyLog) -> Gathered {
@@ -293,7 +304,10 @@ impl Replica {
             Some(StepNote { record, standing: *standing, witnessed })
         });
         let steps = steps.collect();
-        let counting = gathered.edits.iter().filter(|e| e.state == EntryState::Good);
+        // Only what is in the document has been through the guard; nothing else is read here.
+        let guarded = view.document(&subject.0)?.map_or(0, |stored| stored.pos);
+        let counting =
+            gathered.edits.iter().filter(|e| e.state == EntryState::Good && e.pos <= guarded);
         let edits = counting.filter_map(|EditRow { entry, .. }| {
             let header = entry.header().clone();
             let actor = actor(header.device, header.incarnation);

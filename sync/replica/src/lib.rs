@@ -9,6 +9,7 @@ mod audit;
 mod county;
 mod error;
 mod file;
+mod guarded;
 mod kinds;
 mod materialise;
 mod peer;
@@ -17,6 +18,7 @@ mod world;
 
 pub use act::{Desk, Who};
 pub use county::{Authority, Status};
+pub use cunkou_guard::Guard;
 pub use error::{ActError, OpenError};
 pub use file::{CaseFile, EditNote, Gathered, ResidentFile, StepNote};
 pub use world::{SystemWorld, World};
@@ -27,6 +29,7 @@ use cunkou_casework::ids::{DeviceId, Incarnation, SubjectId};
 use cunkou_casework::suite::SecretKey;
 use cunkou_store::{Store, StoreError};
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Who a replica is, and of which county: known from founding or enrolment.
@@ -47,6 +50,9 @@ pub struct Membership {
 /// One replica.
 pub struct Replica {
     store: Store,
+    guard: Guard,
+    /// Edits set aside since this replica was opened: when it moves, quotas are looked at.
+    set_aside: AtomicU64,
     me: Membership,
     incarnation: Incarnation,
     world: Arc<dyn World>,
@@ -65,17 +71,24 @@ impl std::fmt::Debug for Replica {
 
 impl Replica {
     /// Opens the replica in `folder`, finishes what a cut left half derived, and begins a new
-    /// incarnation.
+    /// incarnation. `guard` judges what others changed: [`Guard::child`] in programs.
     ///
     /// # Errors
     /// [`OpenError`].
-    pub fn open(folder: &Path, me: Membership, world: Arc<dyn World>) -> Result<Self, OpenError> {
+    pub fn open(
+        folder: &Path,
+        me: Membership,
+        world: Arc<dyn World>,
+        guard: Guard,
+    ) -> Result<Self, OpenError> {
         let store = Store::open(folder)?;
         let mut incarnation = [0; 16];
         world.random(&mut incarnation);
         let county = CountyLog::new(me.county, me.anchor);
         let replica = Self {
             store,
+            guard,
+            set_aside: AtomicU64::new(0),
             me,
             incarnation: Incarnation(incarnation),
             world,
@@ -86,6 +99,7 @@ impl Replica {
         };
         replica.ensure_identity()?;
         replica.reload_county()?;
+        replica.store.write(|tx| tx.mark_reason_dirty(guarded::UNJUDGED))?;
         replica.materialise_dirty()?;
         Ok(replica)
     }

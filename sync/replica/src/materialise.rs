@@ -1,21 +1,20 @@
 //! Derived rows: made from a subject's entries, and made again whenever these change.
 
 use crate::Replica;
-use crate::file::{EditRow, Gathered, aside, gather, ladder};
+use crate::file::{EditRow, Gathered, gather, ladder};
+use crate::guarded::{at_the_door, standing};
 use crate::kinds::{CASE, RESIDENT, schema_of};
 use crate::search::keys;
-use cunkou_casework::case::{Standing, authenticate, fold, still_counts};
+use cunkou_casework::case::{Standing, fold, still_counts};
 use cunkou_casework::county::CountyLog;
-use cunkou_casework::document::{Document, Projection, Schema, Section, actor};
+use cunkou_casework::document::{Document, Projection, Section};
 use cunkou_casework::event::{Level, Step};
-use cunkou_casework::ids::{AttachmentId, ChangeId, EntryId, Scope, SubjectId};
+use cunkou_casework::ids::{AttachmentId, EntryId, Scope, SubjectId};
 use cunkou_casework::material::{Kept, Page};
 use cunkou_casework::registry;
 use cunkou_casework::resident::Resident;
-use cunkou_guard::Gated;
 use cunkou_store::{CaseRow, EntryState, ResidentRow, StoreError, StoredDocument, Txn};
 use std::collections::BTreeSet;
-use tracing::warn;
 
 /// So many subjects are derived in one transaction.
 const BATCH: u32 = 200;
@@ -31,13 +30,25 @@ impl Replica {
             if dirty.is_empty() {
                 return Ok(());
             }
+            self.materialise_these(&dirty)?;
+        }
+    }
+
+    /// Brings the rows of these subjects up to date. Whoever sends something waits for what they
+    /// sent, and not for what others sent meanwhile.
+    pub(crate) fn materialise_these(&self, subjects: &[[u8; 16]]) -> Result<(), StoreError> {
+        for part in subjects.chunks(BATCH as usize) {
+            self.store.read(|view| self.look_ahead(view, part))?;
             self.store.write(|tx| -> Result<(), StoreError> {
-                for subject in &dirty {
-                    self.materialise(tx, SubjectId(*subject))?;
+                for subject in part {
+                    if tx.is_dirty(subject)? {
+                        self.materialise(tx, SubjectId(*subject))?;
+                    }
                 }
                 Ok(())
             })?;
         }
+        Ok(())
     }
 
     /// Derives one subject's rows from its entries.
@@ -202,12 +213,7 @@ impl Replica {
         }
         let applied_to = stored.as_ref().map_or(0, |d| d.pos);
         let saved = stored.as_ref().map(|d| d.bytes.as_slice());
-        let todo = gathered.edits.iter().filter(|e| match e.state {
-            EntryState::Waiting | EntryState::Unfounded => true,
-            EntryState::Good => e.pos > applied_to,
-            EntryState::Quarantined => false,
-        });
-        let todo: Vec<&EditRow> = todo.collect();
+        let todo: Vec<&EditRow> = gathered.todo(applied_to).collect();
         let document = match saved {
             Some(saved) => Document::load(schema, saved).map_err(damaged)?,
             None => Document::new(schema).map_err(damaged)?,
@@ -218,37 +224,30 @@ impl Replica {
             return Ok((document, quarantined));
         }
         let mut aside = quarantined;
-        let mut candidates: Vec<(&EditRow, Gated)> = Vec::new();
+        let mut left: Vec<&EditRow> = Vec::new();
         for edit in todo {
-            match judge_edit(edit, gathered.had(edit.entry.id()), county, scope, schema) {
-                Ok(gated) => candidates.push((edit, gated)),
+            match at_the_door(edit, gathered.had(edit.entry.id()), county, scope) {
+                Ok(()) => left.push(edit),
                 Err((state, reason)) => {
                     aside += 1;
-                    tx.set_state(edit.pos, state, Some(&reason))?;
+                    self.put_aside(tx, edit, state, &reason)?;
                 }
             }
         }
-        let (ready, parked) = in_order(candidates, &document);
-        for edit in parked {
+        let built = self.build(schema, document, saved, left).map_err(damaged)?;
+        for (edit, verdict) in &built.verdicts {
+            let Some((state, reason)) = standing(verdict) else {
+                if edit.state != EntryState::Good {
+                    tx.set_state(edit.pos, EntryState::Good, None)?;
+                }
+                continue;
+            };
             aside += 1;
-            tx.set_state(edit.pos, EntryState::Waiting, Some("an earlier save has not arrived"))?;
-        }
-        let changes: Vec<Vec<u8>> =
-            ready.iter().map(|edit| edit.entry.payload().to_vec()).collect();
-        let applied = cunkou_guard::apply(schema, saved, &changes).map_err(damaged)?;
-        for (i, edit) in ready.iter().enumerate() {
-            if applied.bad.contains(&i) {
-                aside += 1;
-                warn!(device = %edit.entry.header().device, "a change would damage its document");
-                let reason = Some("the change would damage its document");
-                tx.set_state(edit.pos, EntryState::Quarantined, reason)?;
-            } else if edit.state != EntryState::Good {
-                tx.set_state(edit.pos, EntryState::Good, None)?;
-            }
+            self.put_aside(tx, edit, state, &reason)?;
         }
         let last = gathered.edits.iter().map(|e| e.pos).max().unwrap_or(applied_to);
-        tx.set_document(&subject.0, &StoredDocument { pos: last, bytes: applied.saved })?;
-        Ok((applied.document, aside))
+        tx.set_document(&subject.0, &StoredDocument { pos: last, bytes: built.saved })?;
+        Ok((built.document, aside))
     }
 }
 
@@ -258,56 +257,6 @@ fn fallen(gathered: &Gathered, county: &CountyLog) -> Vec<u64> {
     good.filter(|e| still_counts(e.entry.header(), county, gathered.had(e.entry.id())).is_err())
         .map(|e| e.pos)
         .collect()
-}
-
-fn judge_edit(
-    edit: &EditRow,
-    had: Option<u64>,
-    county: &CountyLog,
-    scope: &str,
-    schema: Schema,
-) -> Result<Gated, (EntryState, String)> {
-    let header = edit.entry.header();
-    let judged = match edit.state {
-        EntryState::Good => still_counts(header, county, had),
-        _ => authenticate(&edit.entry, county, had).map(|_| ()),
-    };
-    judged.map_err(aside)?;
-    let place = match scope.parse() {
-        Ok(Scope::Place(place)) => Some(place),
-        _ => None,
-    };
-    let position = header.log.position;
-    if !place.is_some_and(|place| county.serves_at(header.device, place, position)) {
-        let reason = "the device does not serve this village".to_owned();
-        return Err((EntryState::Quarantined, reason));
-    }
-    let actor = actor(header.device, header.incarnation);
-    cunkou_guard::gate(edit.entry.payload(), schema, &actor)
-        .map_err(|refusal| (EntryState::Quarantined, refusal.to_string()))
-}
-
-/// Puts edits behind those that they build on; what builds on something absent is parked.
-fn in_order<'a>(
-    mut left: Vec<(&'a EditRow, Gated)>,
-    document: &Document,
-) -> (Vec<&'a EditRow>, Vec<&'a EditRow>) {
-    let mut ready = Vec::new();
-    let mut known: BTreeSet<ChangeId> = BTreeSet::new();
-    loop {
-        let before = left.len();
-        left.retain(|(edit, gated)| {
-            let there = gated.deps.iter().all(|dep| known.contains(dep) || document.has(&[*dep]));
-            if there {
-                known.insert(gated.id);
-                ready.push(*edit);
-            }
-            !there
-        });
-        if left.len() == before {
-            return (ready, left.into_iter().map(|(edit, _)| edit).collect());
-        }
-    }
 }
 
 fn set_state(

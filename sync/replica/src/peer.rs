@@ -15,6 +15,12 @@ fn failed(e: impl std::fmt::Display) -> PortError {
 }
 
 impl Replica {
+    /// Whether a device was suspended here. When the store cannot say, it was not: the store's
+    /// failure shows at the next step.
+    fn suspended(&self, device: &[u8; 16]) -> bool {
+        self.store.read(|view| view.suspended(device)).is_ok_and(|since| since.is_some())
+    }
+
     fn known_peer(&self, peer: &PeerInfo) -> Result<PeerRow, PortError> {
         let row = self.store.read(|view| view.peer(&peer.device)).map_err(failed)?;
         row.ok_or_else(|| failed("the peer has not said hello"))
@@ -33,6 +39,13 @@ impl Port for Replica {
         };
         if !county.device_counts(device.id) {
             return refused(RefusalCode::Revoked, "this box was revoked by the county");
+        }
+        if self.suspended(&device.id.0) {
+            return refused(
+                RefusalCode::Suspended,
+                "the county has suspended this box: too much of what it sent does not count; \
+                 call county IT",
+            );
         }
         let me = self.device();
         // What two devices share is what the lesser one serves; a relay serves all.

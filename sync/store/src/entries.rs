@@ -256,6 +256,17 @@ impl Txn<'_> {
         Ok(())
     }
 
+    /// Subjects with entries that wait for this reason are to be derived again.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn mark_reason_dirty(&self, reason: &str) -> Result<(), StoreError> {
+        let sql = "INSERT OR IGNORE INTO dirty(subject)
+                   SELECT DISTINCT subject FROM entry WHERE state = 1 AND reason = ?1";
+        self.0.prepare_cached(sql)?.execute([reason])?;
+        Ok(())
+    }
+
     /// Remembers a subject's schema and scope.
     ///
     /// # Errors

@@ -67,6 +67,16 @@ pub fn log(json: bool) {
     if json { builder.json().init() } else { builder.with_target(false).init() }
 }
 
+/// Becomes a worker of the guard when this process was started as one; gives its exit code when it
+/// has ended. Asked first thing in `main`, before a runtime or a thread is started.
+#[must_use]
+pub fn guard_worker() -> Option<ExitCode> {
+    if !cunkou_guard::worker::is_asked_for() {
+        return None;
+    }
+    Some(if cunkou_guard::worker::run().is_ok() { Exit::Ok } else { Exit::Failed }.into())
+}
+
 /// A broken invariant of our own ends the process, so that it restarts in a known state. The
 /// message of a panic may hold data, so only its place is logged. Panics under the guard are
 /// caught there and stay quiet.
