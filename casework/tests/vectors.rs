@@ -177,6 +177,7 @@ fn statements() -> Vec<Statement> {
             key: Some(secret(&PERSON).public()),
             posts: vec![Post { role: Role::Agent, place: PlaceId(11), department: None }],
             phone: String::new(),
+            keys: None,
         }),
         Statement::Numbers { device, blocks: vec![47, 48] },
         Statement::Catalogue {

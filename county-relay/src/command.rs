@@ -385,6 +385,8 @@ impl Home {
         let mut seed = [0; 32];
         self.replica.draw(&mut seed);
         let key = signs.then(|| SecretKey::from_seed(&seed));
+        // A key is taken away by its owner or by name, never by a changed telephone number.
+        let known_keys = county.person(id).and_then(|p| p.keys.clone());
         let person = Person {
             id,
             login: login.to_owned(),
@@ -392,6 +394,7 @@ impl Home {
             key: key.as_ref().map(SecretKey::public),
             posts: posts.clone(),
             phone: phone.to_owned(),
+            keys: known_keys,
         };
         self.replica.state(&self.authority, vec![Statement::Person(person)]).map_err(failed)?;
         if let Some(key) = &key {

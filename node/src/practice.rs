@@ -97,6 +97,7 @@ pub(crate) fn make(folder: &Path, release: &Release) -> Result<Practice, AppErro
             key: Some(person_key.public()),
             posts: vec![Post { role: Role::Agent, place: VILLAGE, department: None }],
             phone: String::new(),
+            keys: None,
         }),
         Statement::Numbers { device, blocks: vec![BLOCK] },
         Statement::Catalogue {

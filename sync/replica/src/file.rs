@@ -3,7 +3,7 @@
 use crate::Replica;
 use crate::kinds::{CASE, RESIDENT, schema_of};
 use cunkou_casework::case::{
-    Attestation, CaseState, Folded, Ladder, Record, Standing, authenticate, fold,
+    CaseState, Folded, Ladder, Record, Standing, attested, authenticate, fold,
 };
 use cunkou_casework::county::{CountyLog, DeviceKind};
 use cunkou_casework::document::{Document, Projection, Schema, Section, Write, actor};
@@ -134,7 +134,7 @@ pub(crate) fn gather(rows: Vec<EntryRow>, county: &CountyLog) -> Gathered {
             Kind::Event if row.state == EntryState::Quarantined => out.bad += 1,
             Kind::Event => {
                 let attestation =
-                    if good { Ok(attested(&entry)) } else { authenticate(&entry, county) };
+                    if good { Ok(attested(&entry, county)) } else { authenticate(&entry, county) };
                 let event = Event::decode(entry.payload());
                 out.rows.insert(entry.id(), (row.pos, row.state));
                 match (attestation, event) {
@@ -183,14 +183,6 @@ fn relay_came(row: &EntryRow, entry: &Entry, county: &CountyLog) -> bool {
     row.state == EntryState::Waiting
         && authenticate(entry, county).is_ok()
         && relay.is_some_and(|d| d.kind == DeviceKind::Relay)
-}
-
-fn attested(entry: &Entry) -> Attestation {
-    match (entry.has_person_signature(), entry.header().person) {
-        (true, _) => Attestation::Person,
-        (false, Some(_)) => Attestation::Relay,
-        (false, None) => Attestation::Device,
-    }
 }
 
 pub(crate) fn ladder(folded: &Folded, witnessed: &BTreeMap<EntryId, Witnessed>) -> Ladder {

@@ -119,6 +119,7 @@ pub(super) fn county() -> CountyLog {
                 key: has_key(who.person).then(|| secret(who.person).public()),
                 posts: vec![Post { role, place, department: department.map(str::to_owned) }],
                 phone: String::new(),
+                keys: None,
             }),
         );
     }

@@ -97,6 +97,7 @@ pub(crate) fn person(n: u8, role: Role, place: PlaceId) -> Statement {
         key: (!reviewer).then(|| secret(n).public()),
         posts: vec![Post { role, place, department }],
         phone: String::new(),
+        keys: None,
     })
 }
 

@@ -376,6 +376,7 @@ fn words(l: Lang, step: &Step) -> String {
 fn off(l: Lang, standing: Standing) -> Option<String> {
     let reason = |reason: Reason| match reason {
         Reason::BadSignature => l.t("签名不成立", "a signature does not hold"),
+        Reason::NoOwnKey => l.t("没有用本人的安全密钥", "not signed with their own security key"),
         Reason::DeviceRevoked | Reason::PersonRevoked => l.t("已被撤销", "revoked"),
         Reason::NotNow => l.t("当时的状态不允许", "the state did not allow it"),
         Reason::NoPost | Reason::NoPerson | Reason::OutOfScope => l.t("无权办理", "no authority"),
