@@ -24,3 +24,7 @@ pub mod registry;
 pub mod resident;
 pub mod suite;
 pub mod webauthn;
+
+/// So that helpers shared with the tests outside can name this crate as they do.
+#[cfg(test)]
+extern crate self as cunkou_casework;
