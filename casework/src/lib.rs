@@ -13,6 +13,7 @@ pub mod document;
 pub mod eligibility;
 pub mod entry;
 pub mod event;
+pub mod export;
 pub mod fields;
 pub mod hex;
 pub mod ids;

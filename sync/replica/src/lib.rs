@@ -7,17 +7,21 @@ mod act;
 mod admit;
 mod county;
 mod error;
+mod export;
 mod file;
 mod kinds;
 mod materialise;
 mod peer;
+mod prepare;
 mod search;
 mod world;
 
 pub use act::{Desk, Who};
 pub use county::{Authority, Status};
 pub use error::{ActError, OpenError};
+pub use export::ExportError;
 pub use file::{CaseFile, EditNote, Gathered, ResidentFile, StepNote};
+pub use prepare::{Prepared, Proof};
 pub use world::{SystemWorld, World};
 
 use cunkou_casework::catalogue::Release;
