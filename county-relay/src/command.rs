@@ -2,7 +2,7 @@
 
 use crate::home::{self, Home};
 use crate::import;
-use crate::options::{Action, BoxKind, Catalogue, Import, Options, RoleArg, Staff};
+use crate::options::{Action, BoxKind, Catalogue, Export, Import, Options, RoleArg, Staff};
 use cunkou_casework::catalogue::{Contacts, Items, Release, read};
 use cunkou_casework::county::{DeviceKind, Person, Place, Post, Role, Statement};
 use cunkou_casework::event::Level;
@@ -56,6 +56,11 @@ enum Command {
     Revoke {
         device: String,
         reason: String,
+    },
+    ExportCase {
+        number: String,
+        out: PathBuf,
+        photos: bool,
     },
     Status,
 }
@@ -205,6 +210,11 @@ fn command(action: &Action) -> Result<Command, Failure> {
         Action::Revoke { device, reason } => {
             Command::Revoke { device: device.clone(), reason: reason.clone() }
         }
+        Action::Export(Export::Case { number, out, no_photos }) => Command::ExportCase {
+            number: number.clone(),
+            out: absolute(out)?,
+            photos: !no_photos,
+        },
         Action::Status => Command::Status,
         Action::Init { .. } | Action::Serve(_) => {
             return Err(failed("not a command for a daemon"));
@@ -291,6 +301,9 @@ impl Execute for Home {
                 let revoked = Statement::DeviceRevoked { device, reason };
                 self.replica.state(&self.authority, vec![revoked]).map_err(failed)?;
                 Ok(json!({ "schema": 1, "revoked": device.to_string() }))
+            }
+            Command::ExportCase { number, out, photos } => {
+                cunkou_edge::export::to_file(&self.replica, &number, &out, photos)
             }
             Command::Status => self.status(),
         }
@@ -485,6 +498,7 @@ impl Home {
         Ok(json!({
             "schema": 1, "enrolled": true, "locked": false,
             "version": env!("CARGO_PKG_VERSION"), "county": self.replica.county().name(),
+            "fingerprint": self.replica.fingerprint().map_err(failed)?,
             "entries": entries,
             "unsent": { "entries": 0, "bytes": 0, "oldest_s": 0 },
             "last_completed_sync": status.last_completed_ms,

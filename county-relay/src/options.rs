@@ -108,6 +108,12 @@ pub(crate) enum Action {
         #[arg(long)]
         reason: String,
     },
+    /// Write one case as a file that cunkou-verify checks anywhere.
+    #[command(
+        subcommand,
+        after_help = "Example:\n  cunkou-relay --data ./county export case 0004-7000-0015 --out case.cunkou"
+    )]
+    Export(Export),
     /// How the relay is.
     #[command(after_help = "Example:\n  cunkou-relay --data ./county status --json")]
     Status,
@@ -193,6 +199,25 @@ pub(crate) enum RoleArg {
     Finance,
     /// 县信息员
     It,
+}
+
+/// Exports.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Export {
+    /// One case, with everything needed to check it; photos too unless told otherwise.
+    #[command(
+        after_help = "Example:\n  cunkou-relay --data ./county export case 0004-7000-0015 --out case.cunkou\n\nThe file holds personal data and the county log with the names of all staff. Check it with: cunkou-verify case.cunkou"
+    )]
+    Case {
+        /// Number of the case, 12 digits, with or without dashes.
+        number: String,
+        /// Where to write the file.
+        #[arg(long)]
+        out: PathBuf,
+        /// Leave out the bytes of photos; their hashes stay.
+        #[arg(long)]
+        no_photos: bool,
+    },
 }
 
 /// The catalogue.

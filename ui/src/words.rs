@@ -181,7 +181,9 @@ impl Lang {
     pub fn attestation(self, attestation: Attestation) -> &'static str {
         match attestation {
             Attestation::Person => self.t("本人密钥签名", "signed with their own key"),
-            Attestation::SecurityKey => self.t("本人安全密钥签名", "signed with their security key"),
+            Attestation::SecurityKey => {
+                self.t("本人安全密钥签名", "signed with their security key")
+            }
             Attestation::Passkey => self.t("本人通行密钥签名", "signed with their passkey"),
             Attestation::Ukey => self.t("本人UKey签名", "signed with their UKey"),
             Attestation::Otp => self.t(
