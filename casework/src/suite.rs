@@ -111,6 +111,12 @@ pub(crate) fn key_id(key: &[u8]) -> [u8; 8] {
     id
 }
 
+/// Under what a one-time code for a person's key is kept: never the code itself.
+#[must_use]
+pub fn key_code_hash(code: &str) -> [u8; 32] {
+    blake3::derive_key("cunkou key code v1", code.as_bytes())
+}
+
 pub(crate) fn commitment(payload: &[u8]) -> [u8; 32] {
     blake3::derive_key("cunkou payload v1", payload)
 }

@@ -1,8 +1,8 @@
 //! Commands: done by the running daemon if there is one, else here.
 
 use crate::home::{self, Home};
-use crate::import;
 use crate::options::{Action, BoxKind, Catalogue, Export, Import, Options, RoleArg, Staff};
+use crate::{import, keys};
 use cunkou_casework::catalogue::{Contacts, Items, Release, read};
 use cunkou_casework::county::{DeviceKind, Person, Place, Post, Role, Statement};
 use cunkou_casework::event::Level;
@@ -52,6 +52,9 @@ enum Command {
     StaffRemove {
         login: String,
         reason: String,
+    },
+    KeyCode {
+        login: String,
     },
     Revoke {
         device: String,
@@ -207,14 +210,13 @@ fn command(action: &Action) -> Result<Command, Failure> {
         Action::Staff(Staff::Remove { login, reason }) => {
             Command::StaffRemove { login: login.clone(), reason: reason.clone() }
         }
+        Action::Staff(Staff::KeyCode { login }) => Command::KeyCode { login: login.clone() },
         Action::Revoke { device, reason } => {
             Command::Revoke { device: device.clone(), reason: reason.clone() }
         }
-        Action::Export(Export::Case { number, out, no_photos }) => Command::ExportCase {
-            number: number.clone(),
-            out: absolute(out)?,
-            photos: !no_photos,
-        },
+        Action::Export(Export::Case { number, out, no_photos }) => {
+            Command::ExportCase { number: number.clone(), out: absolute(out)?, photos: !no_photos }
+        }
         Action::Status => Command::Status,
         Action::Init { .. } | Action::Serve(_) => {
             return Err(failed("not a command for a daemon"));
@@ -282,6 +284,20 @@ impl Execute for Home {
                 let revoked = Statement::PersonRevoked { person, reason };
                 self.replica.state(&self.authority, vec![revoked]).map_err(failed)?;
                 Ok(json!({ "schema": 1, "removed": login }))
+            }
+            Command::KeyCode { login } => {
+                let county = self.replica.county();
+                let person = county
+                    .person_by_login(&login)
+                    .filter(|p| p.posts.iter().any(|post| post.role == Role::Reviewer))
+                    .ok_or_else(|| {
+                        refused(format!("there is no reviewer with the login {login}"))
+                    })?;
+                let code = keys::make_code(&self.replica, person.id).map_err(failed)?;
+                Ok(json!({
+                    "schema": 1, "login": login, "code": code, "hours": 72,
+                    "next": "give it to the person; they sign in at the console and open 我的安全密钥",
+                }))
             }
             Command::Revoke { device, reason } => {
                 let county = self.replica.county();

@@ -122,7 +122,7 @@ pub(crate) enum Action {
 /// How to serve.
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
-    /// TOML file with the keys http and quic.
+    /// TOML file with the keys http, quic, rp_id and require_security_key.
     #[arg(long)]
     pub(crate) config: Option<PathBuf>,
     /// Address of the console, e.g. 0.0.0.0:8080.
@@ -131,6 +131,13 @@ pub(crate) struct ServeOptions {
     /// Address for boxes, e.g. 0.0.0.0:4443.
     #[arg(long)]
     pub(crate) quic: Option<String>,
+    /// Name that security keys are bound to: the part that all addresses of the console end with.
+    /// Unless given: c, the county's code, and .home.arpa. Keys do not move to another name.
+    #[arg(long)]
+    pub(crate) rp_id: Option<String>,
+    /// Whoever has no security key takes no step on a case.
+    #[arg(long)]
+    pub(crate) require_security_key: bool,
 }
 
 /// What a box is.
@@ -180,6 +187,13 @@ pub(crate) enum Staff {
         /// Why.
         #[arg(long)]
         reason: String,
+    },
+    /// Make a one-time code with which a person registers or removes one security key; give it to
+    /// them in person. It is valid for 72 hours.
+    #[command(after_help = "Example:\n  cunkou-relay --data ./county staff key-code zhao")]
+    KeyCode {
+        /// Login.
+        login: String,
     },
     /// List people.
     #[command(after_help = "Example:\n  cunkou-relay --data ./county staff list --json")]
