@@ -7,9 +7,7 @@ use crate::content::{self, Checked};
 use crate::evidence::{Seen, weigh};
 use crate::faults::{about, reason, whole};
 use crate::report::{Case, Content, County, Finding, Photos, Report, Step, Words};
-use cunkou_casework::case::{
-    CaseState, Folded, Reason, Record, Verdict, authenticate, fold,
-};
+use cunkou_casework::case::{CaseState, Folded, Reason, Record, Verdict, authenticate, fold};
 use cunkou_casework::county::{CountyLog, DeviceKind};
 use cunkou_casework::entry::{Entry, Kind};
 use cunkou_casework::event::{Event, Witness, decode};
