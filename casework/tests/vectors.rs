@@ -4,7 +4,7 @@
 //! vector that was ever released is never written anew but joined by another.
 #![allow(missing_docs)]
 
-#[allow(dead_code)]
+#[allow(dead_code, unreachable_pub, missing_debug_implementations)]
 mod soft;
 
 use cunkou_casework::county::{

@@ -2,7 +2,6 @@
 
 use crate::report::{Basis, Bound, Content, Counts, Finding, Report, Step, Words};
 use cunkou_casework::calendar::china_time;
-use cunkou_casework::entry::ClockSource;
 use cunkou_ui::Lang;
 use std::fmt::Write;
 
@@ -37,10 +36,11 @@ fn write_report(out: &mut String, r: &Report, l: Lang) -> std::fmt::Result {
     let (case, county) = (&r.case, &r.county);
     writeln!(
         out,
-        "{} {} · {} · {} · {}",
+        "{} {} · {} · {}{} · {}",
         l.t("办件", "Case"),
         case.number,
         case.applicant,
+        l.t("事项 ", "item "),
         case.item,
         case.village
     )?;
@@ -92,8 +92,8 @@ fn write_report(out: &mut String, r: &Report, l: Lang) -> std::fmt::Result {
         out,
         "\n{}",
         l.t(
-            "时间都按县平台的时钟。文件里没有的,这里看不出来:有没有漏掉别的环节,要问县平台。",
-            "All evidence of time is by the county's clock. What is not in the file cannot be seen here: whether a step was left out, ask the county."
+            "时间是北京时间,证据按县平台的时钟。文件里没有的,这里看不出来:有没有漏掉别的环节,要问县平台。",
+            "Times are Beijing time; evidence is by the county's clock. What is not in the file cannot be seen here: whether a step was left out, ask the county."
         )
     )?;
     writeln!(out, "\n{}{}", l.t("结论:", "Verdict: "), pick(&r.verdict, l))
@@ -127,22 +127,18 @@ fn write_step(out: &mut String, number: usize, s: &Step, l: Lang) -> std::fmt::R
     writeln!(out, "     {}{grade}{key}", l.t("凭什么:", "on: "))?;
     writeln!(
         out,
-        "     {}{} {} {} {} {}",
-        l.t("何时:", "when: "),
-        bound(s.earliest, l.t("最早", "not before"), l),
-        l.t(",", ","),
-        bound(s.latest, l.t("最晚", "not after"), l),
-        l.t(";自报", "; claimed"),
-        format_args!("{} ({})", when(s.claimed_ms), clock(s.clock, l)),
+        "     {}{}\n          {}\n          {} {} ({})",
+        l.t("何时:", "when:"),
+        bound(s.earliest, l.t("最早", " not before"), l),
+        bound(s.latest, l.t("最晚", " not after "), l),
+        l.t("自报", " claimed   "),
+        when(s.claimed_ms),
+        l.clock(s.clock),
     )?;
     match &s.why {
         Some(why) => writeln!(out, "     {}{}", l.t("为什么:", "why: "), pick(why, l)),
         None => Ok(()),
     }
-}
-
-fn clock(source: ClockSource, l: Lang) -> &'static str {
-    l.clock(source)
 }
 
 fn bound(bound: Option<Bound>, word: &str, l: Lang) -> String {

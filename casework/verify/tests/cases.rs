@@ -1,7 +1,7 @@
 //! Honest cases hold; each kind of forgery is named; no changed byte passes unnoticed.
 #![allow(missing_docs)]
 
-#[allow(missing_debug_implementations)]
+#[allow(missing_debug_implementations, unreachable_pub)]
 mod county;
 
 use county::*;
@@ -174,7 +174,7 @@ fn changed_content() -> World {
     let writes = [Write::set(Section::Form, "bank_card", "9999")];
     other.write([1; 16], START_MS, &writes).expect("written");
     event.digest = Some(other.projection().digest());
-    w.push_event(REVIEWER, RELAY, &event);
+    w.push_on_key(&event);
     w
 }
 
@@ -417,4 +417,29 @@ proptest! {
     fn bytes_of_a_stranger_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         let _ = check(&bytes, PLAIN);
     }
+}
+
+#[test]
+fn the_export_of_a_fixed_case_is_frozen() {
+    let w = approved();
+    let made = serde_json::json!({
+        "version": 1,
+        "fingerprint": w.fingerprint(),
+        "bytes": cunkou_casework::hex::encode(&w.export()),
+        "says": sentences(&report(&w), Lang::En).lines().collect::<Vec<_>>(),
+    });
+    let path =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/vectors/export.json");
+    if std::env::var_os("CUNKOU_WRITE_VECTORS").is_some() {
+        let text = serde_json::to_string_pretty(&made).expect("plain values");
+        std::fs::write(&path, text + "\n").expect("the vector is written");
+    }
+    let frozen = std::fs::read_to_string(&path).expect("the vector is in the repository");
+    let frozen: serde_json::Value = serde_json::from_str(&frozen).expect("JSON");
+    for part in ["version", "fingerprint", "bytes"] {
+        assert_eq!(made[part], frozen[part], "{part} is frozen");
+    }
+    let bytes = cunkou_casework::hex::decode(frozen["bytes"].as_str().expect("hex"));
+    let read = check(&bytes.expect("hex"), PLAIN).expect("it stays readable");
+    assert!(read.holds, "{:?}", codes(&read));
 }

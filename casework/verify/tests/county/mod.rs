@@ -6,7 +6,7 @@ use cunkou_casework::county::{
 };
 use cunkou_casework::decider::DeciderKey;
 use cunkou_casework::document::{Document, Schema, Section, Write, actor};
-use cunkou_casework::entry::{ClockSource, Draft, Entry, Header, Kind, LogPosition, Signers};
+use cunkou_casework::entry::{ClockSource, Draft, Entry, Header, Kind, Signers};
 use cunkou_casework::event::{Event, Filer, Level, Route, Step, Witness, encode};
 use cunkou_casework::export::{Attached, Export};
 use cunkou_casework::ids::{
@@ -190,8 +190,12 @@ impl World {
     /// The reviewer takes a step on their security key.
     pub fn step_on_key(&mut self, step: Step) -> EntryId {
         let event = self.event(step);
+        self.push_on_key(&event)
+    }
+
+    pub fn push_on_key(&mut self, event: &Event) -> EntryId {
         let header = self.header(REVIEWER, RELAY);
-        let draft = Draft::new(CASE, Kind::Event, header, encode(&event)).expect("an event");
+        let draft = Draft::new(CASE, Kind::Event, header, encode(event)).expect("an event");
         let signature = self.key.assert(&draft.challenge());
         let entry = draft.sign(&self.key.public(), signature, &secret(RELAY)).expect("small");
         self.entries.push(entry);
@@ -302,9 +306,4 @@ pub fn approved() -> World {
     w.step_on_key(approve());
     w.step(REVIEWER, RELAY, Step::Completed);
     w
-}
-
-#[allow(dead_code)]
-pub fn position(position: u64) -> LogPosition {
-    LogPosition { position, head: EntryId([0; 32]) }
 }
