@@ -4,7 +4,9 @@ mod authorise;
 mod fold;
 mod state;
 
-pub use authorise::{Attestation, Reason, Verdict, authenticate, authorise, still_counts};
+pub use authorise::{
+    Attestation, Reason, Verdict, attested, authenticate, authorise, still_counts,
+};
 pub use fold::{Folded, Record, Standing, fold};
 pub use state::{
     Acceptance, CaseState, Decision, DecisionKind, Delivery, Ladder, Opened, Phase, Submission,

@@ -292,16 +292,7 @@ impl Entry {
         payload: Vec<u8>,
         signers: Signers<'_>,
     ) -> Result<Self, BadEntry> {
-        let commitment = commitment_of(kind, &payload)?;
-        let mut entry = Self {
-            id: EntryId([0; 32]),
-            subject,
-            kind,
-            header,
-            payload,
-            commitment,
-            signatures: Vec::new(),
-        };
+        let mut entry = Draft::new(subject, kind, header, payload)?.0;
         let digest = entry.digest();
         let mut put = |role, key: &SecretKey, message: Vec<u8>| {
             entry.signatures.push(Signature {
@@ -321,12 +312,17 @@ impl Entry {
         if let Some(key) = signers.authority {
             put(SignerRole::Authority, key, message(SignerRole::Authority, &digest, &[]));
         }
-        entry.id = suite::entry_id(&entry.frame());
-        let length = entry.encode().len();
+        entry.named()
+    }
+
+    /// The entry with its name, once all signatures are on it.
+    fn named(mut self) -> Result<Self, BadEntry> {
+        self.id = suite::entry_id(&self.frame());
+        let length = self.encode().len();
         if length > ENTRY_BYTES_MAX {
             return Err(BadEntry::TooLong(length));
         }
-        Ok(entry)
+        Ok(self)
     }
 
     /// Reads an entry. Only the one deterministic form is accepted: what is read encodes to the
@@ -466,6 +462,9 @@ fn message(role: SignerRole, digest: &[u8; 32], by_person: &[u8]) -> Vec<u8> {
     };
     [domain, digest, by_person].concat()
 }
+
+mod draft;
+pub use draft::Draft;
 
 #[cfg(test)]
 mod tests;

@@ -433,6 +433,20 @@ impl Step {
         matches!(self, Self::Approved { .. } | Self::Denied { .. } | Self::Refused { .. })
     }
 
+    /// True for the steps that somebody who has a security key takes with it: all of a case but
+    /// 办结, which adds nothing to the decision before it.
+    #[must_use]
+    pub fn needs_own_key(&self) -> bool {
+        !matches!(
+            self,
+            Self::Completed
+                | Self::ResidentAdded { .. }
+                | Self::ResidentMoved { .. }
+                | Self::SamePerson { .. }
+                | Self::NotSamePerson { .. }
+        )
+    }
+
     /// The attachments that the step names.
     #[must_use]
     pub fn attachments(&self) -> Vec<AttachmentId> {

@@ -10,6 +10,7 @@ use crate::ids::AttachmentId;
 use jiff::ToSpan;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A material has at most this many pages.
 pub const PAGES_MAX: usize = 30;
@@ -235,6 +236,26 @@ pub fn json<T: Serialize>(value: &T) -> String {
         Ok(text) => text,
         Err(e) => unreachable!("a plain value always encodes: {e}"),
     }
+}
+
+/// The photos that a document names, in any section.
+#[must_use]
+pub fn attachments_named(content: &Projection) -> BTreeSet<AttachmentId> {
+    let mut out = BTreeSet::new();
+    for section in [Section::Materials, Section::Supplement, Section::Signatures] {
+        for (_, values) in content.section(section) {
+            for value in values {
+                if let Ok(page) = serde_json::from_str::<Page>(value) {
+                    out.insert(page.hash);
+                } else if let Ok(kept) = serde_json::from_str::<Kept>(value) {
+                    out.extend(kept.pages.iter().map(|p| p.hash));
+                } else if let Ok(id) = value.parse() {
+                    out.insert(id);
+                }
+            }
+        }
+    }
+    out
 }
 
 #[cfg(test)]

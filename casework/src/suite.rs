@@ -6,7 +6,7 @@ use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 /// BLAKE3 and Ed25519: the suite of this version.
 pub const BLAKE3_ED25519: u8 = 1;
 
-/// A signature may be this long, so that a WebAuthn assertion fits later. Bytes.
+/// A signature may be this long, so that a WebAuthn assertion fits. Bytes.
 pub const SIGNATURE_BYTES_MAX: usize = 1024;
 
 /// A key to verify with, 32 bytes of Ed25519 in suite 1.
@@ -17,10 +17,7 @@ impl PublicKey {
     /// The first eight bytes of the key's hash; names a key inside a signature.
     #[must_use]
     pub fn short_id(&self) -> [u8; 8] {
-        let hash = blake3::derive_key("cunkou key id v1", &self.0);
-        let mut id = [0; 8];
-        id.copy_from_slice(&hash[..8]);
-        id
+        key_id(&self.0)
     }
 
     /// True when `signature` is this key's over `message` (strict Ed25519: no malleable forms).
@@ -105,6 +102,19 @@ impl SecretKey {
 #[must_use]
 pub fn attachment_id(bytes: &[u8]) -> AttachmentId {
     AttachmentId(*blake3::hash(bytes).as_bytes())
+}
+
+pub(crate) fn key_id(key: &[u8]) -> [u8; 8] {
+    let hash = blake3::derive_key("cunkou key id v1", key);
+    let mut id = [0; 8];
+    id.copy_from_slice(&hash[..8]);
+    id
+}
+
+/// Under what a one-time code for a person's key is kept: never the code itself.
+#[must_use]
+pub fn key_code_hash(code: &str) -> [u8; 32] {
+    blake3::derive_key("cunkou key code v1", code.as_bytes())
 }
 
 pub(crate) fn commitment(payload: &[u8]) -> [u8; 32] {

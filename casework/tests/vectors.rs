@@ -4,12 +4,16 @@
 //! vector that was ever released is never written anew but joined by another.
 #![allow(missing_docs)]
 
+#[allow(dead_code, unreachable_pub, missing_debug_implementations)]
+mod soft;
+
 use cunkou_casework::county::{
     Credential, Device, DeviceKind, Numbered, Person, Place, Post, Role, Statement,
 };
+use cunkou_casework::decider::{DeciderKey, Grade, SUITE_OTP};
 use cunkou_casework::document::{Document, Projection, Schema, Section, Write, actor};
 use cunkou_casework::entry::{
-    ClockSource, Entry, Header, Kind, LogPosition, SignerRole, Signers, change_id,
+    ClockSource, Draft, Entry, Header, Kind, LogPosition, SignerRole, Signers, change_id,
 };
 use cunkou_casework::event::{
     Defect, Deferred, Event, Filer, Handover, Level, Route, Step, Witness, decode, encode,
@@ -178,6 +182,7 @@ fn statements() -> Vec<Statement> {
             posts: vec![Post { role: Role::Agent, place: PlaceId(11), department: None }],
             phone: String::new(),
             kin: None,
+            keys: None,
         }),
         Statement::Numbers { device, blocks: vec![47, 48] },
         Statement::Catalogue {
@@ -529,4 +534,63 @@ fn the_canonical_form_of_a_document_and_its_digest_are_frozen() {
         document.apply(&changes).expect("they stay readable");
         assert_eq!(hex(&document.projection().digest()), vector["digest"].as_str().expect("hex"));
     }
+}
+
+#[test]
+fn a_step_on_a_security_key_and_one_by_one_time_password_are_frozen() {
+    let (key, device) = (soft::SoftKey::new(7), secret(&DEVICE));
+    let otp = DeciderKey {
+        suite: SUITE_OTP,
+        key: vec![0x0f; 16].into(),
+        rp_id: String::new(),
+        credential: vec![].into(),
+        name: "手机".into(),
+        grade: Grade::Otp,
+        aaguid: None,
+    };
+    let draft = || {
+        let payload = encode(&event(Step::Approved { term: 2, opinion: "同意".into() }));
+        Draft::new(SubjectId([0x11; 16]), Kind::Event, header(Some(person_id())), payload)
+            .expect("an event")
+    };
+    let assertion = key.assert(&draft().challenge());
+    let signed = draft().sign(&key.public(), assertion.clone(), &device).expect("small");
+    let vouched = draft().vouch(&otp, &device).expect("small");
+    let person = |keys| {
+        numbered(Statement::Person(Person {
+            id: person_id(),
+            login: "zhao".into(),
+            name: "赵敏".into(),
+            key: None,
+            posts: vec![Post {
+                role: Role::Reviewer,
+                place: PlaceId(1),
+                department: Some("县民政局".into()),
+            }],
+            phone: String::new(),
+            keys,
+            kin: None,
+        }))
+    };
+    let made = json!({
+        "rp_id": soft::RP,
+        "message": hex(&draft().message()),
+        "challenge": hex(&draft().challenge()),
+        "key": hex(&key.public().key),
+        "key_id": hex(&key.public().short_id()),
+        "assertion": hex(&assertion),
+        "entry": { "id": signed.id(), "bytes": hex(&signed.encode()) },
+        "otp": { "id": vouched.id(), "bytes": hex(&vouched.encode()) },
+        "person": hex(&encode(&person(Some(vec![key.public(), otp.clone()])))),
+        "person_without_keys": hex(&encode(&person(None))),
+    });
+    let frozen = frozen("deciders.json", &made);
+    let public = device.public();
+    let read = |v: &Value| Entry::decode(&unhex(&v["bytes"])).expect("it stays readable");
+    assert!(read(&frozen["entry"]).confirmed_by(&key.public(), &public));
+    assert!(read(&frozen["otp"]).confirmed_by(&otp, &public));
+    assert!(!read(&frozen["otp"]).has_person_signature());
+    let numbered: Numbered = decode(&unhex(&frozen["person"])).expect("it stays readable");
+    let Statement::Person(person) = numbered.statement else { unreachable!("a person was stated") };
+    assert_eq!(person.keys, Some(vec![key.public(), otp]));
 }

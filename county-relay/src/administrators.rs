@@ -224,7 +224,19 @@ pub(crate) fn in_words(statement: &Statement) -> String {
                 format!("{} at place {} {department}", role_word(post.role), post.place)
             });
             let posts: Vec<String> = posts.collect();
-            format!("{} ({}): {}", p.name, p.login, posts.join("; "))
+            let keys = p
+                .keys
+                .iter()
+                .flatten()
+                .map(|k| format!("{} {:?} {}", k.name, k.grade, hex::encode(&k.short_id())));
+            let keys: Vec<String> = keys.collect();
+            format!(
+                "{} ({}): {}; decides with {}",
+                p.name,
+                p.login,
+                posts.join("; "),
+                if keys.is_empty() { "no key of their own".to_owned() } else { keys.join(", ") }
+            )
         }
         Statement::Numbers { device, blocks } => {
             format!("number blocks {blocks:?} for box {device}")

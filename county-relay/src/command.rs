@@ -1,10 +1,11 @@
 //! Commands: done by the running daemon if there is one, else here.
 
 use crate::home::{self, Home};
-use crate::import;
 use crate::options::{
-    Action, Administrators, BoxKind, Catalogue, GrantAction, Import, Options, RoleArg, Staff,
+    Action, Administrators, BoxKind, Catalogue, Export, GrantAction, Import, Options, RoleArg,
+    Staff,
 };
+use crate::{import, keys};
 use cunkou_casework::catalogue::{Contacts, Items, Release, read};
 use cunkou_casework::county::{
     Administrator, Constitution, DeviceKind, Person, Place, Post, Power, Role, Statement,
@@ -59,6 +60,9 @@ enum Command {
         reason: String,
         distrust: bool,
     },
+    KeyCode {
+        login: String,
+    },
     Revoke {
         device: String,
         reason: String,
@@ -86,6 +90,11 @@ enum Command {
     GrantList,
     Lift {
         device: String,
+    },
+    ExportCase {
+        number: String,
+        out: PathBuf,
+        photos: bool,
     },
     Status,
 }
@@ -261,6 +270,10 @@ fn command(action: &Action) -> Result<Command, Failure> {
         }
         Action::Grant(GrantAction::List) => Command::GrantList,
         Action::Lift { device } => Command::Lift { device: device.clone() },
+        Action::Staff(Staff::KeyCode { login }) => Command::KeyCode { login: login.clone() },
+        Action::Export(Export::Case { number, out, no_photos }) => {
+            Command::ExportCase { number: number.clone(), out: absolute(out)?, photos: !no_photos }
+        }
         Action::Status => Command::Status,
         Action::Init(_) | Action::NewKey { .. } | Action::Sign { .. } | Action::Serve(_) => {
             return Err(failed("not a command for a daemon"));
@@ -334,6 +347,20 @@ impl Execute for Home {
                 let lifted = self.replica.lift(device).map_err(failed)?;
                 Ok(json!({ "schema": 1, "device": device.to_string(), "lifted": lifted }))
             }
+            Command::KeyCode { login } => {
+                let county = self.replica.county();
+                let person = county
+                    .person_by_login(&login)
+                    .filter(|p| p.posts.iter().any(|post| post.role == Role::Reviewer))
+                    .ok_or_else(|| {
+                        refused(format!("there is no reviewer with the login {login}"))
+                    })?;
+                let code = keys::make_code(&self.replica, person.id).map_err(failed)?;
+                Ok(json!({
+                    "schema": 1, "login": login, "code": code, "hours": 72,
+                    "next": "give it to the person; they sign in at the console and open 我的安全密钥",
+                }))
+            }
             Command::Revoke { device, reason } => {
                 let device = self.box_named(&device)?;
                 let revoked = Statement::DeviceRevoked { device, reason };
@@ -351,6 +378,9 @@ impl Execute for Home {
             }
             Command::GrantEnd { grant, reason } => self.end_grant(&grant, reason),
             Command::GrantList => Ok(self.grants()),
+            Command::ExportCase { number, out, photos } => {
+                cunkou_edge::export::to_file(&self.replica, &number, &out, photos)
+            }
             Command::Status => self.status(),
         }
     }
@@ -460,6 +490,8 @@ impl Home {
         let mut seed = [0; 32];
         self.replica.draw(&mut seed);
         let key = signs.then(|| SecretKey::from_seed(&seed));
+        // A key is taken away by its owner or by name, never by a changed telephone number.
+        let known_keys = county.person(id).and_then(|p| p.keys.clone());
         let person = Person {
             id,
             login: login.to_owned(),
@@ -468,6 +500,7 @@ impl Home {
             posts: posts.clone(),
             phone: phone.to_owned(),
             kin: None,
+            keys: known_keys,
         };
         let added = json!({ "schema": 1, "person": id.to_string(), "login": login, "name": name });
         let said = self.say(vec![Statement::Person(person)], added)?;
@@ -574,6 +607,7 @@ impl Home {
         Ok(json!({
             "schema": 1, "enrolled": true, "locked": false,
             "version": env!("CARGO_PKG_VERSION"), "county": self.replica.county().name(),
+            "fingerprint": self.replica.fingerprint().map_err(failed)?,
             "entries": entries,
             "unsent": { "entries": 0, "bytes": 0, "oldest_s": 0 },
             "last_completed_sync": status.last_completed_ms,

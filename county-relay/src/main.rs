@@ -6,6 +6,7 @@ mod command;
 mod enroller;
 mod home;
 mod import;
+mod keys;
 mod options;
 mod run;
 mod web;

@@ -150,6 +150,12 @@ pub(crate) enum Action {
         /// Id of the box, or its beginning, as the console lists it.
         device: String,
     },
+    /// Write one case as a file that cunkou-verify checks anywhere.
+    #[command(
+        subcommand,
+        after_help = "Example:\n  cunkou-relay --data ./county export case 0004-7000-0015 --out case.cunkou"
+    )]
+    Export(Export),
     /// How the relay is.
     #[command(after_help = "Example:\n  cunkou-relay --data ./county status --json")]
     Status,
@@ -275,7 +281,7 @@ fn power(word: &str) -> Result<Power, String> {
 /// How to serve.
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
-    /// TOML file with the keys http and quic.
+    /// TOML file with the keys http, quic, rp_id and require_security_key.
     #[arg(long)]
     pub(crate) config: Option<PathBuf>,
     /// Address of the console, e.g. 0.0.0.0:8080.
@@ -284,6 +290,13 @@ pub(crate) struct ServeOptions {
     /// Address for boxes, e.g. 0.0.0.0:4443.
     #[arg(long)]
     pub(crate) quic: Option<String>,
+    /// Name that security keys are bound to: the part that all addresses of the console end with.
+    /// Unless given: c, the county's code, and .home.arpa. Keys do not move to another name.
+    #[arg(long)]
+    pub(crate) rp_id: Option<String>,
+    /// Whoever has no security key takes no step on a case.
+    #[arg(long)]
+    pub(crate) require_security_key: bool,
 }
 
 /// What a box is.
@@ -337,6 +350,13 @@ pub(crate) enum Staff {
         #[arg(long)]
         distrust: bool,
     },
+    /// Make a one-time code with which a person registers or removes one security key; give it to
+    /// them in person. It is valid for 72 hours.
+    #[command(after_help = "Example:\n  cunkou-relay --data ./county staff key-code zhao")]
+    KeyCode {
+        /// Login.
+        login: String,
+    },
     /// List people.
     #[command(after_help = "Example:\n  cunkou-relay --data ./county staff list --json")]
     List,
@@ -361,6 +381,25 @@ pub(crate) enum RoleArg {
     Audit,
     /// 数据专员
     DataOfficer,
+}
+
+/// Exports.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Export {
+    /// One case, with everything needed to check it; photos too unless told otherwise.
+    #[command(
+        after_help = "Example:\n  cunkou-relay --data ./county export case 0004-7000-0015 --out case.cunkou\n\nThe file holds personal data and the county log with the names of all staff. Check it with: cunkou-verify case.cunkou"
+    )]
+    Case {
+        /// Number of the case, 12 digits, with or without dashes.
+        number: String,
+        /// Where to write the file.
+        #[arg(long)]
+        out: PathBuf,
+        /// Leave out the bytes of photos; their hashes stay.
+        #[arg(long)]
+        no_photos: bool,
+    },
 }
 
 /// The catalogue.

@@ -4,6 +4,7 @@ use crate::home::{self, Home};
 use crate::options::{Options, ServeOptions};
 use crate::web;
 use cunkou_edge::cli::{Exit, Failure, abort_on_panic};
+use cunkou_edge::deciding::Deciding;
 use cunkou_edge::{App, Office, config, control};
 use cunkou_engine::Port;
 use cunkou_link::{Enroller, Server};
@@ -22,7 +23,34 @@ struct Config {
     http: Option<String>,
     #[serde(default)]
     quic: Option<String>,
+    #[serde(default)]
+    rp_id: Option<String>,
+    #[serde(default)]
+    require_security_key: Option<Switch>,
 }
+
+/// On or off: a TOML boolean, or the words of an environment variable.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Switch {
+    Plain(bool),
+    Word(String),
+}
+
+/// Whether the county demands security keys.
+fn demands_keys(given: &ServeOptions, config: &Config) -> Result<bool, Failure> {
+    match &config.require_security_key {
+        _ if given.require_security_key => Ok(true),
+        None => Ok(false),
+        Some(Switch::Plain(on)) => Ok(*on),
+        Some(Switch::Word(word)) => word.parse().map_err(|_| {
+            let words = format!("require_security_key: {word} is neither true nor false");
+            Failure::new(Exit::Usage, words)
+        }),
+    }
+}
+
+const KEYS: [&str; 4] = ["http", "quic", "rp_id", "require_security_key"];
 
 fn failed(e: impl std::fmt::Display) -> Failure {
     Failure::new(Exit::Failed, e.to_string())
@@ -38,8 +66,7 @@ fn address(given: Option<&String>, fallback: &str, what: &str) -> Result<SocketA
 
 /// Serves until told to stop.
 pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(), Failure> {
-    let config: Config =
-        config::read(given.config.as_deref(), "CUNKOU_RELAY", &["http", "quic"], &[])?;
+    let config: Config = config::read(given.config.as_deref(), "CUNKOU_RELAY", &KEYS, &[])?;
     let http = address(given.http.as_ref().or(config.http.as_ref()), "127.0.0.1:8080", "http")?;
     let quic = address(given.quic.as_ref().or(config.quic.as_ref()), "127.0.0.1:4443", "quic")?;
     let data = options.data.clone();
@@ -58,13 +85,16 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
     let enroller: Arc<dyn Enroller> = home.clone();
     let server = Server::bind(quic, &home.certificate()?, port, enroller).map_err(failed)?;
     let app = Arc::new(App::new(Office::County, home.replica.clone(), None));
+    let rp_id = given.rp_id.clone().or_else(|| config.rp_id.clone());
+    let rp_id = rp_id.unwrap_or_else(|| format!("c{}.home.arpa", home.code));
+    let _ = app.deciding.set(Deciding::new(rp_id, demands_keys(given, &config)?));
     let (stop, stopping) = tokio::sync::watch::channel(false);
     let until = |mut stopping: tokio::sync::watch::Receiver<bool>| async move {
         let _ = stopping.wait_for(|stop| *stop).await;
     };
     let boxes = tokio::spawn(server.run(until(stopping.clone())));
-    let console =
-        axum::serve(listener, web::router(app)).with_graceful_shutdown(until(stopping.clone()));
+    let console = axum::serve(listener, web::router(app, home.clone()))
+        .with_graceful_shutdown(until(stopping.clone()));
     let console = tokio::spawn(async move { console.await });
     let commands = home.clone();
     let socket = tokio::spawn(control::serve(socket, commands));

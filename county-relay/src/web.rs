@@ -1,5 +1,7 @@
 //! The console's own pages: cases, boxes, people.
 
+use crate::home::Home;
+use crate::keys;
 use axum::Router;
 use axum::extract::{Path, Query};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -16,12 +18,13 @@ use std::sync::Arc;
 /// A box that was silent for so long is named. Milliseconds.
 const SILENT_MS: i64 = 24 * 3_600_000;
 
-pub(crate) fn router(app: Arc<App>) -> Router {
+pub(crate) fn router(app: Arc<App>, home: Arc<Home>) -> Router {
     let own = Router::new()
         .route("/", get(|signed: Signed| async move { Redirect::to(web::first_page(&signed)) }))
         .route("/cases/{case}", get(case))
         .route("/boxes", get(boxes))
-        .route("/staff", get(staff));
+        .route("/staff", get(staff))
+        .merge(keys::routes(home));
     web::routes(app, own)
 }
 
@@ -112,21 +115,15 @@ async fn staff(signed: Signed) -> Result<Markup, AppError> {
             .iter()
             .map(|p| p.department.clone().unwrap_or_else(|| county.place_name(p.place)))
             .collect();
-        let key = if person.key.is_some() {
-            l.t("本人密钥", "own key")
-        } else {
-            l.t("县平台证明", "relay-attested")
+        let keys = person.keys.iter().flatten();
+        let mut grades: Vec<_> = keys.map(|k| l.attestation(k.grade.into())).collect();
+        grades.dedup();
+        let key = match (grades.is_empty(), person.key.is_some()) {
+            (false, _) => grades.join("、"),
+            (true, true) => l.t("本人密钥", "own key").to_owned(),
+            (true, false) => l.t("县平台证明", "relay-attested").to_owned(),
         };
-        (
-            vec![
-                person.name.clone(),
-                person.login.clone(),
-                role,
-                places.join("、"),
-                key.to_owned(),
-            ],
-            "",
-        )
+        (vec![person.name.clone(), person.login.clone(), role, places.join("、"), key], "")
     });
     let heads = [
         l.t("姓名", "Name"),

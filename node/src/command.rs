@@ -7,6 +7,7 @@ use cunkou_casework::hex;
 use cunkou_edge::app::disk_free;
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_edge::control::{self, Execute};
+use cunkou_edge::export;
 use cunkou_link::{EnrolRequest, LinkError, enrol as redeem};
 use cunkou_replica::{Replica, SystemWorld, World};
 use serde_json::{Value, json};
@@ -76,10 +77,15 @@ pub(crate) struct Executor {
 
 impl Execute for Executor {
     fn execute(&self, command: Value, _: &dyn Fn(String)) -> Result<Value, Failure> {
-        if command["do"] != "status" {
-            return Err(Failure::new(Exit::Usage, "unknown command"));
+        match command["do"].as_str() {
+            Some("status") => status_of(&self.replica, &self.data),
+            Some("export") => {
+                let text = |key: &str| command[key].as_str().unwrap_or_default();
+                let photos = command["photos"].as_bool().unwrap_or(true);
+                export::to_file(&self.replica, text("number"), Path::new(text("out")), photos)
+            }
+            _ => Err(Failure::new(Exit::Usage, "unknown command")),
         }
-        status_of(&self.replica, &self.data)
     }
 }
 
@@ -108,6 +114,30 @@ fn status_of(replica: &Replica, data: &Path) -> Result<Value, Failure> {
         "catalogue": replica.release().map(|r| r.items.version.clone()),
         "residents": residents,
     }))
+}
+
+/// Writes a case as a file.
+pub(crate) async fn export(
+    options: &Options,
+    number: &str,
+    out: &Path,
+    photos: bool,
+) -> Result<(), Failure> {
+    let out = std::path::absolute(out).map_err(failed)?;
+    let asked = json!({ "do": "export", "number": number, "out": out, "photos": photos });
+    let Some(value) = control::ask(&options.data, &asked, &|_| ()).await? else {
+        let words = format!("no box is running on {}", options.data.display());
+        return Err(Failure::new(Exit::NotRunning, words));
+    };
+    let words = format!(
+        "{}: {} bytes\ncheck it with: cunkou-verify {} --county {}",
+        value["file"].as_str().unwrap_or_default(),
+        value["bytes"],
+        value["file"].as_str().unwrap_or_default(),
+        value["fingerprint"].as_str().unwrap_or_default(),
+    );
+    show(options.json, &value, &words);
+    Ok(())
 }
 
 /// How the box is.

@@ -24,6 +24,9 @@ async fn program() -> ExitCode {
     let done = match &options.action {
         Action::Enrol { file } => command::enrol(&options, file).await,
         Action::Serve(serve) => run::serve(&options, serve).await,
+        Action::Export { number, out, no_photos } => {
+            command::export(&options, number, out, !no_photos).await
+        }
         Action::Status => command::status(&options).await,
     };
     match done {

@@ -44,6 +44,20 @@ pub(crate) enum Action {
         after_help = "Example:\n  cunkou-node --data ./box serve --http 127.0.0.1:8082\n\nThe same keys stand in a TOML file (--config) or in the environment as CUNKOU_NODE_HTTP and CUNKOU_NODE_RELAYS."
     )]
     Serve(ServeOptions),
+    /// Write one case as a file that cunkou-verify checks anywhere. The box must be running.
+    #[command(
+        after_help = "Example:\n  cunkou-node --data ./box export 0004-7000-0015 --out case.cunkou\n\nThe file holds personal data and the county log with the names of all staff. Check it with: cunkou-verify case.cunkou"
+    )]
+    Export {
+        /// Number of the case, 12 digits, with or without dashes.
+        number: String,
+        /// Where to write the file.
+        #[arg(long)]
+        out: PathBuf,
+        /// Leave out the bytes of photos; their hashes stay.
+        #[arg(long)]
+        no_photos: bool,
+    },
     /// How the box is.
     #[command(after_help = "Example:\n  cunkou-node --data ./box status --json")]
     Status,

@@ -99,6 +99,7 @@ pub(crate) fn make(folder: &Path, release: &Release) -> Result<Practice, AppErro
             posts: vec![Post { role: Role::Agent, place: VILLAGE, department: None }],
             phone: String::new(),
             kin: None,
+            keys: None,
         }),
         Statement::Numbers { device, blocks: vec![BLOCK] },
         Statement::Catalogue {

@@ -47,6 +47,7 @@ pub struct Browser {
     taken: Cell<u32>,
     scripts: bool,
     name: String,
+    port: u16,
 }
 
 /// Whether a browser is installed here; says loudly that a test is skipped when none is.
@@ -152,6 +153,7 @@ impl Browser {
             taken: Cell::new(0),
             scripts: looks.scripts,
             name: name.to_owned(),
+            port,
         };
         let caps = capabilities(looks)?;
         let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), caps);
@@ -185,6 +187,25 @@ impl Browser {
     /// When the browser does not answer.
     pub fn go(&self, path: &str) -> Result<()> {
         self.run(self.driver().goto(format!("{}{path}", self.base)))
+    }
+
+    /// Puts a security key into this browser that signs whenever it is asked (WebAuthn Level 2,
+    /// section 11: extension of WebDriver).
+    ///
+    /// # Errors
+    /// When the driver does not answer.
+    pub fn security_key(&self) -> Result<()> {
+        let session = self.driver().session_id().to_string();
+        let address =
+            format!("http://127.0.0.1:{}/session/{session}/webauthn/authenticator", self.port);
+        let key = json!({
+            "protocol": "ctap2", "transport": "usb", "hasResidentKey": false,
+            "hasUserVerification": true, "isUserConsenting": true, "isUserVerified": true,
+        });
+        let client = reqwest::blocking::Client::builder().no_proxy().build()?;
+        let answer = client.post(address).body(key.to_string()).send()?;
+        ensure!(answer.status().is_success(), "no virtual key: {}", answer.text()?);
+        Ok(())
     }
 
     /// The path shown.

@@ -14,7 +14,7 @@ pub struct Asset {
 }
 
 /// All files.
-pub const ALL: [Asset; 4] = [
+pub const ALL: [Asset; 5] = [
     Asset {
         name: "app.css",
         kind: "text/css; charset=utf-8",
@@ -29,6 +29,11 @@ pub const ALL: [Asset; 4] = [
         name: "htmx.js",
         kind: "text/javascript; charset=utf-8",
         bytes: include_bytes!("../assets/vendor/htmx.min.js"),
+    },
+    Asset {
+        name: "key.js",
+        kind: "text/javascript; charset=utf-8",
+        bytes: include_bytes!("../assets/key.js"),
     },
     Asset {
         name: "signature.js",

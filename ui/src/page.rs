@@ -12,6 +12,7 @@ pub mod form;
 pub mod guides;
 pub mod help;
 pub mod home;
+pub mod keys;
 pub mod login;
 pub mod materials;
 pub mod residents;

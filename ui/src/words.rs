@@ -184,6 +184,15 @@ impl Lang {
     pub fn attestation(self, attestation: Attestation) -> &'static str {
         match attestation {
             Attestation::Person => self.t("本人密钥签名", "signed with their own key"),
+            Attestation::SecurityKey => {
+                self.t("本人安全密钥签名", "signed with their security key")
+            }
+            Attestation::Passkey => self.t("本人通行密钥签名", "signed with their passkey"),
+            Attestation::Ukey => self.t("本人UKey签名", "signed with their UKey"),
+            Attestation::Otp => self.t(
+                "县平台证明动态口令,未经本人密钥签名",
+                "one-time password attested by the relay, not personally signed",
+            ),
             Attestation::Relay => self.t("县平台证明登录", "sign-in attested by the relay"),
             Attestation::Device => self.t("设备", "device"),
         }

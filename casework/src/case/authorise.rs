@@ -3,8 +3,9 @@
 use super::state::CaseState;
 use super::{Phase, Record};
 use crate::county::{CountyLog, DeviceKind, Person, Post, Role};
+use crate::decider::Grade;
 use crate::entry::{Entry, Header, Kind, SignerRole};
-use crate::event::{Level, Step};
+use crate::event::{Event, Level, Step};
 use crate::ids::PlaceId;
 
 /// What a step is worth.
@@ -45,6 +46,9 @@ pub enum Reason {
     /// Its author was revoked, and no relay is known to have had it before.
     #[error("the author was revoked, and no relay has said that it had this before")]
     Unwitnessed,
+    /// The person has keys of their own, and none of them signed.
+    #[error("the person has a security key, and it did not sign")]
+    NoOwnKey,
     /// The device was revoked.
     #[error("the device was revoked")]
     DeviceRevoked,
@@ -74,16 +78,43 @@ pub enum Reason {
     Unreadable,
 }
 
-/// On whose word a person stands behind a step.
+/// On whose word a person stands behind a step, and how much that word is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Attestation {
-    /// The person's own signature.
+    /// The person's own key, wrapped by their PIN.
     Person,
-    /// The relay says that the person was signed in; never shown as personally signed.
+    /// The person's security key.
+    SecurityKey,
+    /// The person's passkey, kept by their computer or telephone.
+    Passkey,
+    /// The person's UKey.
+    Ukey,
+    /// The relay says that the person gave the right one-time password; not personally signed.
+    Otp,
+    /// The relay says that the person was signed in; not personally signed.
     Relay,
     /// A device speaks for itself.
     Device,
+}
+
+impl Attestation {
+    /// True when the person's own key signed. All else is never shown as personally signed.
+    #[must_use]
+    pub fn personal(self) -> bool {
+        matches!(self, Self::Person | Self::SecurityKey | Self::Passkey | Self::Ukey)
+    }
+}
+
+impl From<Grade> for Attestation {
+    fn from(grade: Grade) -> Self {
+        match grade {
+            Grade::SecurityKey => Self::SecurityKey,
+            Grade::Passkey => Self::Passkey,
+            Grade::Ukey => Self::Ukey,
+            Grade::Otp => Self::Otp,
+        }
+    }
 }
 
 /// Whether an entry whose signatures hold still counts, after what was revoked since. What a relay
@@ -162,12 +193,44 @@ pub fn authenticate(
     if entry.kind() == Kind::Edit {
         return Ok(Attestation::Device);
     }
+    let keys = person.keys.as_deref().unwrap_or_default();
+    if let Some(key) = keys.iter().find(|key| entry.confirmed_by(key, &device.key)) {
+        // Only a relay has people in front of it who confirm by one-time password.
+        if key.grade == Grade::Otp && device.kind != DeviceKind::Relay {
+            return Err(Verdict::Quarantine(Reason::BadSignature));
+        }
+        return Ok(key.grade.into());
+    }
+    if !keys.is_empty() && needs_own_key(entry) {
+        return Err(Verdict::Quarantine(Reason::NoOwnKey));
+    }
     match &person.key {
         Some(key) if entry.signed_by(SignerRole::Person, key) => Ok(Attestation::Person),
         None if device.kind == DeviceKind::Relay && !entry.has_person_signature() => {
             Ok(Attestation::Relay)
         }
         _ => Err(Verdict::Quarantine(Reason::BadSignature)),
+    }
+}
+
+/// Whether who has a key must sign this with it: every step of a case but 办结, which only states
+/// that the decision before it is done, and nothing of the registry, which is filled in bulk.
+fn needs_own_key(entry: &Entry) -> bool {
+    Event::decode(entry.payload()).map_or(true, |event| event.step.needs_own_key())
+}
+
+/// On whose word an entry stands that was authenticated before: what [`authenticate`] gave,
+/// without checking signatures again.
+#[must_use]
+pub fn attested(entry: &Entry, county: &CountyLog) -> Attestation {
+    let header = entry.header();
+    let Some(id) = header.person else { return Attestation::Device };
+    let person = county.person_at(id, header.log.position);
+    let keys = person.and_then(|p| p.keys.as_deref()).unwrap_or_default();
+    match keys.iter().find(|key| entry.names_key(key)) {
+        Some(key) => key.grade.into(),
+        None if entry.has_person_signature() => Attestation::Person,
+        None => Attestation::Relay,
     }
 }
 

@@ -232,7 +232,9 @@ pub struct Decision {
     pub remedy: String,
     /// Who decided.
     pub person: Option<PersonId>,
-    /// True when only the relay vouches for the person.
+    /// On whose word.
+    pub attestation: super::Attestation,
+    /// True when only the relay vouches for the person, by one-time password or by PIN.
     pub relay_attested: bool,
     /// Claimed time, milliseconds.
     pub at_ms: i64,
@@ -567,7 +569,8 @@ impl CaseState {
             text,
             remedy,
             person: record.header.person,
-            relay_attested: record.attestation == super::Attestation::Relay,
+            attestation: record.attestation,
+            relay_attested: !record.attestation.personal(),
             at_ms: record.header.claimed_ms,
         });
     }

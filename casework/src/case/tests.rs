@@ -1,6 +1,7 @@
 //! Who may take which step of a case, and when.
 
 mod contests;
+mod deciders;
 mod desk;
 mod order;
 

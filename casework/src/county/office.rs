@@ -175,6 +175,10 @@ pub struct Person {
     /// Telephone; may be empty.
     #[n(5)]
     pub phone: String,
+    /// Keys with which they decide, at most [`crate::decider::KEYS_MAX`]; absent, never empty,
+    /// where they have none.
+    #[n(6)]
+    pub keys: Option<Vec<crate::decider::DeciderKey>>,
     /// Their own records and their registered relatives' in the register of residents: cases of
     /// these they never decide. At most [`KIN_MAX`].
     #[n(7)]

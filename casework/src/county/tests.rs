@@ -40,6 +40,7 @@ fn person(n: u8, role: Role, place: PlaceId) -> Statement {
         key: None,
         posts: vec![Post { role, place, department: None }],
         phone: String::new(),
+        keys: None,
         kin: None,
     })
 }

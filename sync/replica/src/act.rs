@@ -33,6 +33,15 @@ pub struct Desk<'a> {
     pub(crate) now_ms: i64,
 }
 
+/// An event before it is signed.
+pub(crate) struct Composed {
+    pub(crate) event: Event,
+    /// The subject's events that are here.
+    pub(crate) before: Vec<Record>,
+    /// Of a case, else of a resident's record.
+    pub(crate) of_case: bool,
+}
+
 impl Replica {
     /// Runs one act. It is on disk when this returns `Ok`; peers are told then.
     ///
@@ -138,6 +147,26 @@ impl Desk<'_> {
     /// # Errors
     /// [`ActError::Refused`] with the reason; [`ActError::Unknown`].
     pub fn event(&self, subject: SubjectId, who: Who<'_>, step: Step) -> Result<EntryId, ActError> {
+        let Composed { event, before, of_case } = self.compose(subject, step)?;
+        let county = self.replica.county();
+        let header = self.header(Some(who.person))?;
+        let payload = encode(&event);
+        Event::decode(&payload).map_err(|_| ActError::Refused(Reason::Unreadable))?;
+        let signers = Signers { device: &self.replica.me.key, person: who.key, authority: None };
+        let entry = Entry::sign(subject, Kind::Event, header.clone(), payload, signers)?;
+        // Judged here as it will be judged everywhere: signatures, revocations, posts, state.
+        let attestation = authenticate(&entry, &county, None).map_err(|verdict| match verdict {
+            Verdict::Pending(why) | Verdict::Quarantine(why) => ActError::Refused(why),
+            Verdict::Accept => unreachable!("an error is never an acceptance"),
+        })?;
+        let record = Record { id: entry.id(), header, event, attestation };
+        let place = self.judge(&before, record, of_case)?;
+        self.append(&entry, &Scope::Place(place).to_string())?;
+        Ok(entry.id())
+    }
+
+    /// The event of a step, built on what is here, with what it builds on.
+    pub(crate) fn compose(&self, subject: SubjectId, step: Step) -> Result<Composed, ActError> {
         self.freshen(subject)?;
         let county = self.replica.county();
         let gathered = gather(self.tx.entries_of(&subject.0)?, &county);
@@ -165,24 +194,11 @@ impl Desk<'_> {
             (document.heads(), Some(document.projection().digest()))
         };
         let event = Event { after, heads, digest, step };
-        let header = self.header(Some(who.person))?;
-        let payload = encode(&event);
-        Event::decode(&payload).map_err(|_| ActError::Refused(Reason::Unreadable))?;
-        let signers = Signers { device: &self.replica.me.key, person: who.key, authority: None };
-        let entry = Entry::sign(subject, Kind::Event, header.clone(), payload, signers)?;
-        // Judged here as it will be judged everywhere: signatures, revocations, posts, state.
-        let attestation = authenticate(&entry, &county, None).map_err(|verdict| match verdict {
-            Verdict::Pending(why) | Verdict::Quarantine(why) => ActError::Refused(why),
-            Verdict::Accept => unreachable!("an error is never an acceptance"),
-        })?;
-        let record = Record { id: entry.id(), header, event, attestation };
-        let place = self.judge(&gathered.records, record, of_case)?;
-        self.append(&entry, &Scope::Place(place).to_string())?;
-        Ok(entry.id())
+        Ok(Composed { event, before: gathered.records, of_case })
     }
 
     /// Judges a step as the fold of every replica will; gives the subject's village.
-    fn judge(
+    pub(crate) fn judge(
         &self,
         before: &[Record],
         record: Record,
@@ -261,6 +277,11 @@ impl Desk<'_> {
         let chain =
             [&header.incarnation.0[..], &header.seq.to_be_bytes(), &entry.id().0[..]].concat();
         self.tx.set_meta("chain", &chain)?;
+        self.insert(entry, scope)
+    }
+
+    /// Appends an entry of our own that stands outside the device's chain.
+    pub(crate) fn insert(&self, entry: &Entry, scope: &str) -> Result<u64, StoreError> {
         let new = NewEntry {
             id: &entry.id().0,
             subject: &entry.subject().0,
@@ -272,7 +293,7 @@ impl Desk<'_> {
             bytes: &entry.encode(),
         };
         let pos = self.tx.append(&new, scope)?.ok_or(StoreError::Damaged { what: "entry log" })?;
-        self.tx.note_author(pos, author(header), self.now_ms)?;
+        self.tx.note_author(pos, author(entry.header()), self.now_ms)?;
         Ok(pos)
     }
 

@@ -3,7 +3,7 @@
 use crate::Replica;
 use crate::kinds::{CASE, RESIDENT, schema_of};
 use cunkou_casework::case::{
-    Attestation, CaseState, Folded, Ladder, Record, Standing, Verdict, authenticate, fold,
+    CaseState, Folded, Ladder, Record, Standing, Verdict, attested, authenticate, fold,
     still_counts,
 };
 use cunkou_casework::county::{CountyLog, DeviceKind};
@@ -198,7 +198,7 @@ impl Gathered {
         let id = entry.id();
         let had = self.had(id);
         let attestation = if row.state == EntryState::Good {
-            still_counts(entry.header(), county, had).map(|()| attested(entry))
+            still_counts(entry.header(), county, had).map(|()| attested(entry, county))
         } else {
             authenticate(entry, county, had)
         };
@@ -238,14 +238,6 @@ fn relay_came(row: &EntryRow, entry: &Entry, county: &CountyLog) -> bool {
     row.state == EntryState::Waiting
         && authenticate(entry, county, None).is_ok()
         && relay.is_some_and(|d| d.kind == DeviceKind::Relay)
-}
-
-fn attested(entry: &Entry) -> Attestation {
-    match (entry.has_person_signature(), entry.header().person) {
-        (true, _) => Attestation::Person,
-        (false, Some(_)) => Attestation::Relay,
-        (false, None) => Attestation::Device,
-    }
 }
 
 pub(crate) fn ladder(folded: &Folded, witnessed: &BTreeMap<EntryId, Witnessed>) -> Ladder {

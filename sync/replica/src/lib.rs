@@ -8,11 +8,13 @@ mod admit;
 mod audit;
 mod county;
 mod error;
+mod export;
 mod file;
 mod guarded;
 mod kinds;
 mod materialise;
 mod peer;
+mod prepare;
 mod search;
 mod world;
 
@@ -20,7 +22,9 @@ pub use act::{Desk, Who};
 pub use county::{Authority, Status};
 pub use cunkou_guard::Guard;
 pub use error::{ActError, OpenError};
+pub use export::ExportError;
 pub use file::{CaseFile, EditNote, Gathered, ResidentFile, StepNote};
+pub use prepare::{Prepared, Proof};
 pub use world::{SystemWorld, World};
 
 use cunkou_casework::catalogue::Release;

@@ -7,14 +7,13 @@ use crate::kinds::{CASE, RESIDENT, schema_of};
 use crate::search::keys;
 use cunkou_casework::case::{Standing, fold, still_counts};
 use cunkou_casework::county::CountyLog;
-use cunkou_casework::document::{Document, Projection, Section};
+use cunkou_casework::document::{Document, Section};
 use cunkou_casework::event::{Level, Step};
-use cunkou_casework::ids::{AttachmentId, EntryId, Scope, SubjectId};
-use cunkou_casework::material::{Kept, Page};
+use cunkou_casework::ids::{EntryId, Scope, SubjectId};
+use cunkou_casework::material::attachments_named;
 use cunkou_casework::registry;
 use cunkou_casework::resident::Resident;
 use cunkou_store::{CaseRow, EntryState, ResidentRow, StoreError, StoredDocument, Txn};
-use std::collections::BTreeSet;
 
 /// So many subjects are derived in one transaction.
 const BATCH: u32 = 200;
@@ -113,7 +112,7 @@ impl Replica {
         let (document, more) = self.bring_up(tx, subject, county, &gathered, &scope, CASE)?;
         aside += more;
         let now = document.projection();
-        let mut attachments = named_in(&now);
+        let mut attachments = attachments_named(&now);
         for record in &gathered.records {
             attachments.extend(record.event.step.attachments());
         }
@@ -172,7 +171,7 @@ impl Replica {
         tx.set_subject(&subject.0, RESIDENT, &scope)?;
         let (document, _) = self.bring_up(tx, subject, county, &gathered, &scope, RESIDENT)?;
         let content = document.projection();
-        for id in named_in(&content) {
+        for id in attachments_named(&content) {
             tx.attachment_named(&id.0, &scope, &subject.0)?;
         }
         let resident = Resident::read(&content);
@@ -270,25 +269,6 @@ fn set_state(
         Some((pos, now)) if *now != state => tx.set_state(*pos, state, reason),
         _ => Ok(()),
     }
-}
-
-/// The photos that a document names, in any section.
-fn named_in(content: &Projection) -> BTreeSet<AttachmentId> {
-    let mut out = BTreeSet::new();
-    for section in [Section::Materials, Section::Supplement, Section::Signatures] {
-        for (_, values) in content.section(section) {
-            for value in values {
-                if let Ok(page) = serde_json::from_str::<Page>(value) {
-                    out.insert(page.hash);
-                } else if let Ok(kept) = serde_json::from_str::<Kept>(value) {
-                    out.extend(kept.pages.iter().map(|p| p.hash));
-                } else if let Ok(id) = value.parse() {
-                    out.insert(id);
-                }
-            }
-        }
-    }
-    out
 }
 
 /// The word for a level in rows.

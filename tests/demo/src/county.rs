@@ -219,8 +219,14 @@ impl County {
             Ok(path)
         };
         let program = |name: &str| self.bin.join(name).display().to_string();
-        let config =
-            write("relay", format!("http = \"{}\"\nquic = \"{}\"\n", self.http(0), self.quic()))?;
+        let config = write(
+            "relay",
+            format!(
+                "http = \"{}\"\nquic = \"{}\"\nrp_id = \"localhost\"\n",
+                self.http(0),
+                self.quic()
+            ),
+        )?;
         let mut nodes = vec![Node {
             name: "relay",
             kind: "relay",

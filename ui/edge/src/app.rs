@@ -1,5 +1,6 @@
 //! What all handlers share.
 
+use crate::deciding::Deciding;
 use crate::session::Sessions;
 use cunkou_casework::catalogue::Release;
 use cunkou_casework::county::{Person, Role};
@@ -44,6 +45,8 @@ pub struct App {
     pub practice: OnceLock<Practice>,
     /// Who is signed in.
     pub sessions: Sessions,
+    /// How people decide on keys of their own; set on a relay.
+    pub deciding: OnceLock<Deciding>,
     /// Where the link stands; absent on a relay.
     pub link: Option<LinkHandle>,
     /// One photo at a time: they are large, boxes are small.
@@ -59,6 +62,7 @@ impl App {
             replica,
             practice: OnceLock::new(),
             sessions: Sessions::default(),
+            deciding: OnceLock::new(),
             link,
             photos: Semaphore::new(1),
         }

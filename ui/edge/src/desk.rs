@@ -4,9 +4,11 @@ mod offers;
 mod perform;
 mod view;
 
+pub(crate) use view::words;
+
 use crate::error::AppError;
 use crate::forms::Fields;
-use crate::{Signed, papers, photo};
+use crate::{Signed, deciding, export, papers, photo};
 use axum::Router;
 use axum::extract::{Path, Query};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -27,6 +29,8 @@ pub(crate) fn routes() -> Router<Arc<crate::App>> {
         .route("/cases/{case}/notice.pdf", get(notice))
         .route("/cases/{case}/to-sign.pdf", get(to_sign))
         .route("/cases/{case}/do/{action}", post(perform::perform))
+        .route("/cases/{case}/sign/{name}", post(deciding::sign))
+        .route("/cases/{case}/export", get(export::download))
 }
 
 /// A case with its item, for a person who may see it.
@@ -100,16 +104,21 @@ pub fn show(signed: &Signed, opened: &Opened, full: bool) -> Result<Markup, AppE
 pub fn looked(signed: &Signed, subject: SubjectId, query: &Fields) -> Result<bool, AppError> {
     let full = query.contains_key("full");
     if full {
-        let replica = signed.replica();
-        let look = cunkou_store::LookRow {
-            at_ms: replica.now_ms(),
-            person: signed.who().person.0,
-            subject: subject.0,
-            what: "full".into(),
-        };
-        replica.store().write(|tx| tx.look(&look))?;
+        record_look(signed, subject, "full")?;
     }
     Ok(full)
+}
+
+/// Records that somebody looked at a case, or took it away.
+pub(crate) fn record_look(signed: &Signed, subject: SubjectId, what: &str) -> Result<(), AppError> {
+    let replica = signed.replica();
+    let look = cunkou_store::LookRow {
+        at_ms: replica.now_ms(),
+        person: signed.who().person.0,
+        subject: subject.0,
+        what: what.into(),
+    };
+    Ok(replica.store().write(|tx| tx.look(&look))?)
 }
 
 async fn progress(signed: Signed, Path(case): Path<String>) -> Result<Markup, AppError> {

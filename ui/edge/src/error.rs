@@ -44,6 +44,8 @@ pub enum AppError {
     Bad(String),
     /// Case numbers are used up.
     NoNumbers,
+    /// The county demands a security key, and the person has none.
+    KeyNeeded,
     /// Our own failure; the detail is in the log under a number.
     Ours(String),
 }
@@ -183,6 +185,21 @@ impl IntoResponse for AppError {
                         ("Not understood", "Go back and fill it in again."),
                     ),
                 )
+            }
+            Self::KeyNeeded => {
+                let mut told = told(
+                    (
+                        "要先登记安全密钥",
+                        "本县规定:受理、决定都要用本人的安全密钥签名。向县信息员要一次性口令,登记以后再办;您填的没有提交。",
+                    ),
+                    (
+                        "Register a security key first",
+                        "This county demands that every step is signed on your own security key. Ask county IT for a one-time code and register it; nothing was submitted.",
+                    ),
+                );
+                told.zh.next = Some(("/keys".into(), "登记安全密钥".into()));
+                told.en.next = Some(("/keys".into(), "Register a security key".into()));
+                (StatusCode::CONFLICT, told)
             }
             Self::NoNumbers => (
                 StatusCode::SERVICE_UNAVAILABLE,

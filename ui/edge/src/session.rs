@@ -6,8 +6,8 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use cunkou_casework::county::{CountyLog, Post, Role};
-use cunkou_casework::ids::{PersonId, PlaceId};
-use cunkou_casework::suite::SecretKey;
+use cunkou_casework::ids::{AttachmentId, PersonId, PlaceId};
+use cunkou_casework::suite::{SecretKey, attachment_id};
 use cunkou_replica::{Replica, Who};
 use cunkou_ui::Lang;
 use std::collections::BTreeMap;
@@ -32,6 +32,8 @@ pub struct Session {
     pub key: Option<Arc<SecretKey>>,
     /// In the practice room.
     pub practice: bool,
+    /// Names this session, without giving its token away.
+    pub id: AttachmentId,
     used_ms: i64,
 }
 
@@ -61,6 +63,7 @@ impl Sessions {
             posts: person.posts.clone(),
             key: key.map(Arc::new),
             practice: false,
+            id: attachment_id(token.as_bytes()),
             used_ms: replica.now_ms(),
         };
         let mut all = self.lock();

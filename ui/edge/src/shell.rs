@@ -43,6 +43,12 @@ pub fn done_words(lang: Lang, done: &str) -> Option<String> {
                 "别人刚改过内容,请再核对一遍再签名",
                 "Somebody has just changed the content: check it again, then sign",
             ),
+            "key" => lang.t("安全密钥已登记", "The security key is registered"),
+            "key-waits" => lang.t(
+                "已提交,县管理员签字后生效",
+                "Handed in; it holds once the county's administrators have signed",
+            ),
+            "keyless" => lang.t("安全密钥已停用", "The security key is removed"),
             "chosen" => lang.t("已选好", "The choice is saved"),
             _ => return None,
         }
@@ -174,6 +180,9 @@ impl Signed {
             Office::County => {
                 if self.is(Role::Reviewer) {
                     nav.push(("/cases", l.t("办件", "Cases")));
+                }
+                if self.is(Role::Reviewer) {
+                    nav.push(("/keys", l.t("我的安全密钥", "My security keys")));
                 }
                 if self.is(Role::It) {
                     nav.push(("/boxes", l.t("盒子", "Boxes")));

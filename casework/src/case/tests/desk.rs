@@ -121,6 +121,7 @@ pub(super) fn county() -> CountyLog {
                 posts: vec![Post { role, place, department: department.map(str::to_owned) }],
                 phone: String::new(),
                 kin: None,
+                keys: None,
             }),
         );
     }

@@ -106,6 +106,7 @@ pub(crate) fn person(n: u8, role: Role, place: PlaceId) -> Statement {
         posts: vec![Post { role, place, department }],
         phone: String::new(),
         kin: None,
+        keys: None,
     })
 }
 

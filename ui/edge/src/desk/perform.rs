@@ -2,9 +2,9 @@
 
 use super::offers::today;
 use super::{Opened, open};
-use crate::Signed;
 use crate::error::AppError;
 use crate::forms::Fields;
+use crate::{Signed, deciding};
 use axum::extract::{Form, Path};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -168,6 +168,9 @@ pub(super) async fn perform(
         Ok(steps) => steps,
         Err(fault) => return again(&signed, &opened, &action, &fields, fault),
     };
+    if let Some(page) = deciding::ask(&signed, &opened, &action, &steps).await? {
+        return Ok(page);
+    }
     let (subject, replica) = (opened.subject, std::sync::Arc::clone(signed.replica()));
     let again = signed.clone();
     let done = tokio::task::spawn_blocking(move || {

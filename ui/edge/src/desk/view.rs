@@ -4,7 +4,7 @@ use super::{Opened, offers};
 use crate::lists::{left_words, when};
 use crate::{AppError, Office, Signed, papers};
 use cunkou_casework::calendar::{china_day, day_in_words};
-use cunkou_casework::case::{Phase, Reason, Standing};
+use cunkou_casework::case::{Attestation, Phase, Reason, Standing};
 use cunkou_casework::catalogue::Item;
 use cunkou_casework::citizen_id::mask;
 use cunkou_casework::county::DeviceKind;
@@ -139,6 +139,10 @@ pub(super) fn case(signed: &Signed, opened: &Opened, full: bool) -> Result<Case,
             view.supplement.push((name.to_owned(), words, camera));
         }
     }
+    if !signed.session.practice && state.submission.is_some() {
+        let words = l.t("办件导出(可核验)", "Export the case (verifiable)");
+        view.papers.push((format!("/cases/{case_id}/export"), words.to_owned()));
+    }
     view.actions = offers::offered(signed, opened)?;
     view.history = history(signed, file, item);
     Ok(view)
@@ -171,13 +175,14 @@ fn notices(signed: &Signed, opened: &Opened) -> Vec<(String, &'static str)> {
         }
     }
     if let Some(decision) = &state.decision {
-        let by = if decision.relay_attested {
-            l.t(
-                "(由县平台证明登录,未经本人密钥签名)",
-                " (sign-in attested by the relay, not personally signed)",
-            )
-        } else {
-            ""
+        let by = match decision.attestation {
+            Attestation::Relay => l
+                .t(
+                    "(由县平台证明登录,未经本人密钥签名)",
+                    " (sign-in attested by the relay, not personally signed)",
+                )
+                .to_owned(),
+            word => format!(" ({})", l.attestation(word)),
         };
         out.push((format!("{}: {}{by}", l.t("决定", "Decision"), decision.text), "done"));
     }
@@ -353,7 +358,7 @@ fn shown(key: &str, value: &str) -> String {
     if long_digits || key.contains("id") { mask(value, 3, 4) } else { value.to_owned() }
 }
 
-fn words(l: Lang, step: &Step) -> String {
+pub(crate) fn words(l: Lang, step: &Step) -> String {
     match step {
         Step::Withdrawn { reason }
         | Step::TakenOver { reason, .. }
@@ -376,6 +381,7 @@ fn words(l: Lang, step: &Step) -> String {
 fn off(l: Lang, standing: Standing) -> Option<String> {
     let reason = |reason: Reason| match reason {
         Reason::BadSignature => l.t("签名不成立", "a signature does not hold"),
+        Reason::NoOwnKey => l.t("没有用本人的安全密钥", "not signed with their own security key"),
         Reason::DeviceRevoked | Reason::PersonRevoked => l.t("已被撤销", "revoked"),
         Reason::NotNow => l.t("当时的状态不允许", "the state did not allow it"),
         Reason::NoPost | Reason::NoPerson | Reason::OutOfScope => l.t("无权办理", "no authority"),
