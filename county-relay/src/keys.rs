@@ -3,20 +3,23 @@
 use crate::home::Home;
 use axum::Router;
 use axum::extract::{Extension, Form, Path};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use cunkou_casework::county::{Person, Role, Statement};
-use cunkou_casework::decider::{DeciderKey, Grade, KEYS_MAX, NAME_CHARS_MAX, SUITE_WEBAUTHN};
+use cunkou_casework::decider::{
+    DeciderKey, Grade, KEYS_MAX, NAME_CHARS_MAX, SUITE_OTP, SUITE_WEBAUTHN,
+};
 use cunkou_casework::hex;
 use cunkou_casework::ids::PersonId;
 use cunkou_casework::webauthn::{base64url, from_base64url, register};
 use cunkou_edge::deciding::{Waiting, keys_of};
 use cunkou_edge::forms::Fields;
+use cunkou_edge::otp::{self, SECRET_BYTES};
 use cunkou_edge::{App, AppError, Signed};
 use cunkou_replica::Replica;
 use cunkou_store::StoreError;
-use cunkou_ui::page::keys::{Ceremony, Key, Keys, ceremony, page};
+use cunkou_ui::page::keys::{Ceremony, Key, Keys, Secret, ceremony, page, secret};
 use cunkou_ui::part::FaultLine;
 use serde_json::json;
 use std::sync::Arc;
@@ -26,6 +29,9 @@ const CODE_MS: i64 = 72 * 3_600_000;
 /// Characters of a code: none that is taken for another. 32 of them, so 10 make 50 bits.
 const LETTERS: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 const CODE_LETTERS: usize = 10;
+
+/// A secret is not kept by any cache.
+const NO_STORE: [(header::HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
 
 /// A registration that waits for its key.
 #[derive(Clone, Debug)]
@@ -40,14 +46,17 @@ struct Begun {
 pub(crate) struct KeyDesk {
     home: Arc<Home>,
     begun: Waiting<Begun>,
+    secrets: Waiting<([u8; SECRET_BYTES], String)>,
 }
 
 pub(crate) fn routes(home: Arc<Home>) -> Router<Arc<App>> {
-    let desk = Arc::new(KeyDesk { home, begun: Waiting::default() });
+    let desk = Arc::new(KeyDesk { home, begun: Waiting::default(), secrets: Waiting::default() });
     Router::new()
         .route("/keys", get(list))
         .route("/keys/new", post(begin))
         .route("/keys/new/{name}", post(finish))
+        .route("/keys/otp", post(begin_otp))
+        .route("/keys/otp/{name}", post(finish_otp))
         .route("/keys/remove/{key}", post(remove))
         .layer(Extension(desk))
 }
@@ -174,7 +183,11 @@ async fn begin(
     signed.replica().draw(&mut challenge);
     let begun = Begun { challenge, name: name.clone(), code };
     let waits = desk.begun.put(signed.replica(), signed.session.id, begun);
-    let known: Vec<String> = keys_of(&signed).iter().map(|k| base64url(&k.credential)).collect();
+    let known: Vec<String> = keys_of(&signed)
+        .iter()
+        .filter(|k| k.suite == SUITE_WEBAUTHN)
+        .map(|k| base64url(&k.credential))
+        .collect();
     let ask = json!({
         "challenge": base64url(&challenge), "rp": rp_id(&signed)?,
         "county": signed.replica().county().name(), "user": base64url(&person.id.0),
@@ -189,6 +202,7 @@ async fn begin(
             (l.t("钥匙的名字", "Name of the key").to_owned(), name),
         ],
         back: "/keys".into(),
+        touch: true,
         ..Ceremony::default()
     };
     Ok(ceremony(&signed.shell("/keys"), &view).into_response())
@@ -247,6 +261,74 @@ fn new_key(fields: &Fields, begun: &Begun, rp_id: &str) -> Option<DeciderKey> {
         grade: if separate { Grade::SecurityKey } else { Grade::Passkey },
         aaguid: Some(made.aaguid),
     })
+}
+
+/// Checks the code, then shows the secret of an authenticator once.
+async fn begin_otp(
+    signed: Signed,
+    Extension(desk): Extension<Arc<KeyDesk>>,
+    Form(fields): Form<Fields>,
+) -> Result<Response, AppError> {
+    let person = only_deciders(&signed)?;
+    let code = fields.get("code").map_or("", |t| t.trim()).to_owned();
+    if !code_holds(signed.replica(), person.id, &code, false)? {
+        return Ok(view(&signed, "", bad_code(&signed)));
+    }
+    let mut drawn = [0; SECRET_BYTES];
+    signed.replica().draw(&mut drawn);
+    let typed = otp::typed(&drawn);
+    let waits = desk.secrets.put(signed.replica(), signed.session.id, (drawn, code));
+    let view = Secret {
+        address: format!("/keys/otp/{waits}"),
+        link: format!("otpauth://totp/cunkou:{}?secret={typed}&issuer=cunkou", person.login),
+        secret: typed,
+    };
+    Ok((NO_STORE, secret(&signed.shell("/keys"), &view)).into_response())
+}
+
+/// Takes the first password of an authenticator; the enrolment goes into the county log, the
+/// secret stays here.
+async fn finish_otp(
+    signed: Signed,
+    Extension(desk): Extension<Arc<KeyDesk>>,
+    Path(waits): Path<String>,
+    Form(fields): Form<Fields>,
+) -> Result<Response, AppError> {
+    let person = only_deciders(&signed)?;
+    let replica = signed.replica();
+    let Some((drawn, code)) = desk.secrets.get(&waits, signed.session.id, replica.now_ms()) else {
+        return Err(AppError::Stale { next: "/keys".into() });
+    };
+    desk.secrets.done(&waits);
+    let password = fields.get("password").map_or("", String::as_str);
+    let Some(step) = otp::step_of(&drawn, password, replica.now_ms()) else {
+        let words = signed.lang.t(
+            "动态口令不对:密钥要重新登记一次",
+            "The password was wrong: register again, with a new secret",
+        );
+        return Ok(view(&signed, "", fault("code-otp", words)));
+    };
+    if keys_of(&signed).len() >= KEYS_MAX || !code_holds(replica, person.id, &code, true)? {
+        return Ok(view(&signed, "", bad_code(&signed)));
+    }
+    let mut id = [0; 16];
+    replica.draw(&mut id);
+    let key = DeciderKey {
+        suite: SUITE_OTP,
+        key: id.to_vec().into(),
+        rp_id: String::new(),
+        credential: Vec::new().into(),
+        name: signed.lang.t("动态口令", "One-time password").to_owned(),
+        grade: Grade::Otp,
+        aaguid: None,
+    };
+    otp::keep(replica, &key, &drawn, step)?;
+    let again = |keys: &mut Vec<DeciderKey>| {
+        keys.retain(|k| k.grade != Grade::Otp);
+        keys.push(key);
+    };
+    state(desk, person, again).await?;
+    Ok(Redirect::to("/keys?done=key").into_response())
 }
 
 async fn remove(

@@ -7,6 +7,7 @@ use cunkou_tests::browser::{Browser, Looks, installed};
 use cunkou_tests::county::{County, programs, until};
 use serde_json::Value;
 use std::path::Path;
+use std::time::SystemTime;
 
 const STORY: &str = "keys";
 
@@ -235,5 +236,54 @@ fn a_signature_of_one_case_is_no_signature_of_another_and_nothing_goes_without_t
         refused.text()
     );
     ensure!(zhao.phase(&one)? == "已上报县级", "nothing was done");
+    Ok(())
+}
+
+/// What an authenticator with this secret shows now, or so many steps later.
+fn password(secret: &str, later: u64) -> Result<String> {
+    let secret = totp_rs::Secret::try_from_base32(secret).ok().context("a secret")?;
+    let totp = totp_rs::Builder::new().with_secret(secret).build().ok().context("RFC 6238")?;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
+    Ok(totp.generate(now + later * 30).to_string())
+}
+
+#[test]
+fn a_one_time_password_confirms_one_step_once_and_is_shown_as_the_relays_word() -> Result<()> {
+    let county = County::start()?;
+    let (case, number) = forwarded(&county, "张桂兰", 7)?;
+    let zhao = agent(&county, "zhao")?;
+    let shown = zhao.post("/keys/otp", &[("code", code(&county)?.as_str())])?.page()?;
+    let secret = shown.split_once("secret=").and_then(|(_, rest)| rest.split('&').next());
+    let secret = secret.context("a secret on the page")?.to_owned();
+    let address = cunkou_tests::agent::links(&shown, "action", "/keys/otp/");
+    let address = address.first().context("a form")?;
+    zhao.post(address, &[("password", password(&secret, 0)?.as_str())])?.done()?;
+
+    let step = |action: &str, fields: &[(&str, &str)]| -> Result<String> {
+        let page = zhao.post(&format!("/cases/{case}/do/{action}"), fields)?.page()?;
+        let to = cunkou_tests::agent::links(&page, "action", &format!("/cases/{case}/sign/"));
+        ensure!(!page.contains("data-key"), "no key is asked for where there is none");
+        Ok(to.first().context("a form for the password")?.clone())
+    };
+    let to = step("accept", &[])?;
+    let (used, next) = (password(&secret, 0)?, password(&secret, 1)?);
+    let wrong = zhao.post(&to, &[("password", used.as_str())])?;
+    ensure!(wrong.status == 422 && wrong.text().contains("不对或用过了"), "{}", wrong.complaint());
+    zhao.post(&to, &[("password", next.as_str())])?.done()?;
+    ensure!(zhao.phase(&case)? == "已受理", "confirmed");
+    let to = step("approve", &[("opinion", "同意")])?;
+    ensure!(zhao.post(&to, &[("password", next.as_str())])?.status == 422, "once only");
+    let page = plain(&zhao.get(&format!("/cases/{case}"))?.page()?);
+    ensure!(page.contains("县平台证明动态口令,未经本人密钥签名"), "the grade is shown");
+
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("case.cunkou");
+    relay(
+        &county,
+        &["export", "case", &number, "--no-photos", "--out", &file.display().to_string()],
+    )?
+    .json()?;
+    let told = verify(&file, &[])?;
+    ensure!(told.code == 0 && told.out.contains("县平台证明动态口令"), "{}", told.out);
     Ok(())
 }
