@@ -8,7 +8,7 @@ use crate::{Office, Signed};
 use axum::extract::{Form, Path};
 use axum::response::{IntoResponse, Redirect, Response};
 use cunkou_casework::case::Reason;
-use cunkou_casework::decider::{DeciderKey, Grade, SUITE_WEBAUTHN};
+use cunkou_casework::decider::{DeciderKey, Grade, SUITE_TOKEN, SUITE_WEBAUTHN};
 use cunkou_casework::event::Step;
 use cunkou_casework::hex;
 use cunkou_casework::ids::AttachmentId;
@@ -123,7 +123,7 @@ pub(crate) async fn ask(
     else {
         return Ok(None);
     };
-    if deciding.required && !keys.iter().any(|k| k.suite == SUITE_WEBAUTHN) {
+    if deciding.required && keys.iter().all(|k| k.grade == Grade::Otp) {
         return Err(AppError::KeyNeeded);
     }
     if keys.is_empty() {
@@ -173,6 +173,11 @@ fn page(
         about,
         back: format!("/cases/{case}"),
         touch: !ids.is_empty(),
+        message: if keys.iter().any(|k| k.suite == SUITE_TOKEN) {
+            base64url(&pending.prepared.message())
+        } else {
+            String::new()
+        },
         password: !deciding.required && keys.iter().any(|k| k.grade == Grade::Otp),
         faults,
     };
@@ -247,6 +252,13 @@ async fn write(
     Ok(tokio::task::spawn_blocking(work).await?)
 }
 
+/// The line that `cunkou-ukey` prints: the public key and the signature.
+#[must_use]
+pub fn token_answer(line: &str) -> Option<(Vec<u8>, Vec<u8>)> {
+    let (public, signature) = line.trim().split_once('.')?;
+    Some((from_base64url(public)?, from_base64url(signature)?))
+}
+
 /// A one-time password instead of a key: the enrolment, or why not in words.
 fn by_password(
     signed: &Signed,
@@ -272,6 +284,12 @@ fn by_password(
 
 /// The key that answered and its proof; nothing for an answer that no key of the person's gives.
 fn answer(signed: &Signed, fields: &Fields) -> Option<(DeciderKey, Proof)> {
+    if let Some(line) = fields.get("answer") {
+        let (public, signature) = token_answer(line)?;
+        let keys = keys_of(signed).into_iter();
+        let key = keys.filter(|k| k.suite == SUITE_TOKEN).find(|k| *k.key == public)?;
+        return Some((key, Proof::Signature(signature)));
+    }
     let bytes = |name: &str| from_base64url(fields.get(name)?);
     let credential = bytes("credential")?;
     let key = keys_of(signed).into_iter().find(|k| *k.credential == credential)?;

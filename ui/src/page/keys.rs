@@ -1,7 +1,7 @@
 //! Keys to decide with: which a person has, a new one, and the touch that signs a step.
 
 use crate::part::{Control, FaultLine, Input, faults, hidden, input, summary};
-use crate::{Shell, layout};
+use crate::{Lang, Shell, layout};
 use maud::{Markup, html};
 
 /// One key.
@@ -43,6 +43,8 @@ pub struct Ceremony {
     pub back: String,
     /// A key can be touched.
     pub touch: bool,
+    /// What a UKey signs; empty where the person has none.
+    pub message: String,
     /// A one-time password serves, too.
     pub password: bool,
     /// What is wrong with the last try.
@@ -101,6 +103,14 @@ pub fn page(shell: &Shell, view: &Keys) -> Markup {
             div class="buttons" { button { (l.t("下一步:碰一下钥匙", "Next: touch the key")) } }
         }
         details class="act" {
+            summary { (l.t("用单位的 UKey", "Use the office's UKey")) }
+            form method="post" action="/keys/ukey" novalidate {
+                (input(l, &{ let mut name = Input::line("name", l.t("UKey 的名字", "A name for the UKey"), ""); name.id = "name-ukey".to_owned(); name }))
+                (input(l, &code("code-ukey")))
+                div class="buttons" { button class="second" { (l.t("登记 UKey", "Register the UKey")) } }
+            }
+        }
+        details class="act" {
             summary { (l.t("没有钥匙?用动态口令(等级较低)", "No key? One-time passwords (a lower grade)")) }
             form method="post" action="/keys/otp" novalidate {
                 p class="hint" { (l.t("每一步会注明:县平台证明动态口令,未经本人密钥签名。", "Every step says: one-time password attested by the relay, not personally signed.")) }
@@ -110,6 +120,28 @@ pub fn page(shell: &Shell, view: &Keys) -> Markup {
         }
     };
     layout::page(shell, title, !view.faults.is_empty(), &[], &body)
+}
+
+/// The form to sign on a UKey: what to sign, and where its answer goes.
+fn token_form(l: Lang, address: &str, message: &str) -> Markup {
+    html! {
+        form method="post" action=(address) class="card narrow" novalidate {
+            h2 { (l.t("用 UKey 签名", "Sign on a UKey")) }
+            p { (l.t("在插着 UKey 的电脑上运行下面的命令(按提示输入 UKey 的 PIN),把它打印的一行贴到这里。",
+                "Run this on the computer with the UKey (it asks for the UKey's PIN), and paste the line that it prints.")) }
+            p { code { "cunkou-ukey --module " (l.t("厂家的PKCS#11库", "LIBRARY")) " " (message) } }
+            (input(l, &Input::line("answer", l.t("打印的一行", "The line that it printed"), "").with(Control::Area)))
+            div class="buttons" { button class="second" { (l.t("提交 UKey 签名", "Submit the UKey's signature")) } }
+        }
+    }
+}
+
+/// The page on which a UKey is registered.
+#[must_use]
+pub fn token(shell: &Shell, address: &str, message: &str) -> Markup {
+    let title = shell.lang.t("登记 UKey", "Register a UKey");
+    let body = html! { h1 { (title) } (token_form(shell.lang, address, message)) p { a class="button second" href="/keys" { (shell.lang.t("返回", "Go back")) } } };
+    layout::page(shell, title, false, &[], &body)
 }
 
 /// The page on which an authenticator learns its secret.
@@ -176,6 +208,7 @@ pub fn ceremony(shell: &Shell, view: &Ceremony) -> Markup {
                 a class="button second" href=(view.back) { (l.t("不签,返回", "Go back")) }
             }
         } }
+        @if !view.message.is_empty() { (token_form(l, &view.address, &view.message)) }
         @if view.password {
             form method="post" action=(view.address) class="card narrow" novalidate {
                 h2 { (l.t("用动态口令确认", "Confirm by one-time password")) }
