@@ -348,7 +348,6 @@ fn line_of(page: &str) -> Result<String> {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn a_step_signed_on_a_ukey_counts_as_its_persons_and_is_shown_with_its_grade() -> Result<()> {
     if !Path::new(MODULE).exists() {
         eprintln!("SKIPPED: {MODULE} not installed; apt-get install softhsm2 opensc");
