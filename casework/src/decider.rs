@@ -14,6 +14,12 @@ pub const SUITE_TOKEN: u8 = 3;
 /// The relay's word that the person gave the right one-time password.
 pub const SUITE_OTP: u8 = 4;
 
+/// What a UKey signs when it is registered, for 32 random bytes: no step ever begins so.
+#[must_use]
+pub fn token_registration(random: &[u8; 32]) -> Vec<u8> {
+    [&b"cunkou ukey v1\0"[..], random].concat()
+}
+
 /// A person has at most so many keys.
 pub const KEYS_MAX: usize = 8;
 /// The name that a person gives a key. Characters.

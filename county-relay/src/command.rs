@@ -355,7 +355,7 @@ impl Execute for Home {
                     .ok_or_else(|| {
                         refused(format!("there is no reviewer with the login {login}"))
                     })?;
-                let code = keys::make_code(&self.replica, person.id).map_err(failed)?;
+                let code = keys::code::make(&self.replica, person.id).map_err(failed)?;
                 Ok(json!({
                     "schema": 1, "login": login, "code": code, "hours": 72,
                     "next": "give it to the person; they sign in at the console and open 我的安全密钥",

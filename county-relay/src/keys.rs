@@ -1,5 +1,9 @@
 //! People's own keys: one-time codes from county IT, and the page on which keys come and go.
 
+pub(crate) mod code;
+mod password;
+mod ukey;
+
 use crate::home::Home;
 use axum::Router;
 use axum::extract::{Extension, Form, Path};
@@ -9,23 +13,15 @@ use axum::routing::{get, post};
 use cunkou_casework::county::{Person, Role, Statement};
 use cunkou_casework::decider::{DeciderKey, Grade, KEYS_MAX, NAME_CHARS_MAX, SUITE_WEBAUTHN};
 use cunkou_casework::hex;
-use cunkou_casework::ids::PersonId;
 use cunkou_casework::webauthn::{base64url, from_base64url, register};
 use cunkou_edge::deciding::{Waiting, keys_of};
 use cunkou_edge::forms::Fields;
+use cunkou_edge::otp::SECRET_BYTES;
 use cunkou_edge::{App, AppError, Signed};
-use cunkou_replica::Replica;
-use cunkou_store::StoreError;
 use cunkou_ui::page::keys::{Ceremony, Key, Keys, ceremony, page};
 use cunkou_ui::part::FaultLine;
 use serde_json::json;
 use std::sync::Arc;
-
-/// A code is valid for so long. Milliseconds.
-const CODE_MS: i64 = 72 * 3_600_000;
-/// Characters of a code: none that is taken for another. 32 of them, so 10 make 50 bits.
-const LETTERS: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
-const CODE_LETTERS: usize = 10;
 
 /// A registration that waits for its key.
 #[derive(Clone, Debug)]
@@ -40,72 +36,21 @@ struct Begun {
 pub(crate) struct KeyDesk {
     home: Arc<Home>,
     begun: Waiting<Begun>,
+    secrets: Waiting<([u8; SECRET_BYTES], String)>,
 }
 
 pub(crate) fn routes(home: Arc<Home>) -> Router<Arc<App>> {
-    let desk = Arc::new(KeyDesk { home, begun: Waiting::default() });
+    let desk = Arc::new(KeyDesk { home, begun: Waiting::default(), secrets: Waiting::default() });
     Router::new()
         .route("/keys", get(list))
         .route("/keys/new", post(begin))
         .route("/keys/new/{name}", post(finish))
+        .route("/keys/ukey", post(ukey::begin))
+        .route("/keys/ukey/{name}", post(ukey::finish))
+        .route("/keys/otp", post(password::begin))
+        .route("/keys/otp/{name}", post(password::finish))
         .route("/keys/remove/{key}", post(remove))
         .layer(Extension(desk))
-}
-
-/// Makes a code with which a person registers or removes one key.
-pub(crate) fn make_code(replica: &Replica, person: PersonId) -> Result<String, StoreError> {
-    let mut drawn = [0; CODE_LETTERS];
-    replica.draw(&mut drawn);
-    let letters: String =
-        drawn.iter().map(|b| char::from(LETTERS[usize::from(*b) % LETTERS.len()])).collect();
-    let (now, hash) = (replica.now_ms(), code_hash(&letters));
-    replica.store().write(|tx| tx.offer_enrolment(&hash, &person.0, b"key", now, now + CODE_MS))?;
-    Ok(format!("{}-{}-{}", &letters[..4], &letters[4..8], &letters[8..]))
-}
-
-/// Codes lie beside the one-time files of boxes, under hashes that never meet theirs.
-fn code_hash(typed: &str) -> [u8; 32] {
-    let plain: String =
-        typed.chars().filter(|c| !matches!(c, '-' | ' ')).map(|c| c.to_ascii_uppercase()).collect();
-    cunkou_casework::suite::key_code_hash(&plain)
-}
-
-/// Why a code was not used up.
-enum Kept {
-    /// It is good, and was only looked at.
-    Good,
-    /// Unknown, used, too old, or somebody else's.
-    Bad,
-    Store(StoreError),
-}
-
-impl From<StoreError> for Kept {
-    fn from(e: StoreError) -> Self {
-        Self::Store(e)
-    }
-}
-
-/// Whether a code is this person's and good; used up only when asked.
-fn code_holds(
-    replica: &Replica,
-    person: PersonId,
-    typed: &str,
-    use_up: bool,
-) -> Result<bool, StoreError> {
-    let (now, hash) = (replica.now_ms(), code_hash(typed));
-    let used = replica.store().write(|tx| -> Result<(), Kept> {
-        match tx.redeem_enrolment(&hash, now)? {
-            Some(redeemed) if redeemed.device == person.0 && use_up => Ok(()),
-            // An error rolls back: the code stays unused.
-            Some(redeemed) if redeemed.device == person.0 => Err(Kept::Good),
-            _ => Err(Kept::Bad),
-        }
-    });
-    match used {
-        Ok(()) | Err(Kept::Good) => Ok(true),
-        Err(Kept::Bad) => Ok(false),
-        Err(Kept::Store(e)) => Err(e),
-    }
 }
 
 fn only_deciders(signed: &Signed) -> Result<Person, AppError> {
@@ -117,7 +62,7 @@ fn view(signed: &Signed, name: &str, faults: Vec<FaultLine>) -> Response {
     let l = signed.lang;
     let keys = keys_of(signed).into_iter().map(|key| Key {
         id: hex::encode(&key.short_id()),
-        grade: l.attestation(key.grade.into()).to_owned(),
+        grade: l.grade(key.grade).to_owned(),
         model: key
             .aaguid
             .filter(|a| *a != [0; 16])
@@ -149,6 +94,31 @@ async fn list(signed: Signed) -> Result<Response, AppError> {
     Ok(view(&signed, "", Vec::new()))
 }
 
+/// The registration that is asked for, with a fresh challenge, or what is wrong with it.
+fn asked(
+    signed: &Signed,
+    person: &Person,
+    fields: &Fields,
+) -> Result<Result<Begun, Vec<FaultLine>>, AppError> {
+    let l = signed.lang;
+    let text = |name: &str| fields.get(name).map_or("", |t| t.trim()).to_owned();
+    let (name, typed) = (text("name"), text("code"));
+    if name.is_empty() || name.chars().count() > NAME_CHARS_MAX {
+        let words = l.t("名字要 1 至 40 个字", "A name has 1 to 40 characters");
+        return Ok(Err(fault("name", words)));
+    }
+    if keys_of(signed).len() >= KEYS_MAX {
+        let words = l.t("最多 8 把钥匙,先停用一把", "At most 8 keys; remove one first");
+        return Ok(Err(fault("name", words)));
+    }
+    if !code::holds(signed.replica(), person.id, &typed, false)? {
+        return Ok(Err(bad_code(signed)));
+    }
+    let mut challenge = [0; 32];
+    signed.replica().draw(&mut challenge);
+    Ok(Ok(Begun { challenge, name, code: typed }))
+}
+
 /// Checks name and code, then asks the browser for a new key.
 async fn begin(
     signed: Signed,
@@ -157,24 +127,20 @@ async fn begin(
 ) -> Result<Response, AppError> {
     let person = only_deciders(&signed)?;
     let l = signed.lang;
-    let text = |name: &str| fields.get(name).map_or("", |t| t.trim()).to_owned();
-    let (name, code) = (text("name"), text("code"));
-    if name.is_empty() || name.chars().count() > NAME_CHARS_MAX {
-        let words = l.t("名字要 1 至 40 个字", "A name has 1 to 40 characters");
-        return Ok(view(&signed, &name, fault("name", words)));
-    }
-    if keys_of(&signed).len() >= KEYS_MAX {
-        let words = l.t("最多 8 把钥匙,先停用一把", "At most 8 keys; remove one first");
-        return Ok(view(&signed, &name, fault("name", words)));
-    }
-    if !code_holds(signed.replica(), person.id, &code, false)? {
-        return Ok(view(&signed, &name, bad_code(&signed)));
-    }
-    let mut challenge = [0; 32];
-    signed.replica().draw(&mut challenge);
-    let begun = Begun { challenge, name: name.clone(), code };
+    let begun = match asked(&signed, &person, &fields)? {
+        Ok(begun) => begun,
+        Err(faults) => {
+            let name = fields.get("name").map_or("", String::as_str);
+            return Ok(view(&signed, name, faults));
+        }
+    };
+    let (challenge, name) = (begun.challenge, begun.name.clone());
     let waits = desk.begun.put(signed.replica(), signed.session.id, begun);
-    let known: Vec<String> = keys_of(&signed).iter().map(|k| base64url(&k.credential)).collect();
+    let known: Vec<String> = keys_of(&signed)
+        .iter()
+        .filter(|k| k.suite == SUITE_WEBAUTHN)
+        .map(|k| base64url(&k.credential))
+        .collect();
     let ask = json!({
         "challenge": base64url(&challenge), "rp": rp_id(&signed)?,
         "county": signed.replica().county().name(), "user": base64url(&person.id.0),
@@ -189,6 +155,7 @@ async fn begin(
             (l.t("钥匙的名字", "Name of the key").to_owned(), name),
         ],
         back: "/keys".into(),
+        touch: true,
         ..Ceremony::default()
     };
     Ok(ceremony(&signed.shell("/keys"), &view).into_response())
@@ -224,7 +191,7 @@ async fn finish(
         let words = signed.lang.t("这把钥匙已经登记过", "This key is registered already");
         return Ok(view(&signed, &begun.name, fault("name", words)));
     }
-    if !code_holds(signed.replica(), person.id, &begun.code, true)? {
+    if !code::holds(signed.replica(), person.id, &begun.code, true)? {
         return Ok(view(&signed, &begun.name, bad_code(&signed)));
     }
     let done = state(desk, person, move |keys| keys.push(key)).await?;
@@ -261,8 +228,8 @@ async fn remove(
     if !keys_of(&signed).iter().any(&gone) {
         return Err(AppError::Stale { next: "/keys".into() });
     }
-    let code = fields.get("code").map_or("", |t| t.trim());
-    if !code_holds(signed.replica(), person.id, code, true)? {
+    let typed = fields.get("code").map_or("", |t| t.trim());
+    if !code::holds(signed.replica(), person.id, typed, true)? {
         return Ok(view(&signed, "", bad_code(&signed)));
     }
     let done = state(desk, person, move |keys| keys.retain(|key| !gone(key))).await?;

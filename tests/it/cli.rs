@@ -53,8 +53,10 @@ fn keys(value: &Value) -> BTreeSet<&str> {
 
 #[test]
 fn every_level_of_help_shows_an_example() {
-    let levels: [(&str, &[&[&str]]); 2] = [
-        ("cunkou-node", &[&[], &["enrol"], &["serve"], &["status"]]),
+    let levels: [(&str, &[&[&str]]); 4] = [
+        ("cunkou-node", &[&[], &["enrol"], &["serve"], &["export"], &["status"]]),
+        ("cunkou-verify", &[&[]]),
+        ("cunkou-ukey", &[&[]]),
         (
             "cunkou-relay",
             &[
@@ -66,11 +68,14 @@ fn every_level_of_help_shows_an_example() {
                 &["staff", "add"],
                 &["staff", "list"],
                 &["staff", "remove"],
+                &["staff", "key-code"],
                 &["catalogue"],
                 &["catalogue", "publish"],
                 &["import"],
                 &["import", "residents"],
                 &["revoke"],
+                &["export"],
+                &["export", "case"],
                 &["status"],
             ],
         ),
@@ -176,7 +181,7 @@ fn status_has_exactly_the_promised_keys_and_exits_with_three_when_nothing_runs()
         "disk_free",
     ];
     let of_box = ["name", "catalogue", "residents"];
-    let of_relay = ["county", "entries", "boxes"];
+    let of_relay = ["county", "fingerprint", "entries", "boxes"];
     let status = until("a completed sync", 60, || {
         let status = county.node("one", &["status"]).ok()?.json().ok()?;
         status["last_completed_sync"].is_i64().then_some(status)

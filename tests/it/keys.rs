@@ -7,6 +7,7 @@ use cunkou_tests::browser::{Browser, Looks, installed};
 use cunkou_tests::county::{County, programs, until};
 use serde_json::Value;
 use std::path::Path;
+use std::time::SystemTime;
 
 const STORY: &str = "keys";
 
@@ -65,7 +66,7 @@ fn registers(county: &County, browser: &Browser, name: &str) -> Result<()> {
     browser.press("碰钥匙登记")?;
     browser.see("安全密钥已登记")?;
     browser.see(name)?;
-    browser.see("本人安全密钥签名")?;
+    browser.see("停用这把钥匙")?;
     browser.screenshot("registered")
 }
 
@@ -235,5 +236,151 @@ fn a_signature_of_one_case_is_no_signature_of_another_and_nothing_goes_without_t
         refused.text()
     );
     ensure!(zhao.phase(&one)? == "已上报县级", "nothing was done");
+    Ok(())
+}
+
+/// What an authenticator with this secret shows now, or so many steps later.
+fn password(secret: &str, later: u64) -> Result<String> {
+    let secret = totp_rs::Secret::try_from_base32(secret).ok().context("a secret")?;
+    let totp = totp_rs::Builder::new().with_secret(secret).build().ok().context("RFC 6238")?;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
+    Ok(totp.generate(now + later * 30).to_string())
+}
+
+#[test]
+fn a_one_time_password_confirms_one_step_once_and_is_shown_as_the_relays_word() -> Result<()> {
+    let county = County::start()?;
+    let (case, number) = forwarded(&county, "张桂兰", 7)?;
+    let zhao = agent(&county, "zhao")?;
+    let shown = zhao.post("/keys/otp", &[("code", code(&county)?.as_str())])?.page()?;
+    let secret = shown.split_once("secret=").and_then(|(_, rest)| rest.split('&').next());
+    let secret = secret.context("a secret on the page")?.to_owned();
+    let address = cunkou_tests::agent::links(&shown, "action", "/keys/otp/");
+    let address = address.first().context("a form")?;
+    zhao.post(address, &[("password", password(&secret, 0)?.as_str())])?.done()?;
+
+    let step = |action: &str, fields: &[(&str, &str)]| -> Result<String> {
+        let page = zhao.post(&format!("/cases/{case}/do/{action}"), fields)?.page()?;
+        let to = cunkou_tests::agent::links(&page, "action", &format!("/cases/{case}/sign/"));
+        ensure!(!page.contains("data-key"), "no key is asked for where there is none");
+        Ok(to.first().context("a form for the password")?.clone())
+    };
+    let to = step("accept", &[])?;
+    let (used, next) = (password(&secret, 0)?, password(&secret, 1)?);
+    let wrong = zhao.post(&to, &[("password", used.as_str())])?;
+    ensure!(wrong.status == 422 && wrong.text().contains("不对或用过了"), "{}", wrong.complaint());
+    zhao.post(&to, &[("password", next.as_str())])?.done()?;
+    ensure!(zhao.phase(&case)? == "已受理", "confirmed");
+    let to = step("approve", &[("opinion", "同意")])?;
+    ensure!(zhao.post(&to, &[("password", next.as_str())])?.status == 422, "once only");
+    let page = plain(&zhao.get(&format!("/cases/{case}"))?.page()?);
+    ensure!(page.contains("县平台证明动态口令,未经本人密钥签名"), "the grade is shown");
+
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("case.cunkou");
+    relay(
+        &county,
+        &["export", "case", &number, "--no-photos", "--out", &file.display().to_string()],
+    )?
+    .json()?;
+    let told = verify(&file, &[])?;
+    ensure!(told.code == 0 && told.out.contains("县平台证明动态口令"), "{}", told.out);
+    Ok(())
+}
+
+/// A UKey in software, with an EC key on P-256; its library.
+struct Token {
+    folder: tempfile::TempDir,
+}
+
+const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
+
+impl Token {
+    fn new() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let token = Self { folder };
+        std::fs::create_dir(token.folder.path().join("tokens"))?;
+        let tokens = token.folder.path().join("tokens").display().to_string();
+        std::fs::write(token.config(), format!("directories.tokendir = {tokens}\n"))?;
+        token.run(
+            "softhsm2-util",
+            &["--init-token", "--free", "--label", "zhao", "--pin", "135790", "--so-pin", "24680"],
+            "",
+        )?;
+        let login = ["--module", MODULE, "--token-label", "zhao", "--login", "--pin", "135790"];
+        let make = ["--keypairgen", "--key-type", "EC:prime256v1", "--id", "01", "--label", "sign"];
+        token.run("pkcs11-tool", &[login.as_slice(), make.as_slice()].concat(), "")?;
+        Ok(token)
+    }
+
+    fn config(&self) -> std::path::PathBuf {
+        self.folder.path().join("softhsm2.conf")
+    }
+
+    fn run(&self, program: &str, arguments: &[&str], input: &str) -> Result<String> {
+        use std::io::Write;
+        let mut child = std::process::Command::new(program)
+            .args(arguments)
+            .env("SOFTHSM2_CONF", self.config())
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .with_context(|| format!("{program} is not installed"))?;
+        child.stdin.take().context("no input")?.write_all(input.as_bytes())?;
+        let done = child.wait_with_output()?;
+        ensure!(done.status.success(), "{program}: {}", String::from_utf8_lossy(&done.stderr));
+        Ok(String::from_utf8(done.stdout)?)
+    }
+
+    /// What `cunkou-ukey` prints for a line of the console.
+    fn sign(&self, message: &str) -> Result<String> {
+        let program = programs()?.join("cunkou-ukey").display().to_string();
+        self.run(&program, &["--module", MODULE, "--token", "zhao", message], "135790\n")
+    }
+}
+
+/// The line on a page that a UKey is to sign.
+fn line_of(page: &str) -> Result<String> {
+    let line = page.split_once("<code>").and_then(|(_, rest)| rest.split_once("</code>"));
+    let line = line.and_then(|(line, _)| line.split_whitespace().last());
+    Ok(line.context("a line to sign")?.to_owned())
+}
+
+#[test]
+fn a_step_signed_on_a_ukey_counts_as_its_persons_and_is_shown_with_its_grade() -> Result<()> {
+    if !Path::new(MODULE).exists() {
+        eprintln!("SKIPPED: {MODULE} not installed; apt-get install softhsm2 opensc");
+        return Ok(());
+    }
+    let token = Token::new()?;
+    let county = County::start()?;
+    let (case, number) = forwarded(&county, "张桂兰", 7)?;
+    let zhao = agent(&county, "zhao")?;
+    let fields = [("name", "政务UKey"), ("code", &*code(&county)?)];
+    let page = zhao.post("/keys/ukey", &fields)?.page()?;
+    let to = cunkou_tests::agent::links(&page, "action", "/keys/ukey/");
+    let answer = token.sign(&line_of(&page)?)?;
+    zhao.post(to.first().context("a form")?, &[("answer", answer.as_str())])?.done()?;
+
+    let page = zhao.post(&format!("/cases/{case}/do/accept"), &[] as &[(&str, &str)])?.page()?;
+    let to = cunkou_tests::agent::links(&page, "action", &format!("/cases/{case}/sign/"));
+    let to = to.first().context("a form for the UKey")?;
+    let old = zhao.post(to, &[("answer", answer.as_str())])?;
+    ensure!(old.status == 422, "what it signed before is no signature of this step");
+    let message = line_of(&page)?;
+    zhao.post(to, &[("answer", token.sign(&message)?.as_str())])?.done()?;
+    ensure!(zhao.phase(&case)? == "已受理", "it counts");
+    let page = plain(&zhao.get(&format!("/cases/{case}"))?.page()?);
+    ensure!(page.contains("本人UKey签名"), "the grade is shown");
+    let forged = token.sign("aGVsbG8");
+    ensure!(forged.is_err(), "the helper signs nothing else");
+
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("case.cunkou");
+    let out = file.display().to_string();
+    relay(&county, &["export", "case", &number, "--no-photos", "--out", &out])?.json()?;
+    let told = verify(&file, &[])?;
+    ensure!(told.code == 0 && told.out.contains("本人UKey签名"), "{}", told.out);
     Ok(())
 }

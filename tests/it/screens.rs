@@ -327,6 +327,7 @@ fn every_screen_can_be_seen_read_and_used_in_two_sizes_and_two_languages() -> Re
     reviewer.browser.see("至少选一项")?;
     reviewer.look("case-ask-fault")?;
     reviewer.visit(&format!("/cases/{}", c.accepted), "case-to-decide")?;
+    reviewer.visit("/keys", "my-keys")?;
     reviewer.visit("/boxes", "not-for-you")?;
     let mut it = Looker::at(&county, "he")?;
     it.visit("/boxes", "boxes")?;

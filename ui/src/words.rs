@@ -3,6 +3,7 @@
 use cunkou_casework::case::{Attestation, Phase};
 use cunkou_casework::citizen_id::IdFault;
 use cunkou_casework::county::Role;
+use cunkou_casework::decider::Grade;
 use cunkou_casework::entry::ClockSource;
 use cunkou_casework::event::{Filer, Level, Step};
 use cunkou_casework::fields::Fault;
@@ -176,6 +177,19 @@ impl Lang {
             ClockSource::Rtc => self.t("盒子时钟", "the box's own clock"),
             ClockSource::Tablet => self.t("平板时钟", "a tablet's clock"),
             ClockSource::Unknown => self.t("时间待核", "time not confirmed"),
+        }
+    }
+
+    /// How much a key is worth.
+    #[must_use]
+    pub fn grade(self, grade: Grade) -> &'static str {
+        match grade {
+            Grade::SecurityKey => self.t("安全密钥", "Security key"),
+            Grade::Passkey => {
+                self.t("通行密钥(存在电脑或手机里)", "Passkey (kept by a computer or phone)")
+            }
+            Grade::Ukey => self.t("UKey", "UKey"),
+            Grade::Otp => self.t("动态口令(县平台证明)", "One-time password (the relay vouches)"),
         }
     }
 

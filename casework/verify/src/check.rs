@@ -87,10 +87,15 @@ pub fn check(bytes: &[u8], options: Options<'_>) -> Result<Report, BadExport> {
     doubts::numbers(case.events.iter().chain(&case.edits), &mut hints);
     unsigned(&folded.state, &mut hints);
     let holds = faults.is_empty();
+    let mut verdict = verdict(&folded.state, &steps, faults.len());
+    if compared.is_none() {
+        verdict.zh.push_str("县指纹没有核对。");
+        verdict.en.push_str(" The county's fingerprint was not compared.");
+    }
     Ok(Report {
         schema: 1,
         holds,
-        verdict: verdict(&folded.state, &steps, faults.len()),
+        verdict,
         county: County {
             name: log.name().to_owned(),
             id: export.county,

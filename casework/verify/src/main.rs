@@ -88,13 +88,17 @@ fn bound_worker() {
 fn worker() -> Option<ExitCode> {
     let program = std::env::current_exe().ok()?;
     let output = Command::new(program)
-        .args(std::env::args_os().skip(1))
         .arg("--worker")
+        .args(std::env::args_os().skip(1))
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .output()
         .ok()?;
     let code = u8::try_from(output.status.code()?).ok().filter(|code| *code <= UNREADABLE)?;
+    // Who says nothing has not judged.
+    if output.stdout.is_empty() {
+        return None;
+    }
     std::io::stdout().write_all(&output.stdout).ok()?;
     Some(code.into())
 }

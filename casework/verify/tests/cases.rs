@@ -406,7 +406,7 @@ proptest! {
     ) {
         let good = approved().export();
         let before = substance(&check(&good, PLAIN).expect("an export"));
-        let mut wrong = good.clone();
+        let mut wrong = good;
         for (at, byte) in changes {
             let at = at.index(wrong.len());
             wrong[at] = byte;

@@ -11,7 +11,15 @@ pub(crate) fn build(root: &Path) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = std::process::Command::new(cargo)
         .current_dir(root)
-        .args(["build", "--package", "cunkou-node", "--package", "cunkou-relay"])
+        .args([
+            "build",
+            "--package",
+            "cunkou-node",
+            "--package",
+            "cunkou-relay",
+            "--package",
+            "cunkou-verify",
+        ])
         .status()
         .context("cargo could not be run")?;
     if !status.success() {

@@ -3,11 +3,12 @@
 use crate::desk::{self, Opened};
 use crate::error::AppError;
 use crate::forms::Fields;
+use crate::otp::{self, Checked};
 use crate::{Office, Signed};
 use axum::extract::{Form, Path};
 use axum::response::{IntoResponse, Redirect, Response};
 use cunkou_casework::case::Reason;
-use cunkou_casework::decider::{DeciderKey, Grade, SUITE_WEBAUTHN};
+use cunkou_casework::decider::{DeciderKey, Grade, SUITE_TOKEN, SUITE_WEBAUTHN};
 use cunkou_casework::event::Step;
 use cunkou_casework::hex;
 use cunkou_casework::ids::AttachmentId;
@@ -122,8 +123,11 @@ pub(crate) async fn ask(
     else {
         return Ok(None);
     };
+    if deciding.required && keys.iter().all(|k| k.grade == Grade::Otp) {
+        return Err(AppError::KeyNeeded);
+    }
     if keys.is_empty() {
-        return if deciding.required { Err(AppError::KeyNeeded) } else { Ok(None) };
+        return Ok(None);
     }
     let (replica, subject) = (Arc::clone(signed.replica()), opened.subject);
     let (person, first) = (signed.who().person, first.clone());
@@ -164,11 +168,17 @@ fn page(
     let view = Ceremony {
         address: format!("/cases/{case}/sign/{name}"),
         what: "sign",
-        ask: json!({ "challenge": base64url(&challenge), "rp": deciding.rp_id, "keys": ids })
+        ask: json!({ "challenge": base64url(&challenge), "rp": deciding.rp_id, "keys": &ids })
             .to_string(),
         about,
         back: format!("/cases/{case}"),
-        password: keys.iter().any(|k| k.grade == Grade::Otp),
+        touch: !ids.is_empty(),
+        message: if keys.iter().any(|k| k.suite == SUITE_TOKEN) {
+            base64url(&pending.prepared.message())
+        } else {
+            String::new()
+        },
+        password: !deciding.required && keys.iter().any(|k| k.grade == Grade::Otp),
         faults,
     };
     ceremony(&signed.shell("/cases"), &view)
@@ -192,9 +202,18 @@ pub(crate) async fn sign(
         page(&signed, &opened, deciding, &name, &pending, vec![fault])
     };
     let l = signed.lang;
-    let Some((key, proof)) = answer(&signed, &fields) else {
-        let words = l.t("这不是您登记的钥匙", "This is none of your registered keys");
-        return Ok((axum::http::StatusCode::UNPROCESSABLE_ENTITY, refused(words)).into_response());
+    let unprocessable = |words: &str| {
+        (axum::http::StatusCode::UNPROCESSABLE_ENTITY, refused(words)).into_response()
+    };
+    let answered = match fields.get("password").filter(|_| !deciding.required) {
+        Some(password) => by_password(&signed, password)?,
+        None => answer(&signed, &fields).ok_or_else(|| {
+            l.t("这不是您登记的钥匙", "This is none of your registered keys").to_owned()
+        }),
+    };
+    let (key, proof) = match answered {
+        Ok(answered) => answered,
+        Err(words) => return Ok(unprocessable(&words)),
     };
     match write(&signed, &pending, key, proof).await? {
         Ok(()) => {
@@ -206,7 +225,7 @@ pub(crate) async fn sign(
                 "签名不成立:签的不是这一步,或不是您的钥匙。再碰一次",
                 "The signature does not hold: it is of another step or another key. Touch it again",
             );
-            Ok((axum::http::StatusCode::UNPROCESSABLE_ENTITY, refused(words)).into_response())
+            Ok(unprocessable(words))
         }
         Err(other) => Err(other.into()),
     }
@@ -233,8 +252,44 @@ async fn write(
     Ok(tokio::task::spawn_blocking(work).await?)
 }
 
+/// The line that `cunkou-ukey` prints: the public key and the signature.
+#[must_use]
+pub fn token_answer(line: &str) -> Option<(Vec<u8>, Vec<u8>)> {
+    let (public, signature) = line.trim().split_once('.')?;
+    Some((from_base64url(public)?, from_base64url(signature)?))
+}
+
+/// A one-time password instead of a key: the enrolment, or why not in words.
+fn by_password(
+    signed: &Signed,
+    password: &str,
+) -> Result<Result<(DeciderKey, Proof), String>, AppError> {
+    let l = signed.lang;
+    let wrong =
+        || l.t("动态口令不对或用过了,等下一个", "The password is wrong or used; wait for the next");
+    let county = signed.replica().county();
+    let login = county.person(signed.who().person).map(|p| p.login.clone()).unwrap_or_default();
+    let Some(key) = keys_of(signed).into_iter().find(|k| k.grade == Grade::Otp) else {
+        return Ok(Err(wrong().to_owned()));
+    };
+    Ok(match otp::check(signed.replica(), &login, &key, password)? {
+        Checked::Right => Ok((key, Proof::Password)),
+        Checked::Wrong => Err(wrong().to_owned()),
+        Checked::Wait(ms) => Err(match l {
+            cunkou_ui::Lang::Zh => format!("口令错得太多,{}后再试", l.span(ms)),
+            cunkou_ui::Lang::En => format!("Too many wrong passwords. Try again in {}", l.span(ms)),
+        }),
+    })
+}
+
 /// The key that answered and its proof; nothing for an answer that no key of the person's gives.
 fn answer(signed: &Signed, fields: &Fields) -> Option<(DeciderKey, Proof)> {
+    if let Some(line) = fields.get("answer") {
+        let (public, signature) = token_answer(line)?;
+        let keys = keys_of(signed).into_iter();
+        let key = keys.filter(|k| k.suite == SUITE_TOKEN).find(|k| *k.key == public)?;
+        return Some((key, Proof::Signature(signature)));
+    }
     let bytes = |name: &str| from_base64url(fields.get(name)?);
     let credential = bytes("credential")?;
     let key = keys_of(signed).into_iter().find(|k| *k.credential == credential)?;

@@ -12,6 +12,7 @@ pub mod export;
 pub mod forms;
 pub mod lists;
 mod login;
+pub mod otp;
 pub mod papers;
 pub mod photo;
 pub mod pin;

@@ -1,7 +1,7 @@
 //! Keys to decide with: which a person has, a new one, and the touch that signs a step.
 
 use crate::part::{Control, FaultLine, Input, faults, hidden, input, summary};
-use crate::{Shell, layout};
+use crate::{Lang, Shell, layout};
 use maud::{Markup, html};
 
 /// One key.
@@ -41,6 +41,10 @@ pub struct Ceremony {
     pub about: Vec<(String, String)>,
     /// Where to go back to.
     pub back: String,
+    /// A key can be touched.
+    pub touch: bool,
+    /// What a UKey signs; empty where the person has none.
+    pub message: String,
     /// A one-time password serves, too.
     pub password: bool,
     /// What is wrong with the last try.
@@ -98,8 +102,76 @@ pub fn page(shell: &Shell, view: &Keys) -> Markup {
             (input(l, &new_code))
             div class="buttons" { button { (l.t("下一步:碰一下钥匙", "Next: touch the key")) } }
         }
+        details class="act" {
+            summary { (l.t("用单位的 UKey", "Use the office's UKey")) }
+            form method="post" action="/keys/ukey" novalidate {
+                (input(l, &{ let mut name = Input::line("name", l.t("UKey 的名字", "A name for the UKey"), ""); name.id = "name-ukey".to_owned(); name }))
+                (input(l, &code("code-ukey")))
+                div class="buttons" { button class="second" { (l.t("登记 UKey", "Register the UKey")) } }
+            }
+        }
+        details class="act" {
+            summary { (l.t("没有钥匙?用动态口令(等级较低)", "No key? One-time passwords (a lower grade)")) }
+            form method="post" action="/keys/otp" novalidate {
+                p class="hint" { (l.t("每一步会注明:县平台证明动态口令,未经本人密钥签名。", "Every step says: one-time password attested by the relay, not personally signed.")) }
+                (input(l, &code("code-otp")))
+                div class="buttons" { button class="second" { (l.t("登记动态口令", "Register one-time passwords")) } }
+            }
+        }
     };
     layout::page(shell, title, !view.faults.is_empty(), &[], &body)
+}
+
+/// The form to sign on a UKey: what to sign, and where its answer goes.
+fn token_form(l: Lang, address: &str, message: &str) -> Markup {
+    html! {
+        form method="post" action=(address) class="card narrow" novalidate {
+            h2 { (l.t("用 UKey 签名", "Sign on a UKey")) }
+            p { (l.t("在插着 UKey 的电脑上运行下面的命令(按提示输入 UKey 的 PIN),把它打印的一行贴到这里。",
+                "Run this on the computer with the UKey (it asks for the UKey's PIN), and paste the line that it prints.")) }
+            p { code { "cunkou-ukey --module " (l.t("厂家的PKCS#11库", "LIBRARY")) " " (message) } }
+            (input(l, &Input::line("answer", l.t("打印的一行", "The line that it printed"), "").with(Control::Area)))
+            div class="buttons" { button class="second" { (l.t("提交 UKey 签名", "Submit the UKey's signature")) } }
+        }
+    }
+}
+
+/// The page on which a UKey is registered.
+#[must_use]
+pub fn token(shell: &Shell, address: &str, message: &str) -> Markup {
+    let title = shell.lang.t("登记 UKey", "Register a UKey");
+    let body = html! { h1 { (title) } (token_form(shell.lang, address, message)) p { a class="button second" href="/keys" { (shell.lang.t("返回", "Go back")) } } };
+    layout::page(shell, title, false, &[], &body)
+}
+
+/// The page on which an authenticator learns its secret.
+#[derive(Clone, Debug, Default)]
+pub struct Secret {
+    /// Where the first password goes.
+    pub address: String,
+    /// The secret as it is typed.
+    pub secret: String,
+    /// The same as an address for authenticators.
+    pub link: String,
+}
+
+/// The page that shows the secret once.
+#[must_use]
+pub fn secret(shell: &Shell, view: &Secret) -> Markup {
+    let l = shell.lang;
+    let title = l.t("登记动态口令", "Register one-time passwords");
+    let body = html! {
+        h1 { (title) }
+        form method="post" action=(view.address) class="card narrow" novalidate {
+            p { (l.t("在身份验证器里新建一个账户,填入下面的密钥(按时间、6 位、30 秒)。只显示这一次。",
+                "Add an account to your authenticator with this secret (time-based, 6 digits, 30 s). It is shown once.")) }
+            p { strong class="num" { (view.secret) } }
+            p { a href=(view.link) { (l.t("在本机的身份验证器里打开", "Open in an authenticator on this device")) } }
+            (input(l, &Input::line("password", l.t("它现在显示的 6 位口令", "The 6 digits that it shows now"), "").with(Control::Line("numeric"))))
+            div class="buttons" { button { (l.t("登记", "Register")) } a class="button second" href="/keys" { (l.t("返回", "Go back")) } }
+        }
+    };
+    layout::page(shell, title, false, &[], &body)
 }
 
 /// The page on which a key is touched.
@@ -121,7 +193,7 @@ pub fn ceremony(shell: &Shell, view: &Ceremony) -> Markup {
         h1 { (title) }
         (faults(l, &view.faults))
         div class="card narrow" { (summary(&view.about)) }
-        form method="post" action=(view.address) class="card narrow" data-key=(view.what) data-ask=(view.ask) {
+        @if view.touch { form method="post" action=(view.address) class="card narrow" data-key=(view.what) data-ask=(view.ask) {
             @for name in fields { (hidden(name, "")) }
             p { (l.t("插上或靠近钥匙,按浏览器的提示碰一下;要求时输入钥匙的 PIN 或按指纹。",
                 "Plug in the key or hold it near, and touch it when the browser asks; give its PIN or your finger when asked.")) }
@@ -135,10 +207,11 @@ pub fn ceremony(shell: &Shell, view: &Ceremony) -> Markup {
                 button { (if new { l.t("碰钥匙登记", "Touch to register") } else { l.t("碰钥匙签名", "Touch to sign") }) }
                 a class="button second" href=(view.back) { (l.t("不签,返回", "Go back")) }
             }
-        }
+        } }
+        @if !view.message.is_empty() { (token_form(l, &view.address, &view.message)) }
         @if view.password {
             form method="post" action=(view.address) class="card narrow" novalidate {
-                h2 { (l.t("钥匙不在手边?用动态口令", "No key at hand? One-time password")) }
+                h2 { (l.t("用动态口令确认", "Confirm by one-time password")) }
                 p class="hint" { (l.t("等级较低:记录里写明由县平台证明,不是本人签名。", "A lower grade: the record says that the relay vouches, not that you signed.")) }
                 (input(l, &Input::line("password", l.t("6 位动态口令", "6-digit password"), "").with(Control::Line("numeric"))))
                 div class="buttons" { button class="second" { (l.t("用动态口令确认", "Confirm by password")) } }
