@@ -8,6 +8,7 @@ use cunkou_casework::county::{DeviceKind, Person, Place, Post, Role, Statement};
 use cunkou_casework::event::Level;
 use cunkou_casework::ids::{DeviceId, PersonId, PlaceId};
 use cunkou_casework::suite::{SecretKey, attachment_id};
+use cunkou_edge::bounded;
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_edge::control::{self, Execute};
 use cunkou_edge::pin;
@@ -437,7 +438,7 @@ impl Home {
 
     fn publish(&self, folder: &Path, places: &Path) -> Result<Value, Failure> {
         let text = |path: &Path| {
-            fs::read_to_string(path)
+            bounded::text(path, bounded::CATALOGUE_BYTES_MAX)
                 .map_err(|e| refused(format!("{}: {e}; the old catalogue stays", path.display())))
         };
         let bad = |e: cunkou_casework::catalogue::BadCatalogue| {

@@ -4,6 +4,7 @@ use cunkou_casework::county::{Device, DeviceKind, Statement};
 use cunkou_casework::hex;
 use cunkou_casework::ids::{DeviceId, SubjectId};
 use cunkou_casework::suite::{PublicKey, SecretKey};
+use cunkou_edge::bounded;
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_link::{CertificateAuthority, DeviceCertificate, pem_to_der};
 use cunkou_replica::{Authority, Guard, Membership, Replica, SystemWorld, World};
@@ -159,7 +160,7 @@ pub(crate) fn found(
 /// Opens the county; nothing when a daemon holds it.
 pub(crate) fn open(data: &Path) -> Result<Option<Home>, Failure> {
     let path = data.join(FILE);
-    let text = fs::read_to_string(&path).map_err(|_| {
+    let text = bounded::text(&path, bounded::SMALL_BYTES_MAX).map_err(|_| {
         let words = format!(
             "there is no county in {}; found one with: cunkou-relay --data {} init --name … --code …",
             data.display(),

@@ -2,6 +2,7 @@
 //! the conventions of the command line.
 
 pub mod app;
+pub mod bounded;
 pub mod cli;
 pub mod config;
 pub mod control;
@@ -14,6 +15,7 @@ pub mod papers;
 pub mod photo;
 pub mod pin;
 pub mod session;
+pub mod sheet;
 pub mod shell;
 pub mod web;
 

@@ -1,0 +1,202 @@
+//! Inputs to begin from: the vectors, what real encoders write, and what is known to be hostile.
+
+use crate::bodies::our_hello;
+use cunkou_casework::catalogue::{Contacts, Items, Release};
+use cunkou_casework::document::{Document, Schema, Section, Write};
+use cunkou_casework::hex;
+use cunkou_engine::Frame;
+use cunkou_guard::{Candidate, Job, job_bytes};
+use cunkou_link::{EnrolRequest, EnrolResponse, OfferedEnrolment};
+use std::io::{Cursor, Write as _};
+
+pub(crate) const ACTOR: [u8; 16] = [7; 16];
+
+const HOSTILE: [&[u8]; 5] = [
+    include_bytes!("../../../../sync/guard/tests/data/change-list-1000000-nulls.bin"),
+    include_bytes!("../../../../sync/guard/tests/data/change-nested-1000.bin"),
+    include_bytes!("../../../../sync/guard/tests/data/doc-mutated-2gib-alloc.bin"),
+    include_bytes!("../../../../sync/guard/tests/data/doc-nested-10000.bin"),
+    include_bytes!("../../../../sync/guard/tests/data/doc-text-5000000.bin"),
+];
+
+fn collect(value: &serde_json::Value, out: &mut Vec<Vec<u8>>) {
+    match value {
+        serde_json::Value::String(text) if text.len() > 20 => out.extend(hex::decode(text)),
+        serde_json::Value::Array(all) => all.iter().for_each(|v| collect(v, out)),
+        serde_json::Value::Object(all) => all.values().for_each(|v| collect(v, out)),
+        _ => {}
+    }
+}
+
+/// Every byte string of the frozen vectors: entries, steps, statements.
+pub(crate) fn payloads() -> Vec<Vec<u8>> {
+    let text = include_str!("../../../../docs/vectors/entries.json");
+    let mut out = Vec::new();
+    if let Ok(value) = serde_json::from_str(text) {
+        collect(&value, &mut out);
+    }
+    out
+}
+
+pub(crate) fn entries() -> Vec<Vec<u8>> {
+    let mut out = payloads();
+    out.extend(HOSTILE.iter().map(|h| h.to_vec()));
+    out
+}
+
+pub(crate) fn frames() -> Vec<Vec<u8>> {
+    let entries = payloads().into_iter().take(4).map(Into::into).collect();
+    let (scope, upto, head) = ("place:1".to_owned(), 3, 9);
+    vec![
+        Frame::Hello(our_hello()).encode(),
+        Frame::Entries { scope: scope.clone(), upto, head, entries }.encode(),
+        Frame::Entries { scope: scope.clone(), upto, head, entries: vec![vec![].into(); 1999] }
+            .encode(),
+        Frame::Ack { scope, upto }.encode(),
+    ]
+}
+
+pub(crate) fn conversations() -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    for frame in frames() {
+        all.extend(u16::try_from(frame.len()).unwrap_or(u16::MAX).to_be_bytes());
+        all.extend(frame);
+    }
+    vec![all]
+}
+
+pub(crate) fn enrolments() -> Vec<Vec<u8>> {
+    let request = EnrolRequest::new([1; 32], &[2; 32]);
+    let offer = OfferedEnrolment {
+        device: [1; 16],
+        certificate: vec![3; 300].into(),
+        county: [4; 16],
+        authority: [5; 32],
+        index_secret: [6; 32],
+        county_log: payloads().into_iter().map(Into::into).collect(),
+    };
+    let refused = EnrolResponse::Refused("no".into());
+    [
+        minicbor::to_vec(request),
+        minicbor::to_vec(EnrolResponse::Enrolled(offer)),
+        minicbor::to_vec(refused),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+pub(crate) fn changes() -> Vec<Vec<u8>> {
+    let mut out: Vec<Vec<u8>> = HOSTILE.iter().map(|h| h.to_vec()).collect();
+    if let Ok(mut document) = Document::new(Schema::Case1) {
+        for n in 0..3 {
+            let writes = [
+                Write::set(Section::Form, "phone", format!("1390000010{n}")),
+                Write::set(Section::Notes, format!("n{n}"), "说明"),
+                Write::remove(Section::Notes, "n0"),
+            ];
+            out.extend(document.write(ACTOR, 0, &writes).ok().flatten());
+        }
+        let candidates =
+            out.iter().map(|c| Candidate { actor: ACTOR, chunk: c.clone().into() }).collect();
+        out.push(job_bytes(&[Job::new(Schema::Case1, Some(&document.save()), candidates)]));
+    }
+    out
+}
+
+pub(crate) fn catalogues() -> Vec<Vec<u8>> {
+    let items: Option<Items> =
+        serde_json::from_str(include_str!("../../../../county-relay/catalogue/items.json")).ok();
+    let holidays =
+        serde_json::from_str(include_str!("../../../../county-relay/catalogue/holidays.json")).ok();
+    let contacts: Option<Contacts> =
+        serde_json::from_str::<serde_json::Value>(include_str!("../../../demo/county/places.json"))
+            .ok()
+            .and_then(|places| serde_json::from_value(places["contacts"].clone()).ok());
+    match (items, holidays, contacts) {
+        (Some(items), Some(holidays), Some(contacts)) => {
+            vec![Release { items, holidays, contacts }.encode()]
+        }
+        _ => Vec::new(),
+    }
+}
+
+pub(crate) fn commands() -> Vec<Vec<u8>> {
+    [
+        r#"{"do":"status"}"#,
+        r#"{"do":"staff_add","login":"li","name":"x","posts":[],"phone":"","pin":"246810"}"#,
+        r#"{"done":{"schema":1}}"#,
+        r#"{"failed":[5,"no"]}"#,
+        r#"{"progress":"1 of 2"}"#,
+    ]
+    .iter()
+    .map(|text| text.as_bytes().to_vec())
+    .collect()
+}
+
+pub(crate) fn tables() -> Vec<Vec<u8>> {
+    let text = "\u{feff}姓名,身份证号,村\n张桂兰,130999195502022211,云岭村\n\"a\"\"b\",,\n";
+    vec![text.as_bytes().to_vec(), b"\"\n\"\",".repeat(50)]
+}
+
+/// An XLSX file; the second is stored without compression, so that mutations reach the XML.
+pub(crate) fn books() -> Vec<Vec<u8>> {
+    let main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
+    let rel = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+    let package = "http://schemas.openxmlformats.org/package/2006/relationships";
+    let parts = [
+        (
+            "xl/workbook.xml",
+            format!(
+                "<workbook xmlns=\"{main}\" xmlns:r=\"{rel}\"><sheets><sheet name=\"a\" sheetId=\"1\" r:id=\"r1\"/></sheets></workbook>"
+            ),
+        ),
+        (
+            "xl/_rels/workbook.xml.rels",
+            format!(
+                "<Relationships xmlns=\"{package}\"><Relationship Id=\"r1\" Type=\"{rel}/worksheet\" Target=\"worksheets/sheet1.xml\"/></Relationships>"
+            ),
+        ),
+        (
+            "xl/sharedStrings.xml",
+            format!(
+                "<sst xmlns=\"{main}\" count=\"2\" uniqueCount=\"2\"><si><t>姓名</t></si><si><t>村</t></si></sst>"
+            ),
+        ),
+        (
+            "xl/worksheets/sheet1.xml",
+            format!(
+                "<worksheet xmlns=\"{main}\"><dimension ref=\"A1:C3\"/><sheetData><row r=\"1\"><c r=\"A1\" t=\"s\"><v>0</v></c><c r=\"C1\" t=\"s\"><v>1</v></c></row><row r=\"3\"><c r=\"B3\"><v>12.5</v></c></row></sheetData></worksheet>"
+            ),
+        ),
+    ];
+    let build = |method| {
+        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default().compression_method(method);
+        for (name, text) in &parts {
+            zip.start_file(*name, options).ok()?;
+            zip.write_all(text.as_bytes()).ok()?;
+        }
+        Some(zip.finish().ok()?.into_inner())
+    };
+    let methods = [zip::CompressionMethod::Deflated, zip::CompressionMethod::Stored];
+    methods.into_iter().filter_map(build).collect()
+}
+
+pub(crate) fn pictures() -> Vec<Vec<u8>> {
+    let picture = image::DynamicImage::ImageRgb8(image::RgbImage::from_fn(40, 30, |x, y| {
+        image::Rgb([x as u8 * 6, y as u8 * 8, (x ^ y) as u8])
+    }));
+    let formats = [image::ImageFormat::Jpeg, image::ImageFormat::Png, image::ImageFormat::WebP];
+    let build = |format| {
+        let mut out = Cursor::new(Vec::new());
+        picture.write_to(&mut out, format).ok()?;
+        Some(out.into_inner())
+    };
+    formats.into_iter().filter_map(build).collect()
+}
+
+pub(crate) fn forms() -> Vec<Vec<u8>> {
+    let text = "--X\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nv\r\n--X\r\nContent-Disposition: form-data; name=\"photo\"; filename=\"p.jpg\"\r\nContent-Type: image/jpeg\r\n\r\n\u{1}\u{2}\r\n--X--\r\n";
+    vec![text.as_bytes().to_vec(), text.repeat(20).into_bytes()]
+}
