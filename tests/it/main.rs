@@ -6,6 +6,7 @@ mod cli;
 mod conflict;
 mod county;
 mod filers;
+mod flood;
 mod kill;
 mod screens;
 mod story;
