@@ -1,13 +1,9 @@
 //! What each decoder must hold to.
 
-use axum::body::Body;
-use axum::extract::{FromRequest, Multipart, Request};
 use cunkou_casework::catalogue::Release;
 use cunkou_casework::county::{Credential, Numbered};
 use cunkou_casework::entry::Entry;
 use cunkou_casework::event::{Event, Witness, decode, encode};
-use cunkou_edge::control::Answer;
-use cunkou_edge::{photo, sheet};
 use cunkou_engine::{ENTRIES_MAX, Frame, Hello, Input, Output, PROTOCOL, ScopeState, Session};
 use cunkou_guard::Guard;
 use cunkou_link::{EnrolRequest, EnrolResponse};
@@ -139,40 +135,5 @@ pub(crate) fn catalogue(data: &[u8]) {
     if let Ok(release) = Release::decode(data) {
         let _ = release.items.check("items", &String::from_utf8_lossy(data));
         assert!(Release::decode(&release.encode()).is_ok());
-    }
-}
-
-pub(crate) fn control(data: &[u8]) {
-    let _: Result<serde_json::Value, _> = serde_json::from_slice(data);
-    let _: Result<Answer, _> = serde_json::from_slice(data);
-}
-
-pub(crate) fn csv(data: &[u8]) {
-    let _ = sheet::csv(data);
-}
-
-pub(crate) fn xlsx(data: &[u8]) {
-    if let Ok(rows) = sheet::xlsx(data) {
-        assert!(rows.len() <= sheet::ROWS_MAX);
-    }
-}
-
-pub(crate) fn photo(data: &[u8]) {
-    if let Ok(picture) = photo::prepare(data) {
-        assert!(photo::prepare(&picture).is_ok(), "what is kept can be read again");
-    }
-}
-
-pub(crate) fn form(data: &[u8]) {
-    let request = Request::builder()
-        .header("content-type", "multipart/form-data; boundary=X")
-        .body(Body::from(data.to_vec()));
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
-    if let (Ok(request), Ok(runtime)) = (request, runtime) {
-        runtime.block_on(async {
-            if let Ok(form) = Multipart::from_request(request, &()).await {
-                let _ = photo::read_form(form).await;
-            }
-        });
     }
 }

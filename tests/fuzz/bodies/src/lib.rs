@@ -3,6 +3,10 @@
 //! cargo-fuzz drives the same bodies for longer (`../fuzz_targets`).
 
 mod bodies;
+#[cfg(feature = "edge")]
+mod edge;
+#[cfg(feature = "edge")]
+mod edge_seeds;
 pub mod mutate;
 mod seeds;
 
@@ -53,13 +57,18 @@ pub const TARGETS: &[Target] = &[
     target("enrol", bodies::enrol, seeds::enrolments, 64, 200_000),
     target("guard", bodies::guard, seeds::changes, 64, 3_000),
     target("catalogue", bodies::catalogue, seeds::catalogues, 64, 3_000),
-    target("control", bodies::control, seeds::commands, 128, 100_000),
-    target("csv", bodies::csv, seeds::tables, 256, 50_000),
+    #[cfg(feature = "edge")]
+    target("control", edge::control, edge_seeds::commands, 128, 100_000),
+    #[cfg(feature = "edge")]
+    target("csv", edge::csv, edge_seeds::tables, 256, 50_000),
     // A row number costs what an empty row costs, at most ROWS_MAX of them.
-    target("xlsx", bodies::xlsx, seeds::books, 8 * 1024, 5_000),
+    #[cfg(feature = "edge")]
+    target("xlsx", edge::xlsx, edge_seeds::books, 8 * 1024, 5_000),
     // A picture's size is in its head: 40 million pixels at most, and its copy turned upright.
-    target("photo", bodies::photo, seeds::pictures, 512 * 1024, 3_000),
-    target("form", bodies::form, seeds::forms, 256, 20_000),
+    #[cfg(feature = "edge")]
+    target("photo", edge::photo, edge_seeds::pictures, 512 * 1024, 3_000),
+    #[cfg(feature = "edge")]
+    target("form", edge::form, edge_seeds::forms, 256, 20_000),
 ];
 
 /// Runs a target by its name.
