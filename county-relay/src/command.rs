@@ -14,6 +14,7 @@ use cunkou_casework::event::Level;
 use cunkou_casework::hex;
 use cunkou_casework::ids::{DeviceId, PersonId, PlaceId};
 use cunkou_casework::suite::{PublicKey, SecretKey, attachment_id};
+use cunkou_edge::bounded;
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_edge::control::{self, Execute};
 use cunkou_edge::pin;
@@ -546,7 +547,7 @@ impl Home {
 
     fn publish(&self, folder: &Path, places: &Path) -> Result<Value, Failure> {
         let text = |path: &Path| {
-            fs::read_to_string(path)
+            bounded::text(path, bounded::CATALOGUE_BYTES_MAX)
                 .map_err(|e| refused(format!("{}: {e}; the old catalogue stays", path.display())))
         };
         let bad = |e: cunkou_casework::catalogue::BadCatalogue| {

@@ -8,6 +8,7 @@ use cunkou_casework::county::{
 use cunkou_casework::hex;
 use cunkou_casework::ids::{DeviceId, SubjectId};
 use cunkou_casework::suite::SecretKey;
+use cunkou_edge::bounded;
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_link::{CertificateAuthority, DeviceCertificate, pem_to_der};
 use cunkou_replica::{Authority, Guard, Membership, Replica, SystemWorld, World};
@@ -261,7 +262,7 @@ fn ceremony(name: &str, guards: &Guards<'_>) -> Result<Vec<(Administrator, Secre
 /// Opens the county; nothing when a daemon holds it.
 pub(crate) fn open(data: &Path) -> Result<Option<Home>, Failure> {
     let path = data.join(FILE);
-    let text = fs::read_to_string(&path).map_err(|_| {
+    let text = bounded::text(&path, bounded::SMALL_BYTES_MAX).map_err(|_| {
         let words = format!(
             "there is no county in {}; found one with: cunkou-relay --data {} init --name … --code …",
             data.display(),

@@ -1,7 +1,6 @@
 //! Residents from spreadsheets: good rows go in, each bad one is named.
 
 use crate::home::Home;
-use calamine::{Data, Reader};
 use cunkou_casework::calendar::china_day;
 use cunkou_casework::citizen_id::CitizenId;
 use cunkou_casework::county::Role;
@@ -10,6 +9,7 @@ use cunkou_casework::fields;
 use cunkou_casework::ids::{PlaceId, SubjectId};
 use cunkou_casework::resident::Resident;
 use cunkou_edge::cli::{Exit, Failure};
+use cunkou_edge::{bounded, sheet};
 use cunkou_replica::{ActError, Who};
 use cunkou_ui::Lang;
 use jiff::civil::Date;
@@ -19,8 +19,6 @@ use std::path::Path;
 
 /// So many residents go in one transaction.
 const BATCH: usize = 100;
-/// A file is never longer. Bytes.
-const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// So many faults are listed; the rest is counted.
 const FAULTS_SHOWN: usize = 200;
 
@@ -47,49 +45,16 @@ fn usage(words: impl Into<String>) -> Failure {
 /// Rows of texts, the head row first.
 fn rows(file: &Path) -> Result<Vec<Vec<String>>, Failure> {
     let shown = file.display();
-    let size = std::fs::metadata(file).map_err(|e| usage(format!("{shown}: {e}")))?.len();
-    if size > FILE_BYTES_MAX {
-        return Err(usage(format!("{shown} is longer than 64 MB; split it by township")));
-    }
-    let csv = file.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
-    if csv { csv_rows(file) } else { sheet_rows(file) }
-}
-
-fn csv_rows(file: &Path) -> Result<Vec<Vec<String>>, Failure> {
-    let shown = file.display();
-    let bytes = std::fs::read(file).map_err(|e| usage(format!("{shown}: {e}")))?;
-    let text = String::from_utf8(bytes).map_err(|_| {
-        usage(format!(
-            "{shown} is not UTF-8; save it from the spreadsheet as “CSV UTF-8” or as XLSX"
-        ))
+    let bytes = bounded::read(file, sheet::FILE_BYTES_MAX).map_err(|e| {
+        if e.kind() == std::io::ErrorKind::FileTooLarge {
+            usage(format!("{shown} is longer than 64 MB; split it by township"))
+        } else {
+            usage(format!("{shown}: {e}"))
+        }
     })?;
-    let text = text.trim_start_matches('\u{feff}');
-    let mut reader =
-        csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
-    reader
-        .records()
-        .map(|row| {
-            let row = row.map_err(|e| usage(format!("{shown}: {e}")))?;
-            Ok(row.iter().map(|cell| cell.trim().to_owned()).collect())
-        })
-        .collect()
-}
-
-fn sheet_rows(file: &Path) -> Result<Vec<Vec<String>>, Failure> {
-    let shown = file.display();
-    let bad = |e: calamine::Error| usage(format!("{shown}: {e}"));
-    let mut book = calamine::open_workbook_auto(file).map_err(bad)?;
-    let sheet = book
-        .worksheet_range_at(0)
-        .ok_or_else(|| usage(format!("{shown} has no sheet")))?
-        .map_err(bad)?;
-    let cell = |data: &Data| match data {
-        Data::Empty => String::new(),
-        // What a spreadsheet keeps as a number has lost its last digits: shown as it is kept.
-        Data::Float(number) => format!("{number:.0}"),
-        other => other.to_string().trim().to_owned(),
-    };
-    Ok(sheet.rows().map(|row| row.iter().map(cell).collect()).collect())
+    let csv = file.extension().is_some_and(|e| e.eq_ignore_ascii_case("csv"));
+    let rows = if csv { sheet::csv(&bytes) } else { sheet::xlsx(&bytes) };
+    rows.map_err(|e| usage(format!("{shown}: {e}")))
 }
 
 struct Row {

@@ -5,6 +5,7 @@ use crate::options::Options;
 use cunkou_casework::entry::ClockSource;
 use cunkou_casework::hex;
 use cunkou_edge::app::disk_free;
+use cunkou_edge::bounded;
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_edge::control::{self, Execute};
 use cunkou_edge::export;
@@ -31,7 +32,8 @@ pub(crate) async fn enrol(options: &Options, file: &Path) -> Result<(), Failure>
         return Err(Failure::new(Exit::Refused, words));
     }
     let shown = file.display();
-    let text = std::fs::read_to_string(file).map_err(|e| failed(format!("{shown}: {e}")))?;
+    let text = bounded::text(file, bounded::SMALL_BYTES_MAX)
+        .map_err(|e| failed(format!("{shown}: {e}")))?;
     let read: EnrolmentFile = serde_json::from_str(&text)
         .map_err(|_| failed(format!("{shown} is not an enrolment file; ask county IT for one")))?;
     if read.cunkou_enrolment != 1 {

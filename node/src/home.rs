@@ -3,6 +3,7 @@
 use cunkou_casework::hex;
 use cunkou_casework::ids::{DeviceId, EntryId, SubjectId};
 use cunkou_casework::suite::SecretKey;
+use cunkou_edge::bounded;
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_link::{DeviceCertificate, OfferedEnrolment, pem_to_der};
 use cunkou_replica::{Guard, Membership, Replica, SystemWorld};
@@ -102,7 +103,7 @@ pub(crate) fn is_enrolled(data: &Path) -> bool {
 /// Opens the box; fails when a daemon holds it.
 pub(crate) fn open(data: &Path) -> Result<Home, Failure> {
     let path = data.join(FILE);
-    let text = fs::read_to_string(&path).map_err(|_| {
+    let text = bounded::text(&path, bounded::SMALL_BYTES_MAX).map_err(|_| {
         let words = format!(
             "this box is not enrolled; ask county IT for an enrolment file and run: \
              cunkou-node --data {} enrol FILE",

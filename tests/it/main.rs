@@ -7,6 +7,7 @@ mod cli;
 mod conflict;
 mod county;
 mod filers;
+mod flood;
 mod keys;
 mod kill;
 mod screens;

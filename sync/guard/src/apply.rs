@@ -19,8 +19,9 @@ pub fn is_guarded() -> bool {
     GUARDED.get()
 }
 
-/// Runs `work`; a panic inside becomes `None`.
-pub(crate) fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {
+/// Runs `work` of a library on bytes from outside; a panic inside becomes `None`, and the panic
+/// hook stays quiet.
+pub fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {
     let before = GUARDED.replace(true);
     let result = catch_unwind(AssertUnwindSafe(work));
     GUARDED.set(before);

@@ -24,7 +24,7 @@ mod job;
 mod limits;
 pub mod worker;
 
-pub use apply::{apply, is_guarded, judge_here};
+pub use apply::{apply, contained, is_guarded, judge_here};
 pub use gate::{Gated, OPS_MAX, Refusal, envelope, gate};
 pub use guard::{Guard, WORKER_COMMAND};
 pub use job::{

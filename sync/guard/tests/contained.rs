@@ -73,7 +73,7 @@ fn no_flipped_bit_with_a_repaired_checksum_ends_the_program_or_damages_a_documen
         let batch = [batch, &[sibling()][..]].concat();
         let (verdicts, document) = judge_and_apply(&guard, &batch);
         assert_eq!(verdicts.last(), Some(&Verdict::Good));
-        assert_eq!(document.projection().all(Section::Notes, "n").is_empty(), false);
+        assert!(!document.projection().all(Section::Notes, "n").is_empty());
         through += verdicts.iter().filter(|v| **v == Verdict::Good).count() - 1;
         refused += verdicts.iter().filter(|v| **v != Verdict::Good).count();
     }

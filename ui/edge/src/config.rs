@@ -1,5 +1,6 @@
 //! Configuration: a TOML file, then environment variables of the same names, then options.
 
+use crate::bounded;
 use crate::cli::{Exit, Failure};
 use serde::de::DeserializeOwned;
 use std::path::Path;
@@ -19,9 +20,8 @@ pub fn read<T: DeserializeOwned>(
 ) -> Result<T, Failure> {
     let usage = |words: String| Failure::new(Exit::Usage, words);
     let text = match file {
-        Some(path) => {
-            std::fs::read_to_string(path).map_err(|e| usage(format!("{}: {e}", path.display())))?
-        }
+        Some(path) => bounded::text(path, bounded::SMALL_BYTES_MAX)
+            .map_err(|e| usage(format!("{}: {e}", path.display())))?,
         None => String::new(),
     };
     let shown = file.map(|p| p.display().to_string()).unwrap_or_default();

@@ -2,6 +2,7 @@
 //! the conventions of the command line.
 
 pub mod app;
+pub mod bounded;
 pub mod cli;
 pub mod config;
 pub mod control;
@@ -18,6 +19,7 @@ pub mod photo;
 pub mod pin;
 pub mod sealed;
 pub mod session;
+pub mod sheet;
 pub mod shell;
 pub mod web;
 

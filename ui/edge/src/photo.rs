@@ -24,6 +24,9 @@ pub const DRAIN_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// A photo may have so many pixels: 120 MB when decoded.
 const PIXELS_MAX: u64 = 40_000_000;
 const DECODED_BYTES_MAX: u64 = 200 * 1024 * 1024;
+/// A plain field beside a photo, such as a signature's drawing, is never longer. Bytes.
+const TEXT_BYTES_MAX: usize = 2_000_000;
+const NAME_CHARS_MAX: usize = 200;
 const LONG_EDGE: u32 = 2200;
 const QUALITY: u8 = 80;
 
@@ -114,11 +117,21 @@ pub async fn read_form(mut form: Multipart) -> Result<PhotoForm, AppError> {
                 out.photo = photo;
             }
         } else if out.fields.len() < 50 {
-            let text = field.text().await.map_err(bad)?;
-            out.fields.insert(name, text.chars().take(2_000_000).collect());
+            let text = read_text(field).await?;
+            out.fields.insert(name.chars().take(NAME_CHARS_MAX).collect(), text);
         }
     }
     Ok(out)
+}
+
+/// A text is kept up to its bound; the rest is read and dropped.
+async fn read_text(mut field: Field<'_>) -> Result<String, AppError> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = field.chunk().await.map_err(|e| AppError::Bad(e.body_text()))? {
+        let room = TEXT_BYTES_MAX.saturating_sub(bytes.len());
+        bytes.extend_from_slice(&chunk[..chunk.len().min(room)]);
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 async fn read_photo(mut field: Field<'_>) -> Result<Result<Vec<u8>, PhotoError>, AppError> {
@@ -143,6 +156,11 @@ async fn read_photo(mut field: Field<'_>) -> Result<Result<Vec<u8>, PhotoError>,
 /// # Errors
 /// [`PhotoError`]; the pixel count is checked before anything is decoded.
 pub fn prepare(bytes: &[u8]) -> Result<Vec<u8>, PhotoError> {
+    // Decoders meet whatever a tablet sends: one that panics over it must not end the box.
+    cunkou_guard::contained(|| decode(bytes)).unwrap_or(Err(PhotoError::NotAPhoto))
+}
+
+fn decode(bytes: &[u8]) -> Result<Vec<u8>, PhotoError> {
     let not = |_| PhotoError::NotAPhoto;
     let reader = || {
         ImageReader::new(Cursor::new(bytes))

@@ -1,0 +1,144 @@
+//! What each decoder must hold to.
+
+use cunkou_casework::catalogue::Release;
+use cunkou_casework::county::{Credential, Numbered};
+use cunkou_casework::entry::Entry;
+use cunkou_casework::event::{Event, Witness, decode, encode};
+use cunkou_engine::{ENTRIES_MAX, Frame, Hello, Input, Output, PROTOCOL, ScopeState, Session};
+use cunkou_guard::Guard;
+use cunkou_link::{EnrolRequest, EnrolResponse};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+pub(crate) fn entry(data: &[u8]) {
+    if let Ok(entry) = Entry::decode(data) {
+        assert_eq!(entry.encode(), data, "one form alone");
+    }
+}
+
+pub(crate) fn event(data: &[u8]) {
+    if let Ok(event) = Event::decode(data) {
+        assert_eq!(encode(&event), data, "one form alone");
+    }
+}
+
+pub(crate) fn county(data: &[u8]) {
+    if let Ok(statement) = decode::<Numbered>(data) {
+        assert_eq!(encode(&statement), data, "one form alone");
+    }
+    if let Ok(credential) = decode::<Credential>(data) {
+        assert_eq!(encode(&credential), data, "one form alone");
+    }
+}
+
+pub(crate) fn witness(data: &[u8]) {
+    if let Ok(witness) = decode::<Witness>(data) {
+        assert_eq!(encode(&witness), data, "one form alone");
+    }
+}
+
+pub(crate) fn frame(data: &[u8]) {
+    if let Ok(frame) = Frame::decode(data) {
+        if let Frame::Entries { entries, .. } = &frame {
+            assert!(entries.len() <= ENTRIES_MAX);
+        }
+        assert_eq!(Frame::decode(&frame.encode()).as_ref(), Ok(&frame));
+    }
+}
+
+pub(crate) fn our_hello() -> Hello {
+    let scope = |scope: &str, head| ScopeState {
+        scope: scope.into(),
+        head,
+        read: 0,
+        epoch: [0; 16],
+        acked: None,
+    };
+    Hello {
+        protocol: PROTOCOL,
+        store: [1; 16],
+        epoch: [2; 16],
+        incarnation: [3; 16],
+        software: "0".into(),
+        time_ms: 0,
+        scopes: vec![scope("system", 5), scope("place:1", 9)],
+    }
+}
+
+/// Frames behind two bytes of length each, to a session whose store answers at once.
+pub(crate) fn session(mut data: &[u8]) {
+    let now = Duration::ZERO;
+    let mut session = Session::new(now, our_hello());
+    let mut done = 0;
+    while let Some((length, rest)) = data.split_first_chunk::<2>() {
+        let length = usize::from(u16::from_be_bytes(*length)).min(rest.len());
+        let (frame, rest) = rest.split_at(length);
+        data = rest;
+        session.handle(now, Input::Received(frame.to_vec()));
+        while let Some(output) = session.poll_output() {
+            done += 1;
+            assert!(done <= 64 * (1 + frame.len()), "outputs are bounded by inputs");
+            match output {
+                Output::Load { scope, after, .. } => {
+                    let entries = vec![vec![1]];
+                    session.handle(now, Input::Loaded { scope, upto: after + 1, head: 9, entries });
+                }
+                Output::Store { scope, upto, .. } => {
+                    session.handle(now, Input::Stored { scope, upto });
+                }
+                Output::Close(_) => return,
+                _ => {}
+            }
+        }
+        done = 0;
+        session.handle(now, Input::Resumed);
+    }
+}
+
+pub(crate) fn enrol(data: &[u8]) {
+    let _: Result<EnrolRequest, _> = minicbor::decode(data);
+    let _: Result<EnrolResponse, _> = minicbor::decode(data);
+}
+
+static WORKER: OnceLock<Option<Guard>> = OnceLock::new();
+
+/// From now on the target `guard` goes the whole way, through this worker.
+pub fn with_worker(guard: Guard) {
+    WORKER.get_or_init(|| Some(guard));
+}
+
+/// The wall that stands in the parent, the messages between parent and worker, and, when a worker
+/// is named in `CUNKOU_GUARD_WORKER`, the whole way: the parent lives whatever comes.
+pub(crate) fn guard(data: &[u8]) {
+    use cunkou_casework::document::Schema;
+    use cunkou_guard::{Candidate, Job, Verdict, envelope, read_jobs, read_judged};
+    if let Some(jobs) = read_jobs(data) {
+        let _ = read_judged(data, &jobs);
+    }
+    let repaired = crate::mutate::repaired(data.to_vec());
+    let _ = envelope(data);
+    if envelope(&repaired).is_err() {
+        return;
+    }
+    let worker = WORKER.get_or_init(|| {
+        std::env::var_os("CUNKOU_GUARD_WORKER").map(|program| Guard::child_of(program.into()))
+    });
+    if let Some(guard) = worker {
+        let candidate = Candidate { actor: crate::seeds::ACTOR, chunk: repaired.into() };
+        let job = Job::new(Schema::Case1, None, vec![candidate]);
+        let judged = guard.judge_one(&job);
+        assert_ne!(judged.verdicts, [Verdict::Unjudged], "the worker answers or dies");
+        let good = judged.good(&job);
+        if !good.is_empty() {
+            let applied = cunkou_guard::apply(Schema::Case1, None, &good);
+            assert!(applied.is_ok(), "what passes there passes here");
+        }
+    }
+}
+
+pub(crate) fn catalogue(data: &[u8]) {
+    if let Ok(release) = Release::decode(data) {
+        let _ = release.items.check("items", &String::from_utf8_lossy(data));
+        assert!(Release::decode(&release.encode()).is_ok());
+    }
+}

@@ -1,0 +1,121 @@
+//! Inputs to begin from: the vectors, what real encoders write, and what is known to be hostile.
+
+use crate::bodies::our_hello;
+use cunkou_casework::catalogue::{Contacts, Items, Release};
+use cunkou_casework::document::{Document, Schema, Section, Write};
+use cunkou_casework::hex;
+use cunkou_engine::Frame;
+use cunkou_guard::{Candidate, Job, job_bytes};
+use cunkou_link::{EnrolRequest, EnrolResponse, OfferedEnrolment};
+
+pub(crate) const ACTOR: [u8; 16] = [7; 16];
+
+const HOSTILE: [&[u8]; 5] = [
+    include_bytes!("../../../../sync/guard/tests/data/change-list-1000000-nulls.bin"),
+    include_bytes!("../../../../sync/guard/tests/data/change-nested-1000.bin"),
+    include_bytes!("../../../../sync/guard/tests/data/doc-mutated-2gib-alloc.bin"),
+    include_bytes!("../../../../sync/guard/tests/data/doc-nested-10000.bin"),
+    include_bytes!("../../../../sync/guard/tests/data/doc-text-5000000.bin"),
+];
+
+fn collect(value: &serde_json::Value, out: &mut Vec<Vec<u8>>) {
+    match value {
+        serde_json::Value::String(text) if text.len() > 20 => out.extend(hex::decode(text)),
+        serde_json::Value::Array(all) => all.iter().for_each(|v| collect(v, out)),
+        serde_json::Value::Object(all) => all.values().for_each(|v| collect(v, out)),
+        _ => {}
+    }
+}
+
+/// Every byte string of the frozen vectors: entries, steps, statements.
+pub(crate) fn payloads() -> Vec<Vec<u8>> {
+    let text = include_str!("../../../../docs/vectors/entries.json");
+    let mut out = Vec::new();
+    if let Ok(value) = serde_json::from_str(text) {
+        collect(&value, &mut out);
+    }
+    out
+}
+
+pub(crate) fn entries() -> Vec<Vec<u8>> {
+    let mut out = payloads();
+    out.extend(HOSTILE.iter().map(|h| h.to_vec()));
+    out
+}
+
+pub(crate) fn frames() -> Vec<Vec<u8>> {
+    let entries = payloads().into_iter().take(4).map(Into::into).collect();
+    let (scope, upto, head) = ("place:1".to_owned(), 3, 9);
+    vec![
+        Frame::Hello(our_hello()).encode(),
+        Frame::Entries { scope: scope.clone(), upto, head, entries }.encode(),
+        Frame::Entries { scope: scope.clone(), upto, head, entries: vec![vec![].into(); 1999] }
+            .encode(),
+        Frame::Ack { scope, upto }.encode(),
+    ]
+}
+
+pub(crate) fn conversations() -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    for frame in frames() {
+        all.extend(u16::try_from(frame.len()).unwrap_or(u16::MAX).to_be_bytes());
+        all.extend(frame);
+    }
+    vec![all]
+}
+
+pub(crate) fn enrolments() -> Vec<Vec<u8>> {
+    let request = EnrolRequest::new([1; 32], &[2; 32]);
+    let offer = OfferedEnrolment {
+        device: [1; 16],
+        certificate: vec![3; 300].into(),
+        county: [4; 16],
+        founding: [5; 32],
+        index_secret: [6; 32],
+        county_log: payloads().into_iter().map(Into::into).collect(),
+    };
+    let refused = EnrolResponse::Refused("no".into());
+    [
+        minicbor::to_vec(request),
+        minicbor::to_vec(EnrolResponse::Enrolled(offer)),
+        minicbor::to_vec(refused),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+pub(crate) fn changes() -> Vec<Vec<u8>> {
+    let mut out: Vec<Vec<u8>> = HOSTILE.iter().map(|h| h.to_vec()).collect();
+    if let Ok(mut document) = Document::new(Schema::Case1) {
+        for n in 0..3 {
+            let writes = [
+                Write::set(Section::Form, "phone", format!("1390000010{n}")),
+                Write::set(Section::Notes, format!("n{n}"), "说明"),
+                Write::remove(Section::Notes, "n0"),
+            ];
+            out.extend(document.write(ACTOR, 0, &writes).ok().flatten());
+        }
+        let candidates =
+            out.iter().map(|c| Candidate { actor: ACTOR, chunk: c.clone().into() }).collect();
+        out.push(job_bytes(&[Job::new(Schema::Case1, Some(&document.save()), candidates)]));
+    }
+    out
+}
+
+pub(crate) fn catalogues() -> Vec<Vec<u8>> {
+    let items: Option<Items> =
+        serde_json::from_str(include_str!("../../../../county-relay/catalogue/items.json")).ok();
+    let holidays =
+        serde_json::from_str(include_str!("../../../../county-relay/catalogue/holidays.json")).ok();
+    let contacts: Option<Contacts> =
+        serde_json::from_str::<serde_json::Value>(include_str!("../../../demo/county/places.json"))
+            .ok()
+            .and_then(|places| serde_json::from_value(places["contacts"].clone()).ok());
+    match (items, holidays, contacts) {
+        (Some(items), Some(holidays), Some(contacts)) => {
+            vec![Release { items, holidays, contacts }.encode()]
+        }
+        _ => Vec::new(),
+    }
+}
