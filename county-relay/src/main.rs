@@ -1,5 +1,6 @@
 //! `cunkou-relay`: the county's relay and console.
 
+mod certificates;
 mod command;
 mod enroller;
 mod home;
@@ -34,9 +35,19 @@ fn say_error(failure: &Failure) {
 
 async fn act(options: &Options) -> Result<(), Failure> {
     match &options.action {
-        Action::Init { name, code, host } => {
-            let made = home::found(&options.data, name, code, host)?;
+        Action::Init { name, code, host, subnet, address, offline } => {
+            let naming = home::Naming {
+                hosts: host,
+                subnets: subnet,
+                addresses: address,
+                offline: offline.as_deref(),
+            };
+            let made = home::found(&options.data, name, code, &naming)?;
             command::show(options.json, &made);
+            Ok(())
+        }
+        Action::Routes => {
+            command::show(true, &web::routes().describe());
             Ok(())
         }
         Action::Serve(serve) => run::serve(options, serve).await,

@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// The county's relay and console.
@@ -12,7 +13,7 @@ use std::path::PathBuf;
     after_help = "Examples:
   cunkou-relay --data /var/lib/cunkou init --name 云溪县 --code 130999
   cunkou-relay --data /var/lib/cunkou catalogue publish ./catalogue
-  cunkou-relay --data /var/lib/cunkou serve --http 0.0.0.0:8080 --quic 0.0.0.0:4443
+  cunkou-relay --data /var/lib/cunkou serve --https 0.0.0.0:443 --http 0.0.0.0:80 --quic 0.0.0.0:4443
   cunkou-relay --data /var/lib/cunkou status --json
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 not running, 4 not founded, 5 refused by a rule."
@@ -45,13 +46,24 @@ pub(crate) enum Action {
         /// Six-digit code of the county.
         #[arg(long)]
         code: String,
-        /// Name by which boxes know the relay in its certificate.
-        #[arg(long, default_value = "relay.cunkou.home.arpa")]
-        host: String,
+        /// A further name of the relay beside relay.c<CODE>.home.arpa; may be given several times.
+        #[arg(long)]
+        host: Vec<String>,
+        /// Subnets in which boxes and the relay may have addresses, with commas. No certificate of
+        /// this county is believed outside of them.
+        #[arg(long, value_delimiter = ',', default_values_t = cunkou_link::SUBNETS.map(str::to_owned))]
+        subnet: Vec<String>,
+        /// An address under which browsers reach the console; may be given several times.
+        #[arg(long)]
+        address: Vec<IpAddr>,
+        /// Write the root's private key here, for example onto a stick, instead of offline/ in the
+        /// data folder.
+        #[arg(long)]
+        offline: Option<PathBuf>,
     },
-    /// Serve the console over HTTP and boxes over QUIC.
+    /// Serve the console over HTTPS, guides over HTTP, and boxes over QUIC.
     #[command(
-        after_help = "Example:\n  cunkou-relay --data ./county serve --http 127.0.0.1:8080 --quic 127.0.0.1:4443\n\nThe same keys stand in a TOML file (--config) or in the environment as CUNKOU_RELAY_HTTP and so on."
+        after_help = "Example:\n  cunkou-relay --data ./county serve --https 0.0.0.0:443 --http 0.0.0.0:80 --quic 0.0.0.0:4443\n\nThe same keys stand in a TOML file (--config) or in the environment as CUNKOU_RELAY_HTTPS and so on."
     )]
     Serve(ServeOptions),
     /// Make a one-time file that enrols a box.
@@ -108,6 +120,26 @@ pub(crate) enum Action {
         #[arg(long)]
         reason: String,
     },
+    /// The county's certificate authority.
+    #[command(
+        subcommand,
+        after_help = "Example:\n  cunkou-relay --data ./county ca renew-issuing --root-key /media/stick/root-key.pem"
+    )]
+    Ca(Ca),
+    /// Answer the renewal request of a box that was carried here as a file.
+    #[command(
+        after_help = "Example:\n  cunkou-relay --data ./county renew yunling.request --out yunling.renewed"
+    )]
+    Renew {
+        /// The file that `cunkou-node renew-request` wrote.
+        file: PathBuf,
+        /// Where to write the answer.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Every address of the console, for tests.
+    #[command(hide = true)]
+    Routes,
     /// How the relay is.
     #[command(after_help = "Example:\n  cunkou-relay --data ./county status --json")]
     Status,
@@ -116,15 +148,42 @@ pub(crate) enum Action {
 /// How to serve.
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
-    /// TOML file with the keys http and quic.
+    /// TOML file with the keys https, http and quic.
     #[arg(long)]
     pub(crate) config: Option<PathBuf>,
-    /// Address of the console, e.g. 0.0.0.0:8080.
+    /// Address of the console, e.g. 0.0.0.0:443.
+    #[arg(long)]
+    pub(crate) https: Option<String>,
+    /// Address for guides and the county's root certificate, without input, e.g. 0.0.0.0:80; not
+    /// served when it is not given.
     #[arg(long)]
     pub(crate) http: Option<String>,
     /// Address for boxes, e.g. 0.0.0.0:4443.
     #[arg(long)]
     pub(crate) quic: Option<String>,
+}
+
+/// Certificates.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ca {
+    /// Make a new issuing certificate with the root's key: every two years.
+    #[command(
+        after_help = "Example:\n  cunkou-relay --data ./county ca renew-issuing --root-key /media/stick/root-key.pem"
+    )]
+    RenewIssuing {
+        /// The root's private key.
+        #[arg(long)]
+        root_key: PathBuf,
+    },
+    /// Make a new root that is trusted beside the old one.
+    #[command(
+        after_help = "Example:\n  cunkou-relay --data ./county ca new-root --offline /media/stick"
+    )]
+    NewRoot {
+        /// Where its private key goes, and nowhere else.
+        #[arg(long)]
+        offline: PathBuf,
+    },
 }
 
 /// What a box is.

@@ -4,21 +4,31 @@ use crate::home::{self, Home};
 use crate::options::{Options, ServeOptions};
 use crate::web;
 use cunkou_edge::cli::{Exit, Failure, abort_on_panic};
-use cunkou_edge::{App, Office, config, control};
+use cunkou_edge::hosts::Hosts;
+use cunkou_edge::open::Open;
+use cunkou_edge::{App, Office, config, control, serve};
 use cunkou_engine::Port;
-use cunkou_link::{Enroller, Server};
+use cunkou_link::{RelayCredentials, Server};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::net::TcpListener;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
+
+const KEYS: [&str; 4] = ["https", "http", "quic", "hours"];
+/// So often the relay looks whether its own certificates are to be renewed.
+const LOOK: Duration = Duration::from_secs(3600);
 
 /// Configuration of a serving relay.
 #[derive(Debug, Deserialize)]
 struct Config {
     #[serde(default)]
+    https: Option<String>,
+    #[serde(default)]
     http: Option<String>,
+    #[serde(default)]
+    hours: Option<String>,
     #[serde(default)]
     quic: Option<String>,
 }
@@ -38,8 +48,11 @@ fn address(given: Option<&String>, fallback: &str, what: &str) -> Result<SocketA
 /// Serves until told to stop.
 pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(), Failure> {
     let config: Config =
-        config::read(given.config.as_deref(), "CUNKOU_RELAY", &["http", "quic"], &[])?;
-    let http = address(given.http.as_ref().or(config.http.as_ref()), "127.0.0.1:8080", "http")?;
+        config::read(given.config.as_deref(), "CUNKOU_RELAY", &KEYS, &[])?;
+    let https = given.https.as_ref().or(config.https.as_ref());
+    let https = address(https, "127.0.0.1:8443", "https")?;
+    let http = given.http.as_ref().or(config.http.as_ref());
+    let http = http.map(|http| address(Some(http), "0.0.0.0:80", "http")).transpose()?;
     let quic = address(given.quic.as_ref().or(config.quic.as_ref()), "127.0.0.1:4443", "quic")?;
     let data = options.data.clone();
     let home = tokio::task::spawn_blocking(move || home::open(&data)).await.map_err(failed)??;
@@ -50,32 +63,54 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
     abort_on_panic();
     let home: Arc<Home> = Arc::new(home);
     let socket = control::bind(&options.data).map_err(failed)?;
-    let listener = TcpListener::bind(http)
-        .await
-        .map_err(|e| failed(format!("cannot listen on {http}: {e}")))?;
     let port: Arc<dyn Port> = home.replica.clone();
-    let enroller: Arc<dyn Enroller> = home.clone();
-    let server = Server::bind(quic, &home.certificate()?, port, enroller).map_err(failed)?;
-    let app = Arc::new(App::new(Office::County, home.replica.clone(), None));
+    home.certificates.keep_current(home.replica.now_ms())?;
+    let relay: Arc<dyn RelayCredentials> = home.clone();
+    let server = Server::bind(quic, port, relay).map_err(failed)?;
+    let hosts = Arc::new(Hosts::new(home.certificates.hosts()));
+    let app = Arc::new(App::new(Office::County, home.replica.clone(), None, hosts));
     let (stop, stopping) = tokio::sync::watch::channel(false);
     let until = |mut stopping: tokio::sync::watch::Receiver<bool>| async move {
         let _ = stopping.wait_for(|stop| *stop).await;
     };
     let boxes = tokio::spawn(server.run(until(stopping.clone())));
-    let console =
-        axum::serve(listener, web::router(app)).with_graceful_shutdown(until(stopping.clone()));
-    let console = tokio::spawn(async move { console.await });
+    let console = serve::https(https, home.certificates.web(), web::router(app.clone()));
+    let console = tokio::spawn(console.await.map_err(failed)?);
+    let trusted = home.clone();
+    let open = Open {
+        https: serve::shown(&app.hosts, https.port()),
+        app,
+        hours: config.hours.unwrap_or_default(),
+        roots: Box::new(move || trusted.certificates.trusted_roots()),
+    };
+    let open = serve::http(http, open).await.map_err(failed)?;
+    let renewing = tokio::spawn(keep_current(home.clone()));
     let commands = home.clone();
     let socket = tokio::spawn(control::serve(socket, commands));
-    info!(%http, %quic, "serving");
+    info!(%https, %quic, "serving");
     wait_for_signal().await?;
     info!("stopping");
     stop.send_replace(true);
     let _ = boxes.await;
-    console.abort();
+    for task in [console.abort_handle(), open.abort_handle(), renewing.abort_handle()] {
+        task.abort();
+    }
     socket.abort();
     let _ = std::fs::remove_file(control::socket(&options.data));
     Ok(())
+}
+
+/// The relay renews its own certificates; whoever connects then sees the new ones.
+async fn keep_current(home: Arc<Home>) {
+    let mut look = tokio::time::interval(LOOK);
+    loop {
+        look.tick().await;
+        match home.certificates.keep_current(home.replica.now_ms()) {
+            Ok(true) => info!("the relay's certificates were renewed"),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "the relay's certificates were not renewed"),
+        }
+    }
 }
 
 async fn wait_for_signal() -> Result<(), Failure> {

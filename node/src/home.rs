@@ -4,7 +4,7 @@ use cunkou_casework::hex;
 use cunkou_casework::ids::{DeviceId, SubjectId};
 use cunkou_casework::suite::{PublicKey, SecretKey};
 use cunkou_edge::cli::{Exit, Failure};
-use cunkou_link::{DeviceCertificate, OfferedEnrolment, pem_to_der};
+use cunkou_link::OfferedEnrolment;
 use cunkou_replica::{Membership, Replica, SystemWorld};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -36,10 +36,7 @@ pub(crate) struct Kept {
     authority: PublicKey,
     index_secret: String,
     seed: String,
-    certificate: String,
-    root: String,
     pub(crate) relays: Vec<String>,
-    relay_name: String,
 }
 
 /// An opened box.
@@ -72,10 +69,7 @@ pub(crate) fn keep(
         authority: PublicKey(offer.authority),
         index_secret: hex::encode(&offer.index_secret),
         seed: hex::encode(seed),
-        certificate: hex::encode(&offer.certificate),
-        root: file.root.clone(),
         relays: file.relays.clone(),
-        relay_name: file.relay_name.clone(),
     };
     let text = serde_json::to_string_pretty(&kept).map_err(failed)?;
     let (path, part) = (data.join(FILE), data.join("box.part"));
@@ -129,14 +123,4 @@ pub(crate) fn open(data: &Path) -> Result<Home, Failure> {
     };
     let replica = Replica::open(data, me, Arc::new(SystemWorld)).map_err(failed)?;
     Ok(Home { replica: Arc::new(replica), kept, _lock: lock })
-}
-
-impl Home {
-    /// The box's certificate, to connect with.
-    pub(crate) fn certificate(&self) -> Result<DeviceCertificate, Failure> {
-        let root = pem_to_der(&self.kept.root).map_err(failed)?;
-        let certificate = hex::decode(&self.kept.certificate).unwrap_or_default();
-        let seed = self.replica.me().key.seed();
-        Ok(DeviceCertificate::new(certificate, &seed, root, self.kept.relay_name.clone()))
-    }
 }

@@ -14,6 +14,7 @@ pub mod help;
 pub mod home;
 pub mod login;
 pub mod materials;
+pub mod open;
 pub mod residents;
 pub mod sign;
 pub mod sync;

@@ -38,11 +38,14 @@ impl WebSettings {
     }
 }
 
+/// A browser's connection whose handshake is done.
+pub type TlsConnection = TlsStream<TcpStream>;
+
 /// A listening socket that gives connections whose handshake is done.
 #[derive(Debug)]
 pub struct Https {
     address: SocketAddr,
-    ready: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
+    ready: mpsc::Receiver<(TlsConnection, SocketAddr)>,
     listening: JoinHandle<()>,
 }
 
@@ -65,7 +68,7 @@ impl Https {
     }
 
     /// The next connection; never when the socket is gone.
-    pub async fn accept(&mut self) -> (TlsStream<TcpStream>, SocketAddr) {
+    pub async fn accept(&mut self) -> (TlsConnection, SocketAddr) {
         match self.ready.recv().await {
             Some(connection) => connection,
             None => std::future::pending().await,
@@ -88,7 +91,7 @@ impl Drop for Https {
 async fn listen(
     listener: TcpListener,
     settings: watch::Receiver<WebSettings>,
-    give: mpsc::Sender<(TlsStream<TcpStream>, SocketAddr)>,
+    give: mpsc::Sender<(TlsConnection, SocketAddr)>,
 ) {
     let turns = Arc::new(Semaphore::new(HANDSHAKES_MAX));
     loop {

@@ -23,7 +23,7 @@ pub use authority::{
     ADDRESSES_MAX, BACKDATED_MS, Bounds, DEVICE_DAYS, IssuingAuthority, Purpose, RootAuthority,
     SUBNETS, WebKey, device_spki, is_web_key,
 };
-pub use https::{Https, WebSettings};
+pub use https::{Https, TlsConnection, WebSettings};
 pub use identity::{
     DeviceCertificate, Facts, IdentityError, address_bytes, address_of, fingerprint, pem_to_der,
 };

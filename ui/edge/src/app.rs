@@ -1,5 +1,6 @@
 //! What all handlers share.
 
+use crate::hosts::Hosts;
 use crate::session::Sessions;
 use cunkou_casework::catalogue::Release;
 use cunkou_casework::county::{Person, Role};
@@ -45,6 +46,8 @@ pub struct App {
     pub sessions: Sessions,
     /// Where the link stands; absent on a relay.
     pub link: Option<LinkHandle>,
+    /// Under which names and addresses the pages are reached.
+    pub hosts: Arc<Hosts>,
     /// One photo at a time: they are large, boxes are small.
     pub photos: Semaphore,
 }
@@ -52,13 +55,19 @@ pub struct App {
 impl App {
     /// For a replica and its link.
     #[must_use]
-    pub fn new(office: Office, replica: Arc<Replica>, link: Option<LinkHandle>) -> Self {
+    pub fn new(
+        office: Office,
+        replica: Arc<Replica>,
+        link: Option<LinkHandle>,
+        hosts: Arc<Hosts>,
+    ) -> Self {
         Self {
             office,
             replica,
             practice: OnceLock::new(),
             sessions: Sessions::default(),
             link,
+            hosts,
             photos: Semaphore::new(1),
         }
     }

@@ -1,0 +1,272 @@
+//! The box's certificates: for the relay, for browsers, and which roots it trusts. They are no
+//! secrets, but for the key of the pages, which must be there before anybody has signed in.
+
+use crate::home::failed;
+use cunkou_casework::county::DeviceKind;
+use cunkou_casework::hex;
+use cunkou_edge::cli::Failure;
+use cunkou_edge::hosts::{self, Hosts};
+use cunkou_link::{
+    BACKDATED_MS, Clock, Credentials, DeviceCertificate, Facts, LinkError, OfferedEnrolment,
+    RenewRequest, SignedRenewal, WebKey, WebSettings, address_bytes, pem_to_der,
+};
+use cunkou_replica::Replica;
+use minicbor::bytes::ByteVec;
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io::Write;
+use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+const FILE: &str = "certificates.json";
+const DAY_MS: i64 = 24 * 3_600_000;
+
+/// What the file keeps; readable by its owner alone. DER in hexadecimal digits.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Kept {
+    schema: u32,
+    relay_name: String,
+    certificate: String,
+    issuing: String,
+    roots: Vec<String>,
+    web_key: String,
+    web_certificate: String,
+    addresses: Vec<IpAddr>,
+}
+
+fn bytes(digits: &str) -> Result<Vec<u8>, Failure> {
+    hex::decode(digits).ok_or_else(|| failed(format!("{FILE} is damaged; enrol the box again")))
+}
+
+impl Kept {
+    fn facts(&self) -> Result<Facts, Failure> {
+        Facts::read(&bytes(&self.certificate)?).map_err(failed)
+    }
+
+    fn web(&self) -> Result<WebSettings, Failure> {
+        let chain = vec![bytes(&self.web_certificate)?, bytes(&self.issuing)?];
+        WebSettings::new(chain, bytes(&self.web_key)?).map_err(failed)
+    }
+
+    fn hosts(&self) -> Result<Vec<String>, Failure> {
+        Ok(hosts::of(&Facts::read(&bytes(&self.web_certificate)?).map_err(failed)?))
+    }
+
+    fn write(&self, data: &Path) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(self).map_err(failed)?;
+        let (path, part) = (data.join(FILE), data.join("certificates.part"));
+        let write = || -> std::io::Result<()> {
+            let mut to = fs::OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&part)?;
+            to.write_all(text.as_bytes())?;
+            to.sync_all()?;
+            fs::rename(&part, &path)?;
+            File::open(data)?.sync_all()
+        };
+        write().map_err(|e| failed(format!("{}: {e}", path.display())))
+    }
+}
+
+/// A new key for the pages.
+pub(crate) fn web_key() -> Result<WebKey, Failure> {
+    WebKey::generate().map_err(failed)
+}
+
+/// Addresses as a request carries them.
+pub(crate) fn wire(addresses: &[IpAddr]) -> Vec<ByteVec> {
+    addresses.iter().map(|a| address_bytes(*a).into()).collect()
+}
+
+/// Keeps what enrolment gave.
+pub(crate) fn keep(
+    data: &Path,
+    relay_name: &str,
+    root_pem: &str,
+    web_key: &WebKey,
+    addresses: &[IpAddr],
+    offer: &OfferedEnrolment,
+) -> Result<(), Failure> {
+    let old = || failed("the relay is of an older version; update it first");
+    let roots = match &offer.roots {
+        Some(roots) => roots.iter().map(|root| root.to_vec()).collect(),
+        None => pem_to_der(root_pem).map_err(failed)?,
+    };
+    let kept = Kept {
+        schema: 1,
+        relay_name: relay_name.to_owned(),
+        certificate: hex::encode(&offer.certificate),
+        issuing: hex::encode(offer.issuing.as_ref().ok_or_else(old)?),
+        roots: roots.iter().map(|root| hex::encode(root)).collect(),
+        web_key: hex::encode(&web_key.pkcs8()),
+        web_certificate: hex::encode(offer.web_certificate.as_ref().ok_or_else(old)?),
+        addresses: addresses.to_vec(),
+    };
+    kept.web()?;
+    kept.write(data)
+}
+
+/// The certificates of a box that is open.
+pub(crate) struct Wallet {
+    data: PathBuf,
+    replica: Arc<Replica>,
+    kept: Mutex<Kept>,
+    /// What the newest relay had told of its clock when this process began.
+    before: Option<(i64, i64)>,
+    web: watch::Sender<WebSettings>,
+    hosts: Arc<Hosts>,
+}
+
+impl std::fmt::Debug for Wallet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Wallet")
+    }
+}
+
+fn told(replica: &Replica) -> Option<(i64, i64)> {
+    let peers = replica.store().read(|view| view.peers()).ok()?;
+    peers.first().map(|peer| (peer.seen_ms, peer.clock_error_ms))
+}
+
+impl Wallet {
+    /// Reads them.
+    pub(crate) fn open(data: &Path, replica: Arc<Replica>) -> Result<Self, Failure> {
+        let path = data.join(FILE);
+        let damaged = || failed(format!("{} is missing or damaged; enrol the box again", path.display()));
+        let text = fs::read_to_string(&path).map_err(|_| damaged())?;
+        let kept: Kept = serde_json::from_str(&text).map_err(|_| damaged())?;
+        let web = watch::channel(kept.web()?).0;
+        let hosts = Arc::new(Hosts::new(kept.hosts()?));
+        let before = told(&replica);
+        Ok(Self { data: data.to_owned(), replica, kept: Mutex::new(kept), before, web, hosts })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What browsers are shown, now and later.
+    pub(crate) fn web(&self) -> watch::Receiver<WebSettings> {
+        self.web.subscribe()
+    }
+
+    /// The names of this box.
+    pub(crate) fn hosts(&self) -> Arc<Hosts> {
+        Arc::clone(&self.hosts)
+    }
+
+    /// The roots that this box and its tablets trust. The county log's statement of roots takes
+    /// this place.
+    pub(crate) fn trusted_roots(&self) -> Vec<Vec<u8>> {
+        self.lock().roots.iter().filter_map(|root| hex::decode(root)).collect()
+    }
+
+    /// From now on the pages are reached under these addresses: certificates that carry them are
+    /// asked for at the next chance.
+    pub(crate) fn reached_at(&self, addresses: Vec<IpAddr>) -> Result<(), Failure> {
+        let mut kept = self.lock();
+        if kept.addresses != addresses {
+            let next = Kept { addresses, ..kept.clone() };
+            next.write(&self.data)?;
+            *kept = next;
+        }
+        Ok(())
+    }
+
+    /// How long the certificate holds, by the best guess of the time. Days, negative when it is
+    /// over.
+    pub(crate) fn days_left(&self) -> i64 {
+        let until = self.lock().facts().map_or(0, |facts| facts.until_ms);
+        (until - self.clock().best_ms()).div_euclid(DAY_MS)
+    }
+
+    fn take(&self, answer: &SignedRenewal) -> Result<(), Failure> {
+        let county = self.replica.county();
+        let renewed = county
+            .devices()
+            .filter(|d| d.kind == DeviceKind::Relay && county.device_counts(d.id))
+            .find_map(|relay| answer.open(&relay.key.0))
+            .ok_or_else(|| failed("the answer does not carry the signature of this county's relay"))?;
+        let mut kept = self.lock();
+        let next = Kept {
+            certificate: hex::encode(&renewed.certificate),
+            issuing: hex::encode(&renewed.issuing),
+            roots: renewed.roots.iter().map(|root| hex::encode(root)).collect(),
+            web_certificate: hex::encode(&renewed.web_certificate),
+            ..kept.clone()
+        };
+        let (facts, web) = (next.facts()?, next.web()?);
+        if facts.key != cunkou_link::device_spki(&self.replica.me().key.public().0) {
+            return Err(failed("the answer is for another box"));
+        }
+        if facts.until_ms < kept.facts()?.until_ms {
+            return Err(failed("the answer is older than what this box has"));
+        }
+        if next.roots.is_empty() {
+            return Err(failed("the answer names no root"));
+        }
+        next.write(&self.data)?;
+        self.hosts.set(next.hosts()?);
+        *kept = next;
+        drop(kept);
+        self.web.send_replace(web);
+        tracing::info!("the certificates were renewed");
+        Ok(())
+    }
+}
+
+impl Credentials for Wallet {
+    fn certificate(&self) -> Result<DeviceCertificate, LinkError> {
+        let setup = |e: Failure| LinkError::Setup(e.words);
+        let kept = self.lock();
+        let chain = vec![
+            bytes(&kept.certificate).map_err(setup)?,
+            bytes(&kept.issuing).map_err(setup)?,
+        ];
+        let roots: Result<_, _> = kept.roots.iter().map(|root| bytes(root)).collect();
+        let seed = self.replica.me().key.seed();
+        Ok(DeviceCertificate::new(chain, &seed, roots.map_err(setup)?, kept.relay_name.clone()))
+    }
+
+    fn clock(&self) -> Clock {
+        let now_ms = self.replica.now_ms();
+        // The relay made our certificate: that is a time it told us, too.
+        let issued = self.lock().facts().map_or(0, |facts| facts.from_ms + BACKDATED_MS);
+        let told = told(&self.replica);
+        let confirmed = told.map_or(0, |(seen, error)| seen.saturating_add(error));
+        // Only since this process began: what was right before a power cut may be wrong after it.
+        let sure = told.is_some() && told != self.before;
+        let error = told.filter(|_| sure).map_or(0, |(_, error)| error);
+        Clock {
+            now_ms: now_ms.saturating_add(error),
+            floor_ms: issued.max(confirmed),
+            sure,
+        }
+    }
+
+    fn due(&self) -> bool {
+        let kept = self.lock();
+        let Ok(facts) = kept.facts() else { return true };
+        let carried = bytes(&kept.web_certificate).ok().and_then(|web| Facts::read(&web).ok());
+        let moved = carried.is_some_and(|web| web.addresses != kept.addresses);
+        drop(kept);
+        moved || facts.renew_ms() <= self.clock().best_ms()
+    }
+
+    fn request(&self) -> RenewRequest {
+        let kept = self.lock();
+        let web = bytes(&kept.web_key).ok().and_then(|key| WebKey::read(&key).ok());
+        let web = web.map(|key| key.public()).unwrap_or_default();
+        RenewRequest::new(&self.replica.me().key.seed(), web, wire(&kept.addresses))
+    }
+
+    fn renewed(&self, answer: &SignedRenewal) -> Result<(), String> {
+        self.take(answer).map_err(|e| e.words)
+    }
+}
