@@ -109,9 +109,10 @@ impl Kept {
         let addresses = self.bounds().addresses(addresses).map_err(|e| e.to_string())?;
         for address in addresses.iter().filter(|a| !a.is_loopback()) {
             // Else a box could pose as another, or as the console, for whoever goes by address.
-            let other = self.given.iter().any(|(other, given)| {
-                other != device && counts(other) && given.contains(address)
-            });
+            let other = self
+                .given
+                .iter()
+                .any(|(other, given)| other != device && counts(other) && given.contains(address));
             if other || self.addresses.contains(address) {
                 return Err(format!("{address} is the address of another device of this county"));
             }
@@ -247,8 +248,8 @@ pub(crate) fn sign_issuing(
     now_ms: i64,
 ) -> Result<(String, String), Failure> {
     let kept = read(data)?;
-    let key = fs::read_to_string(root_key)
-        .map_err(|e| failed(format!("{}: {e}", root_key.display())))?;
+    let key =
+        fs::read_to_string(root_key).map_err(|e| failed(format!("{}: {e}", root_key.display())))?;
     let root = RootAuthority::read(&key, &kept.roots()?)
         .map_err(|e| Failure::new(Exit::Refused, e.to_string()))?;
     let issuing = root.issuing(&kept.county, now_ms).map_err(failed)?;
@@ -323,10 +324,8 @@ impl Certificates {
     pub(crate) fn own(&self, seed: &[u8; 32]) -> Result<DeviceCertificate, LinkError> {
         let kept = self.lock();
         let setup = |e: Failure| LinkError::Setup(e.words);
-        let chain = vec![
-            bytes(&kept.certificate).map_err(setup)?,
-            bytes(&kept.issuing).map_err(setup)?,
-        ];
+        let chain =
+            vec![bytes(&kept.certificate).map_err(setup)?, bytes(&kept.issuing).map_err(setup)?];
         let roots = kept.roots().map_err(setup)?;
         Ok(DeviceCertificate::new(chain, seed, roots, kept.bounds().relay_name()))
     }

@@ -224,9 +224,9 @@ fn command(data: &Path, action: &Action) -> Result<Command, Failure> {
                 certificates::sign_issuing(data, root_key, SystemWorld.now_ms())?;
             Command::TakeIssuing { certificate, key }
         }
-        Action::Ca(Ca::NewRoot { offline }) => {
-            Command::TrustRoot { root: certificates::make_root(data, offline, SystemWorld.now_ms())? }
-        }
+        Action::Ca(Ca::NewRoot { offline }) => Command::TrustRoot {
+            root: certificates::make_root(data, offline, SystemWorld.now_ms())?,
+        },
         Action::Renew { file, out } => {
             Command::Renew { file: absolute(file)?, out: absolute(out)? }
         }
@@ -341,10 +341,10 @@ fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
 impl Home {
     /// Answers a renewal request that was carried here.
     fn renew_by_file(&self, file: &Path, out: &Path) -> Result<Value, Failure> {
-        let text = fs::read_to_string(file).map_err(|e| failed(format!("{}: {e}", file.display())))?;
-        let request = renewal::read_request(&text).ok_or_else(|| {
-            refused(format!("{} is no renewal request of a box", file.display()))
-        })?;
+        let text =
+            fs::read_to_string(file).map_err(|e| failed(format!("{}: {e}", file.display())))?;
+        let request = renewal::read_request(&text)
+            .ok_or_else(|| refused(format!("{} is no renewal request of a box", file.display())))?;
         let answer = self.renew(&request).map_err(|r| refused(r.words))?;
         write_new(out, &renewal::write_answer(&answer))?;
         Ok(json!({

@@ -10,9 +10,9 @@ use cunkou_link::{
     DeviceCertificate, EnrolRequest, Enroller, LinkError, OfferedEnrolment, RelayCredentials,
     RenewRequest, Renewed, SignedRenewal,
 };
+use cunkou_store::StoreError;
 use minicbor::bytes::ByteVec;
 use tokio::sync::watch;
-use cunkou_store::StoreError;
 
 /// A box gets so many blocks of a million numbers: one to use, the others in reserve.
 const BLOCKS: u32 = 3;

@@ -1,11 +1,11 @@
 //! The county's folder: keys, certificates, and the replica.
 
+use crate::certificates::{self, Certificates, Founding};
 use cunkou_casework::county::{Device, DeviceKind, Statement};
 use cunkou_casework::hex;
 use cunkou_casework::ids::{DeviceId, SubjectId};
 use cunkou_casework::suite::{PublicKey, SecretKey};
 use cunkou_edge::cli::{Exit, Failure};
-use crate::certificates::{self, Certificates, Founding};
 use cunkou_link::Bounds;
 use cunkou_replica::{Authority, Membership, Replica, SystemWorld, World};
 use serde::{Deserialize, Serialize};

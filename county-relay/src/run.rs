@@ -47,8 +47,7 @@ fn address(given: Option<&String>, fallback: &str, what: &str) -> Result<SocketA
 
 /// Serves until told to stop.
 pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(), Failure> {
-    let config: Config =
-        config::read(given.config.as_deref(), "CUNKOU_RELAY", &KEYS, &[])?;
+    let config: Config = config::read(given.config.as_deref(), "CUNKOU_RELAY", &KEYS, &[])?;
     let https = given.https.as_ref().or(config.https.as_ref());
     let https = address(https, "127.0.0.1:8443", "https")?;
     let http = given.http.as_ref().or(config.http.as_ref());

@@ -50,8 +50,7 @@ pub(crate) async fn enrol(
     let mut seed = [0; 32];
     SystemWorld.random(&mut seed);
     let web_key = wallet::web_key()?;
-    let request =
-        EnrolRequest::new(token, &seed, web_key.public(), wallet::wire(addresses));
+    let request = EnrolRequest::new(token, &seed, web_key.public(), wallet::wire(addresses));
     let offer =
         redeem(&read.relays, &read.relay_name, &read.root, &request).await.map_err(|e| {
             let exit = match e {
@@ -92,6 +91,7 @@ impl Execute for Executor {
             Some("status") => {
                 let mut status = status_of(&self.replica, &self.data)?;
                 status["certificate_days"] = json!(self.wallet.days_left());
+                status["host"] = json!(self.wallet.hosts().first());
                 Ok(status)
             }
             Some("renew_request") => Ok(request_of(&self.replica, &self.wallet)),
@@ -147,7 +147,8 @@ pub(crate) async fn renew_request(options: &Options, out: &Path) -> Result<(), F
 
 /// Takes new certificates from a file.
 pub(crate) async fn renew(options: &Options, file: &Path) -> Result<(), Failure> {
-    let text = std::fs::read_to_string(file).map_err(|e| failed(format!("{}: {e}", file.display())))?;
+    let text =
+        std::fs::read_to_string(file).map_err(|e| failed(format!("{}: {e}", file.display())))?;
     let asked = json!({ "do": "renew", "answer": text });
     let done = by_box(options, asked, move |_, wallet| take(wallet, &text)).await?;
     show(options.json, &done, &format!("renewed for {} days", done["certificate_days"]));

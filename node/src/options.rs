@@ -46,7 +46,9 @@ pub(crate) enum Action {
         address: Vec<IpAddr>,
     },
     /// Write a request for new certificates, to be carried to the county: where no link is.
-    #[command(after_help = "Example:\n  cunkou-node --data ./box renew-request --out yunling.request")]
+    #[command(
+        after_help = "Example:\n  cunkou-node --data ./box renew-request --out yunling.request"
+    )]
     RenewRequest {
         /// Where to write it.
         #[arg(long)]

@@ -74,7 +74,8 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
         jitter.draw(&mut random);
         u32::from_be_bytes(random)
     }));
-    let executor = Arc::new(Executor { replica, wallet: wallet.clone(), data: options.data.clone() });
+    let executor =
+        Arc::new(Executor { replica, wallet: wallet.clone(), data: options.data.clone() });
     let socket = tokio::spawn(control::serve(socket, executor));
     let router = web::router(app.clone(), options.data.join("practice"));
     let pages = serve::https(https, wallet.web(), router).await.map_err(failed)?;
@@ -93,7 +94,9 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
         result = tokio::signal::ctrl_c() => result.map_err(failed)?,
     }
     info!("stopping");
-    for task in [link.abort_handle(), pages.abort_handle(), open.abort_handle(), socket.abort_handle()] {
+    for task in
+        [link.abort_handle(), pages.abort_handle(), open.abort_handle(), socket.abort_handle()]
+    {
         task.abort();
     }
     let _ = std::fs::remove_file(control::socket(&options.data));

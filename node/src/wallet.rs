@@ -138,7 +138,8 @@ impl Wallet {
     /// Reads them.
     pub(crate) fn open(data: &Path, replica: Arc<Replica>) -> Result<Self, Failure> {
         let path = data.join(FILE);
-        let damaged = || failed(format!("{} is missing or damaged; enrol the box again", path.display()));
+        let damaged =
+            || failed(format!("{} is missing or damaged; enrol the box again", path.display()));
         let text = fs::read_to_string(&path).map_err(|_| damaged())?;
         let kept: Kept = serde_json::from_str(&text).map_err(|_| damaged())?;
         let web = watch::channel(kept.web()?).0;
@@ -192,7 +193,9 @@ impl Wallet {
             .devices()
             .filter(|d| d.kind == DeviceKind::Relay && county.device_counts(d.id))
             .find_map(|relay| answer.open(&relay.key.0))
-            .ok_or_else(|| failed("the answer does not carry the signature of this county's relay"))?;
+            .ok_or_else(|| {
+                failed("the answer does not carry the signature of this county's relay")
+            })?;
         let mut kept = self.lock();
         let next = Kept {
             certificate: hex::encode(&renewed.certificate),
@@ -225,10 +228,8 @@ impl Credentials for Wallet {
     fn certificate(&self) -> Result<DeviceCertificate, LinkError> {
         let setup = |e: Failure| LinkError::Setup(e.words);
         let kept = self.lock();
-        let chain = vec![
-            bytes(&kept.certificate).map_err(setup)?,
-            bytes(&kept.issuing).map_err(setup)?,
-        ];
+        let chain =
+            vec![bytes(&kept.certificate).map_err(setup)?, bytes(&kept.issuing).map_err(setup)?];
         let roots: Result<_, _> = kept.roots.iter().map(|root| bytes(root)).collect();
         let seed = self.replica.me().key.seed();
         Ok(DeviceCertificate::new(chain, &seed, roots.map_err(setup)?, kept.relay_name.clone()))
@@ -243,11 +244,7 @@ impl Credentials for Wallet {
         // Only since this process began: what was right before a power cut may be wrong after it.
         let sure = told.is_some() && told != self.before;
         let error = told.filter(|_| sure).map_or(0, |(_, error)| error);
-        Clock {
-            now_ms: now_ms.saturating_add(error),
-            floor_ms: issued.max(confirmed),
-            sure,
-        }
+        Clock { now_ms: now_ms.saturating_add(error), floor_ms: issued.max(confirmed), sure }
     }
 
     fn due(&self) -> bool {

@@ -255,10 +255,8 @@ fn a_box_of_another_county_is_refused_in_plain_words_on_both_sides() {
     .expect("added");
     enrolled(&here, "one");
     let box_here = here.serve_node("one", 1, &here.quic()).expect("a box");
-    until("the agent's key", 60, || {
-        Agent::sign_in(&format!("http://{}", here.http(1)), "li", "246810").ok()
-    })
-    .expect("li signs in");
+    until("the agent's key", 60, || Agent::sign_in(&here.url("one", 1).ok()?, "li", "246810").ok())
+        .expect("li signs in");
     drop(box_here);
     let before = log_of(&relay_there).matches("refused a connection").count();
     let stray = here.serve_node("one", 1, &there.quic()).expect("a box");
@@ -268,7 +266,8 @@ fn a_box_of_another_county_is_refused_in_plain_words_on_both_sides() {
         (log_of(&relay_there).matches("refused a connection").count() > before).then_some(())
     })
     .expect("the relay says so, too");
-    let li = Agent::sign_in(&format!("http://{}", here.http(1)), "li", "246810").expect("signs in");
+    let li =
+        Agent::sign_in(&here.url("one", 1).expect("running"), "li", "246810").expect("signs in");
     let page = li.get("/sync").expect("a page").page().expect("a page");
     assert!(page.contains("县平台不接收这个盒子"), "{page}");
     drop(relay_here);

@@ -6,3 +6,4 @@ pub mod bare;
 pub mod browser;
 pub mod county;
 pub mod pictures;
+pub mod trust;

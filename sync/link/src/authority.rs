@@ -68,8 +68,11 @@ impl Bounds {
         let mut permitted: Vec<GeneralSubtree> =
             names.map(|name| GeneralSubtree::DnsName(name.clone())).collect();
         for subnet in &self.subnets {
-            let parsed = parse_subnet(subnet)
-                .ok_or_else(|| IdentityError::Name(format!("{subnet} is no subnet; write for example 192.168.0.0/16")))?;
+            let parsed = parse_subnet(subnet).ok_or_else(|| {
+                IdentityError::Name(format!(
+                    "{subnet} is no subnet; write for example 192.168.0.0/16"
+                ))
+            })?;
             permitted.push(GeneralSubtree::IpAddress(parsed));
         }
         Ok(NameConstraints { permitted_subtrees: permitted, excluded_subtrees: Vec::new() })

@@ -1,8 +1,8 @@
 //! The box's side: finds its relay, again and again, with growing waits.
 
 use crate::driver::Conversation;
-use crate::serve::watch_changes;
 use crate::renewal::{self, Credentials};
+use crate::serve::watch_changes;
 use crate::{ALPN_SYNC, LinkError, explain, tls};
 use cunkou_engine::{Backoff, Port, Progress};
 use std::sync::Arc;

@@ -79,8 +79,7 @@ impl Facts {
     /// [`IdentityError::Read`].
     pub fn read(certificate: &[u8]) -> Result<Self, IdentityError> {
         let bad = |e: String| IdentityError::Read(e);
-        let (_, parsed) =
-            X509Certificate::from_der(certificate).map_err(|e| bad(e.to_string()))?;
+        let (_, parsed) = X509Certificate::from_der(certificate).map_err(|e| bad(e.to_string()))?;
         let validity = parsed.validity();
         let (mut names, mut addresses) = (Vec::new(), Vec::new());
         let alternative =

@@ -17,12 +17,12 @@ mod serve;
 mod tls;
 mod verify;
 
-pub use dial::{Dialer, LinkHandle, LinkState};
-pub use enrol::{EnrolRequest, EnrolResponse, Enroller, OfferedEnrolment, enrol};
 pub use authority::{
     ADDRESSES_MAX, BACKDATED_MS, Bounds, DEVICE_DAYS, IssuingAuthority, Purpose, RootAuthority,
     SUBNETS, WebKey, device_spki, is_web_key,
 };
+pub use dial::{Dialer, LinkHandle, LinkState};
+pub use enrol::{EnrolRequest, EnrolResponse, Enroller, OfferedEnrolment, enrol};
 pub use https::{Https, TlsConnection, WebSettings};
 pub use identity::{
     DeviceCertificate, Facts, IdentityError, address_bytes, address_of, fingerprint, pem_to_der,

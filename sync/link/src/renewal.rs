@@ -221,7 +221,8 @@ pub(crate) async fn answer(
 /// [`LinkError`] in words.
 pub async fn renew(relay: &str, me: Arc<dyn Credentials>) -> Result<(), LinkError> {
     let certificate = me.certificate()?;
-    let config = tls::client(&certificate.roots, Some(&certificate), me.clock(), crate::ALPN_RENEW)?;
+    let config =
+        tls::client(&certificate.roots, Some(&certificate), me.clock(), crate::ALPN_RENEW)?;
     let (endpoint, address) = tls::dial(relay, config).await?;
     let talk = async {
         let connection = endpoint

@@ -4,7 +4,9 @@ use crate::identity::{DeviceCertificate, Facts};
 use crate::verify::{BoxVerifier, Clock, RelayVerifier};
 use crate::{ALPN_ENROL, ALPN_RENEW, ALPN_SYNC, LinkError};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{ClientConfig, Endpoint, EndpointConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt};
+use quinn::{
+    ClientConfig, Endpoint, EndpointConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt,
+};
 use quinn_proto::HashedConnectionIdGenerator;
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;

@@ -135,7 +135,10 @@ pub(crate) async fn picture(
     photo::serve(&signed.app, signed.replica(), id)
 }
 
-pub(crate) async fn receipt(signed: Signed, Path(case): Path<String>) -> Result<Response, AppError> {
+pub(crate) async fn receipt(
+    signed: Signed,
+    Path(case): Path<String>,
+) -> Result<Response, AppError> {
     let opened = open(&signed, &case)?;
     let paper = papers::receipt_of(&signed, &opened.file, opened.item()?);
     papers::respond(paper.ok_or(AppError::NotFound)?, "receipt.pdf").await
@@ -147,7 +150,10 @@ pub(crate) async fn notice(signed: Signed, Path(case): Path<String>) -> Result<R
     papers::respond(paper.ok_or(AppError::NotFound)?, "notice.pdf").await
 }
 
-pub(crate) async fn to_sign(signed: Signed, Path(case): Path<String>) -> Result<Response, AppError> {
+pub(crate) async fn to_sign(
+    signed: Signed,
+    Path(case): Path<String>,
+) -> Result<Response, AppError> {
     let opened = open(&signed, &case)?;
     let paper = papers::paper_to_sign(&signed, &opened.file, opened.item()?);
     papers::respond(paper, "to-sign.pdf").await

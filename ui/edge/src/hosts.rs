@@ -64,10 +64,18 @@ mod tests {
             key: Vec::new(),
         };
         let hosts = Hosts::new(of(&facts));
-        for own in ["box-1.c1.home.arpa", "BOX-1.c1.home.arpa:443", "192.168.1.5:8443", "[fd00::1]:443", "[fd00::1]"] {
+        for own in [
+            "box-1.c1.home.arpa",
+            "BOX-1.c1.home.arpa:443",
+            "192.168.1.5:8443",
+            "[fd00::1]:443",
+            "[fd00::1]",
+        ] {
             assert!(hosts.knows(own), "{own}");
         }
-        for other in ["", "evil.example", "box-1.c1.home.arpa.evil.example", "192.168.1.6", "fd00", ":443"] {
+        for other in
+            ["", "evil.example", "box-1.c1.home.arpa.evil.example", "192.168.1.6", "fd00", ":443"]
+        {
             assert!(!hosts.knows(other), "{other}");
         }
         assert_eq!(hosts.first(), "box-1.c1.home.arpa");

@@ -142,7 +142,10 @@ fn spoken(print: &[u8; 32]) -> String {
     groups.collect::<Vec<_>>().join(" ")
 }
 
-async fn root(State(open): State<Arc<Open>>, Path(file): Path<String>) -> Result<Response, AppError> {
+async fn root(
+    State(open): State<Arc<Open>>,
+    Path(file): Path<String>,
+) -> Result<Response, AppError> {
     let number = file.strip_prefix("county-").and_then(|f| f.strip_suffix(".crt"));
     let number: usize = number.and_then(|n| n.parse().ok()).ok_or(AppError::NotFound)?;
     let roots = (open.roots)();
