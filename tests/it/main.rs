@@ -7,6 +7,7 @@ mod conflict;
 mod county;
 mod filers;
 mod kill;
+mod routes;
 mod screens;
 mod story;
 mod story_js;

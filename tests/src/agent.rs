@@ -289,6 +289,12 @@ impl Agent {
         Ok(agent)
     }
 
+    /// What this browser sends with every request.
+    #[must_use]
+    pub fn cookies(&self) -> &str {
+        &self.cookie
+    }
+
     fn answer(response: Response) -> Result<Answer> {
         let status = response.status().as_u16();
         let location = response.headers().get("location").and_then(|l| l.to_str().ok());

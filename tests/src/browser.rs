@@ -167,6 +167,7 @@ impl Browser {
     /// # Errors
     /// When it does not come up.
     pub fn open(story: &str, name: &str, base: &str, looks: Looks) -> Result<Self> {
+        crate::trust::provider();
         let home = trusting_home()?;
         let (process, port) = start_driver(home.path())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -215,6 +216,23 @@ impl Browser {
     /// When the browser does not answer.
     pub fn go(&self, path: &str) -> Result<()> {
         self.run(self.driver().goto(format!("{}{path}", self.base)))
+    }
+
+    /// Searches on a page; the address of what was found, where the words searched for are not.
+    ///
+    /// # Errors
+    /// When the page has no such search, or its words stand in the address.
+    pub fn search(&self, page: &str, label: &str, button: &str, text: &str) -> Result<String> {
+        self.go(page)?;
+        self.fill(label, text)?;
+        self.press(button)?;
+        let address = self.until("what was found", || {
+            let url = self.run(self.driver().current_url())?;
+            let found = url.query().is_some_and(|query| query.contains("s="));
+            Ok(found.then(|| format!("{}?{}", url.path(), url.query().unwrap_or_default())))
+        })?;
+        ensure!(!address.contains("q=") && !address.contains(text), "{address}");
+        Ok(address)
     }
 
     /// The path shown.

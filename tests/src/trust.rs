@@ -41,13 +41,18 @@ impl Resolve for Loopback {
     }
 }
 
+/// The one cryptography for every client of this process, the browser driver's included.
+pub fn provider() {
+    // Several tests may come here at once; the first stays.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 /// What an HTTP client of the tests begins with.
 ///
 /// # Errors
 /// When a root cannot be read.
 pub fn builder() -> Result<ClientBuilder> {
-    // Several tests may come here at once; the first provider stays.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    provider();
     let mut certificates = Vec::new();
     for file in roots() {
         let Ok(pem) = std::fs::read(&file) else { continue };

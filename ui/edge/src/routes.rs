@@ -109,7 +109,11 @@ impl Routes {
                 "personal": route.shows == Shows::Personal,
             })
         };
-        json!({ "schema": 1, "routes": self.0.iter().map(row).collect::<Vec<_>>() })
+        json!({
+            "schema": 1,
+            "routes": self.0.iter().map(row).collect::<Vec<_>>(),
+            "open": crate::open::PATHS,
+        })
     }
 
     /// The router, each route behind the guard that its row asks for.
