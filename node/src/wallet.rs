@@ -204,7 +204,7 @@ impl Wallet {
             web_certificate: hex::encode(&renewed.web_certificate),
             ..kept.clone()
         };
-        let (facts, web) = (next.facts()?, next.web()?);
+        let facts = next.facts()?;
         if facts.key != cunkou_link::device_spki(&self.replica.me().key.public().0) {
             return Err(failed("the answer is for another box"));
         }
@@ -214,6 +214,7 @@ impl Wallet {
         if next.roots.is_empty() {
             return Err(failed("the answer names no root"));
         }
+        let web = next.web()?;
         next.write(&self.data)?;
         self.hosts.set(next.hosts()?);
         *kept = next;

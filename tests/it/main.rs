@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod bad_input;
+mod certificates;
 mod cli;
 mod conflict;
 mod county;
