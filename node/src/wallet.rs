@@ -268,3 +268,176 @@ impl Credentials for Wallet {
         self.take(answer).map_err(|e| e.words)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cunkou_casework::county::{Device, Statement};
+    use cunkou_casework::ids::{DeviceId, SubjectId};
+    use cunkou_casework::suite::SecretKey;
+    use cunkou_engine::{Hello, PROTOCOL, PeerInfo, Port};
+    use cunkou_link::{Bounds, Purpose, Renewed, RootAuthority, device_spki};
+    use cunkou_replica::{Authority, Membership, World};
+    use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+
+    /// 1 June 2026.
+    const BEGIN: i64 = 1_780_272_000_000;
+    const BOX: [u8; 32] = [2; 32];
+    const RELAY: [u8; 32] = [3; 32];
+
+    /// A clock that the test sets.
+    #[derive(Debug)]
+    struct Hands(Arc<AtomicI64>, AtomicU8);
+
+    impl World for Hands {
+        fn now_ms(&self) -> i64 {
+            self.0.load(Ordering::SeqCst)
+        }
+        fn random(&self, out: &mut [u8]) {
+            out.fill(self.1.fetch_add(1, Ordering::SeqCst));
+        }
+    }
+
+    fn device(id: u8, seed: &[u8; 32], kind: DeviceKind) -> Statement {
+        Statement::Device(Device {
+            id: DeviceId([id; 16]),
+            key: SecretKey::from_seed(seed).public(),
+            kind,
+            name: format!("设备{id}"),
+            places: Vec::new(),
+            phone: String::new(),
+        })
+    }
+
+    struct Scene {
+        folder: tempfile::TempDir,
+        clock: Arc<AtomicI64>,
+        replica: Arc<Replica>,
+        root: RootAuthority,
+    }
+
+    fn answer(
+        scene_root: &RootAuthority,
+        web_key: &[u8],
+        now_ms: i64,
+        seed: &[u8; 32],
+    ) -> SignedRenewal {
+        let bounds = Bounds::of("130999");
+        let issuing = scene_root.issuing("甲县", BEGIN).unwrap();
+        let names = [bounds.box_name("0202020202020202")];
+        let key = device_spki(&SecretKey::from_seed(&BOX).public().0);
+        let own = issuing.issue(&key, &names, &[], Purpose::Box, now_ms).unwrap();
+        let web = issuing.issue(web_key, &names, &[], Purpose::Web, now_ms).unwrap();
+        let renewed = Renewed {
+            certificate: own.into(),
+            issuing: issuing.certificate().to_vec().into(),
+            roots: vec![scene_root.certificate().to_vec().into()],
+            web_certificate: web.into(),
+        };
+        SignedRenewal::new(&renewed, seed)
+    }
+
+    /// A box that was enrolled on the first day.
+    fn scene() -> Scene {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(AtomicI64::new(BEGIN));
+        let authority = Authority(SecretKey::from_seed(&[9; 32]));
+        let me = Membership {
+            device: DeviceId([2; 16]),
+            key: SecretKey::from_seed(&BOX),
+            county: SubjectId([1; 16]),
+            authority: authority.0.public(),
+            index_secret: [0; 32],
+        };
+        let world = Arc::new(Hands(clock.clone(), AtomicU8::new(1)));
+        let replica = Arc::new(Replica::open(folder.path(), me, world).unwrap());
+        let founded = Statement::Founded { name: "甲县".into(), authority: authority.0.public() };
+        let devices = [device(3, &RELAY, DeviceKind::Relay), device(2, &BOX, DeviceKind::Village)];
+        replica.state(&authority, [vec![founded], devices.to_vec()].concat()).unwrap();
+        let root = RootAuthority::found("甲县", &Bounds::of("130999"), BEGIN).unwrap();
+        let web_key = web_key().unwrap();
+        let first = answer(&root, &web_key.public(), BEGIN, &RELAY);
+        let first = first.open(&SecretKey::from_seed(&RELAY).public().0).unwrap();
+        let offer = OfferedEnrolment {
+            device: [2; 16],
+            certificate: first.certificate,
+            county: [1; 16],
+            authority: authority.0.public().0,
+            index_secret: [0; 32],
+            county_log: Vec::new(),
+            issuing: Some(first.issuing),
+            roots: Some(first.roots),
+            web_certificate: Some(first.web_certificate),
+        };
+        keep(folder.path(), "relay.c130999.home.arpa", "", &web_key, &[], &offer).unwrap();
+        Scene { folder, clock, replica, root }
+    }
+
+    impl Scene {
+        fn wallet(&self) -> Wallet {
+            Wallet::open(self.folder.path(), self.replica.clone()).unwrap()
+        }
+
+        /// The relay says hello and with it what time it is.
+        fn hello(&self, time_ms: i64) {
+            let peer = PeerInfo { device: [3; 16], name: "平台".into(), scopes: Vec::new() };
+            let (store, epoch, incarnation) = ([4; 16], [5; 16], [6; 16]);
+            let software = String::new();
+            let scopes = Vec::new();
+            let protocol = PROTOCOL;
+            let hello = Hello { protocol, store, epoch, incarnation, software, time_ms, scopes };
+            self.replica.greeted(&peer, &hello).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_clock_is_sure_only_after_the_relay_spoke_in_this_process() {
+        let scene = scene();
+        let wallet = scene.wallet();
+        // A power cut has set the clock back to 1970.
+        scene.clock.store(1000, Ordering::SeqCst);
+        let lost = wallet.clock();
+        assert_eq!((lost.sure, lost.floor_ms, lost.best_ms()), (false, BEGIN, BEGIN));
+        let truth = BEGIN + 30 * DAY_MS;
+        scene.hello(truth);
+        let told = wallet.clock();
+        assert_eq!((told.sure, told.floor_ms, told.best_ms()), (true, truth, truth));
+        // Another power cut: what the relay said is a floor, and no more than that.
+        scene.clock.store(5000, Ordering::SeqCst);
+        let again = scene.wallet().clock();
+        assert_eq!((again.sure, again.floor_ms, again.best_ms()), (false, truth, truth));
+    }
+
+    #[test]
+    fn certificates_are_due_from_two_thirds_of_their_life_or_when_the_box_moves() {
+        let scene = scene();
+        let wallet = scene.wallet();
+        for (day, due) in [(0, false), (59, false), (61, true), (200, true)] {
+            scene.clock.store(BEGIN + day * DAY_MS, Ordering::SeqCst);
+            assert_eq!(wallet.due(), due, "day {day}");
+        }
+        scene.clock.store(BEGIN, Ordering::SeqCst);
+        assert_eq!(wallet.days_left(), 90);
+        wallet.reached_at(vec![IpAddr::from([192, 168, 1, 9])]).unwrap();
+        assert!(wallet.due());
+    }
+
+    #[test]
+    fn only_a_newer_answer_of_this_countys_relay_for_this_box_is_taken() {
+        let scene = scene();
+        let wallet = scene.wallet();
+        let key = wallet.request().web_key;
+        let later = BEGIN + 61 * DAY_MS;
+        let words = |answer| wallet.renewed(&answer).unwrap_err();
+        assert!(words(answer(&scene.root, &key, later, &BOX)).contains("signature"));
+        assert!(words(answer(&scene.root, &key, BEGIN - DAY_MS, &RELAY)).contains("older"));
+        let foreign = WebKey::generate().unwrap().public();
+        assert!(wallet.renewed(&answer(&scene.root, &foreign, later, &RELAY)).is_err());
+        let mut shown = wallet.web();
+        wallet.renewed(&answer(&scene.root, &key, later, &RELAY)).unwrap();
+        assert!(shown.has_changed().unwrap(), "browsers see it at once");
+        scene.clock.store(later, Ordering::SeqCst);
+        shown.mark_unchanged();
+        assert_eq!((wallet.days_left(), scene.wallet().days_left()), (90, 90));
+    }
+}

@@ -370,3 +370,49 @@ fn no_route_is_made_beside_the_table() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn a_session_lives_on_one_tablet_is_new_at_every_sign_in_and_leaves_nothing_behind() -> Result<()> {
+    let county = County::start()?;
+    let li = sign_in(&county, "li")?;
+    let url = county.url("village1");
+    let client = trust::builder()?.redirect(Policy::none()).build()?;
+    let home = |cookies: &str| -> Result<u16> {
+        Ok(client.get(format!("{url}/")).header("cookie", cookies).send()?.status().as_u16())
+    };
+    ensure!(home(li.cookies())? == 200);
+    // Signing in again on this tablet: another token, and the old one is worth nothing.
+    let person = county.person("li");
+    let form = format!("login=li&pin={}&next=", person.pin);
+    let post = |path: &str, cookies: &str, body: &str| {
+        let request = client.post(format!("{url}{path}")).header("origin", url);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        request.header("cookie", cookies).body(body.to_owned()).send()
+    };
+    let again = post("/login", li.cookies(), &form)?;
+    let set: Vec<&str> =
+        again.headers().get_all("set-cookie").iter().filter_map(|c| c.to_str().ok()).collect();
+    let [session] = set[..] else { anyhow::bail!("one new cookie: {set:?}") };
+    let session = session.split(';').next().unwrap_or_default().to_owned();
+    let tablet =
+        li.cookies().split("; ").find(|c| c.starts_with("__Host-tablet=")).context("tablet")?;
+    ensure!(!li.cookies().contains(&session) && home(li.cookies())? == 303, "the old token");
+    let cookies = format!("{session}; {tablet}");
+    ensure!(home(&cookies)? == 200);
+    // The words of a search stand in no address, whatever was typed.
+    let found = post("/residents", &cookies, "q=130999194305060249")?;
+    let to = found.headers()["location"].to_str()?.to_owned();
+    ensure!(to.starts_with("/residents?s=") && !to.contains("1309"), "{to}");
+    let page = client.get(format!("{url}{to}")).header("cookie", &cookies).send()?.text()?;
+    ensure!(page.contains("张桂兰"), "by her number");
+    // Signing out takes what the browser kept.
+    let out = post("/logout", &cookies, "")?;
+    ensure!(out.headers()["clear-site-data"] == r#""cache", "storage""#);
+    ensure!(home(&cookies)? == 303, "and the session with it");
+    // A token that turns up on another tablet ends at once, on both.
+    let stolen = sign_in(&county, "li")?;
+    let token = stolen.cookies().split("; ").next().context("a token")?;
+    ensure!(home(&format!("{token}; __Host-tablet={}", "0".repeat(64)))? == 303);
+    ensure!(home(stolen.cookies())? == 303, "the session was ended");
+    Ok(())
+}
