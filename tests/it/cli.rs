@@ -172,8 +172,8 @@ fn status_has_exactly_the_promised_keys_and_exits_with_three_when_nothing_runs()
         "quarantine",
         "disk_free",
     ];
-    let of_box = ["name", "catalogue", "residents"];
-    let of_relay = ["county", "entries", "boxes"];
+    let of_box = ["name", "catalogue", "residents", "host", "certificate_days"];
+    let of_relay = ["county", "entries", "boxes", "certificates"];
     let status = until("a completed sync", 60, || {
         let status = county.node("one", &["status"]).ok()?.json().ok()?;
         status["last_completed_sync"].is_i64().then_some(status)

@@ -2,16 +2,22 @@
 //! it shows. The router is built from the table, and so is what the route crawler walks.
 
 use crate::error::AppError;
+use crate::web::FORM_BYTES_MAX;
 use crate::{App, session};
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::handler::Handler;
-use axum::middleware::{Next, from_fn_with_state};
+use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use cunkou_casework::county::Role;
 use serde_json::{Value, json};
 use std::sync::Arc;
+
+/// A form that is too long is still read so far, to be refused in words. Bytes.
+const FORM_DRAIN_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Who may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +45,7 @@ pub struct Route {
     path: &'static str,
     who: Who,
     shows: Shows,
+    body_max: Option<usize>,
     handler: MethodRouter<Arc<App>>,
 }
 
@@ -61,7 +68,7 @@ impl Routes {
         T: 'static,
     {
         let handler = get(handler);
-        self.0.push(Route { method: "GET", path, who, shows, handler });
+        self.0.push(Route { method: "GET", path, who, shows, body_max: None, handler });
         self
     }
 
@@ -73,16 +80,15 @@ impl Routes {
         T: 'static,
     {
         let handler = post(handler);
-        self.0.push(Route { method: "POST", path, who, shows, handler });
+        self.0.push(Route { method: "POST", path, who, shows, body_max: None, handler });
         self
     }
 
     /// The last route takes bodies of so many bytes.
     #[must_use]
     pub fn body(mut self, bytes: usize) -> Self {
-        if let Some(route) = self.0.pop() {
-            let handler = route.handler.layer(DefaultBodyLimit::max(bytes));
-            self.0.push(Route { handler, ..route });
+        if let Some(route) = self.0.last_mut() {
+            route.body_max = Some(bytes);
         }
         self
     }
@@ -119,12 +125,28 @@ impl Routes {
     /// The router, each route behind the guard that its row asks for.
     pub(crate) fn router(self, app: &Arc<App>) -> Router<Arc<App>> {
         self.0.into_iter().fold(Router::new(), |router, route| {
+            let handler = match route.body_max {
+                Some(bytes) => route.handler.layer(DefaultBodyLimit::max(bytes)),
+                None => route.handler.layer(from_fn(whole_form)),
+            };
             let guarded = match route.who {
-                Who::Anyone => route.handler,
-                who => route.handler.layer(from_fn_with_state((Arc::clone(app), who), guard)),
+                Who::Anyone => handler,
+                who => handler.layer(from_fn_with_state((Arc::clone(app), who), guard)),
             };
             router.route(route.path, guarded)
         })
+    }
+}
+
+/// Reads a form to its end before it is judged: over TLS a browser that is still sending when we
+/// answer and close sees a broken connection instead of our words.
+async fn whole_form(request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    match axum::body::to_bytes(body, FORM_DRAIN_BYTES_MAX).await {
+        Ok(bytes) if bytes.len() <= FORM_BYTES_MAX => {
+            next.run(Request::from_parts(parts, Body::from(bytes))).await
+        }
+        _ => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
     }
 }
 
