@@ -490,28 +490,32 @@ mod tests {
             relay: [7; 32],
             now_ms: NOW,
         };
-        found(folder, &founding).unwrap();
-        Certificates::open(folder, [7; 32]).unwrap()
+        found(folder, &founding).expect("as the test made it");
+        Certificates::open(folder, [7; 32]).expect("as the test made it")
     }
 
     fn ask(certificates: &Certificates, device: &str, address: [u8; 4]) -> Result<Renewed, String> {
-        let web = WebKey::generate().unwrap().public();
+        let web = WebKey::generate().expect("as the test made it").public();
         let addresses = [address.to_vec().into()];
         certificates.issue(device, &[9; 32], &web, &addresses, &|d| d != "gone", NOW)
     }
 
     #[test]
     fn the_roots_key_is_set_aside_and_named_until_it_is_carried_away() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("as the test made it");
         let certificates = county(folder.path());
-        let kept = fs::read_to_string(folder.path().join(FILE)).unwrap();
-        let key = fs::read_to_string(folder.path().join("offline/root-key.pem")).unwrap();
-        assert!(!kept.contains(key.lines().nth(1).unwrap()));
-        let warned = |c: &Certificates| c.status(NOW).unwrap()["warnings"].to_string();
+        let kept = fs::read_to_string(folder.path().join(FILE)).expect("as the test made it");
+        let key = fs::read_to_string(folder.path().join("offline/root-key.pem"))
+            .expect("as the test made it");
+        assert!(!kept.contains(key.lines().nth(1).expect("as the test made it")));
+        let warned =
+            |c: &Certificates| c.status(NOW).expect("as the test made it")["warnings"].to_string();
         assert!(warned(&certificates).contains("root-key.pem"));
-        fs::remove_dir_all(folder.path().join(OFFLINE)).unwrap();
+        fs::remove_dir_all(folder.path().join(OFFLINE)).expect("as the test made it");
         assert_eq!(warned(&certificates), "[]");
-        let late = certificates.status(NOW + 700 * DAY_MS).unwrap()["warnings"].to_string();
+        let late =
+            certificates.status(NOW + 700 * DAY_MS).expect("as the test made it")["warnings"]
+                .to_string();
         assert!(late.contains("renew-issuing"), "{late}");
     }
 
@@ -519,13 +523,13 @@ mod tests {
     fn pem_is_read_back() {
         for length in [1, 2, 3, 47, 48, 49] {
             let bytes: Vec<u8> = (0..length).collect();
-            assert_eq!(pem_to_der(&pem(&bytes)).unwrap(), [bytes]);
+            assert_eq!(pem_to_der(&pem(&bytes)).expect("as the test made it"), [bytes]);
         }
     }
 
     #[test]
     fn no_box_gets_the_address_of_another_or_of_the_console() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("as the test made it");
         let certificates = county(folder.path());
         assert!(ask(&certificates, "aaaa", [192, 168, 1, 5]).is_ok());
         assert!(ask(&certificates, "aaaa", [192, 168, 1, 5]).is_ok(), "its own, again");
@@ -540,33 +544,33 @@ mod tests {
 
     #[test]
     fn the_relay_renews_itself_from_two_thirds_on() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("as the test made it");
         let certificates = county(folder.path());
         let changes = certificates.changes();
-        assert!(!certificates.keep_current(NOW + 59 * DAY_MS).unwrap());
-        assert!(certificates.keep_current(NOW + 61 * DAY_MS).unwrap());
-        assert!(changes.has_changed().unwrap());
-        let again = Certificates::open(folder.path(), [7; 32]).unwrap();
-        let own = again.status(NOW + 61 * DAY_MS).unwrap()["own_days"].clone();
+        assert!(!certificates.keep_current(NOW + 59 * DAY_MS).expect("as the test made it"));
+        assert!(certificates.keep_current(NOW + 61 * DAY_MS).expect("as the test made it"));
+        assert!(changes.has_changed().expect("as the test made it"));
+        let again = Certificates::open(folder.path(), [7; 32]).expect("as the test made it");
+        let own = again.status(NOW + 61 * DAY_MS).expect("as the test made it")["own_days"].clone();
         assert_eq!(own, 90);
     }
 
     #[test]
     fn a_new_root_stands_beside_the_old_one_and_issues_once_its_key_is_plugged_in() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("as the test made it");
         let certificates = county(folder.path());
         let stick = folder.path().join("stick");
         let stranger = folder.path().join("stranger");
-        let root = make_root(folder.path(), &stick, NOW).unwrap();
-        certificates.trust(&root).unwrap();
+        let root = make_root(folder.path(), &stick, NOW).expect("as the test made it");
+        certificates.trust(&root).expect("as the test made it");
         assert_eq!(certificates.trusted_roots().len(), 2);
         assert!(make_root(folder.path(), &stick, NOW).is_err(), "no key is written over");
-        make_root(folder.path(), &stranger, NOW).unwrap();
+        make_root(folder.path(), &stranger, NOW).expect("as the test made it");
         assert!(sign_issuing(folder.path(), &stranger.join(ROOT_KEY), NOW).is_err());
-        let (certificate, key) =
-            sign_issuing(folder.path(), &stick.join(ROOT_KEY), NOW + DAY_MS).unwrap();
-        certificates.take_issuing(&certificate, &key, NOW + DAY_MS).unwrap();
-        let renewed = ask(&certificates, "aaaa", [10, 0, 0, 9]).unwrap();
+        let (certificate, key) = sign_issuing(folder.path(), &stick.join(ROOT_KEY), NOW + DAY_MS)
+            .expect("as the test made it");
+        certificates.take_issuing(&certificate, &key, NOW + DAY_MS).expect("as the test made it");
+        let renewed = ask(&certificates, "aaaa", [10, 0, 0, 9]).expect("as the test made it");
         assert_eq!(renewed.roots.len(), 2);
         assert_eq!(hex::encode(&renewed.issuing), certificate);
     }

@@ -323,11 +323,13 @@ mod tests {
         seed: &[u8; 32],
     ) -> SignedRenewal {
         let bounds = Bounds::of("130999");
-        let issuing = scene_root.issuing("甲县", BEGIN).unwrap();
+        let issuing = scene_root.issuing("甲县", BEGIN).expect("as the test made it");
         let names = [bounds.box_name("0202020202020202")];
         let key = device_spki(&SecretKey::from_seed(&BOX).public().0);
-        let own = issuing.issue(&key, &names, &[], Purpose::Box, now_ms).unwrap();
-        let web = issuing.issue(web_key, &names, &[], Purpose::Web, now_ms).unwrap();
+        let own =
+            issuing.issue(&key, &names, &[], Purpose::Box, now_ms).expect("as the test made it");
+        let web =
+            issuing.issue(web_key, &names, &[], Purpose::Web, now_ms).expect("as the test made it");
         let renewed = Renewed {
             certificate: own.into(),
             issuing: issuing.certificate().to_vec().into(),
@@ -339,7 +341,7 @@ mod tests {
 
     /// A box that was enrolled on the first day.
     fn scene() -> Scene {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("as the test made it");
         let clock = Arc::new(AtomicI64::new(BEGIN));
         let authority = Authority(SecretKey::from_seed(&[9; 32]));
         let me = Membership {
@@ -350,14 +352,19 @@ mod tests {
             index_secret: [0; 32],
         };
         let world = Arc::new(Hands(clock.clone(), AtomicU8::new(1)));
-        let replica = Arc::new(Replica::open(folder.path(), me, world).unwrap());
+        let replica =
+            Arc::new(Replica::open(folder.path(), me, world).expect("as the test made it"));
         let founded = Statement::Founded { name: "甲县".into(), authority: authority.0.public() };
         let devices = [device(3, &RELAY, DeviceKind::Relay), device(2, &BOX, DeviceKind::Village)];
-        replica.state(&authority, [vec![founded], devices.to_vec()].concat()).unwrap();
-        let root = RootAuthority::found("甲县", &Bounds::of("130999"), BEGIN).unwrap();
-        let web_key = web_key().unwrap();
+        replica
+            .state(&authority, [vec![founded], devices.to_vec()].concat())
+            .expect("as the test made it");
+        let root = RootAuthority::found("甲县", &Bounds::of("130999"), BEGIN)
+            .expect("as the test made it");
+        let web_key = web_key().expect("as the test made it");
         let first = answer(&root, &web_key.public(), BEGIN, &RELAY);
-        let first = first.open(&SecretKey::from_seed(&RELAY).public().0).unwrap();
+        let first =
+            first.open(&SecretKey::from_seed(&RELAY).public().0).expect("as the test made it");
         let offer = OfferedEnrolment {
             device: [2; 16],
             certificate: first.certificate,
@@ -369,13 +376,14 @@ mod tests {
             roots: Some(first.roots),
             web_certificate: Some(first.web_certificate),
         };
-        keep(folder.path(), "relay.c130999.home.arpa", "", &web_key, &[], &offer).unwrap();
+        keep(folder.path(), "relay.c130999.home.arpa", "", &web_key, &[], &offer)
+            .expect("as the test made it");
         Scene { folder, clock, replica, root }
     }
 
     impl Scene {
         fn wallet(&self) -> Wallet {
-            Wallet::open(self.folder.path(), self.replica.clone()).unwrap()
+            Wallet::open(self.folder.path(), self.replica.clone()).expect("as the test made it")
         }
 
         /// The relay says hello and with it what time it is.
@@ -386,7 +394,7 @@ mod tests {
             let scopes = Vec::new();
             let protocol = PROTOCOL;
             let hello = Hello { protocol, store, epoch, incarnation, software, time_ms, scopes };
-            self.replica.greeted(&peer, &hello).unwrap();
+            self.replica.greeted(&peer, &hello).expect("as the test made it");
         }
     }
 
@@ -418,7 +426,7 @@ mod tests {
         }
         scene.clock.store(BEGIN, Ordering::SeqCst);
         assert_eq!(wallet.days_left(), 90);
-        wallet.reached_at(vec![IpAddr::from([192, 168, 1, 9])]).unwrap();
+        wallet.reached_at(vec![IpAddr::from([192, 168, 1, 9])]).expect("as the test made it");
         assert!(wallet.due());
     }
 
@@ -431,11 +439,11 @@ mod tests {
         let words = |answer| wallet.renewed(&answer).unwrap_err();
         assert!(words(answer(&scene.root, &key, later, &BOX)).contains("signature"));
         assert!(words(answer(&scene.root, &key, BEGIN - DAY_MS, &RELAY)).contains("older"));
-        let foreign = WebKey::generate().unwrap().public();
+        let foreign = WebKey::generate().expect("as the test made it").public();
         assert!(wallet.renewed(&answer(&scene.root, &foreign, later, &RELAY)).is_err());
         let mut shown = wallet.web();
-        wallet.renewed(&answer(&scene.root, &key, later, &RELAY)).unwrap();
-        assert!(shown.has_changed().unwrap(), "browsers see it at once");
+        wallet.renewed(&answer(&scene.root, &key, later, &RELAY)).expect("as the test made it");
+        assert!(shown.has_changed().expect("as the test made it"), "browsers see it at once");
         scene.clock.store(later, Ordering::SeqCst);
         shown.mark_unchanged();
         assert_eq!((wallet.days_left(), scene.wallet().days_left()), (90, 90));

@@ -10,17 +10,19 @@ const NOW: i64 = 1_780_272_000_000;
 /// Whether somebody who trusts the root believes a certificate of this name or address.
 fn believed(names: &[&str], addresses: &[&str], asked: &str) -> bool {
     let bounds = Bounds { hosts: vec!["relay.example".into()], ..Bounds::of("130999") };
-    let root = RootAuthority::found("云溪县", &bounds, NOW).unwrap();
-    let issuing = root.issuing("云溪县", NOW).unwrap();
-    let key = WebKey::generate().unwrap().public();
+    let root = RootAuthority::found("云溪县", &bounds, NOW).expect("as the test made it");
+    let issuing = root.issuing("云溪县", NOW).expect("as the test made it");
+    let key = WebKey::generate().expect("as the test made it").public();
     let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
-    let addresses: Vec<_> = addresses.iter().map(|a| a.parse().unwrap()).collect();
-    let leaf = issuing.issue(&key, &names, &addresses, Purpose::Web, NOW).unwrap();
+    let addresses: Vec<_> =
+        addresses.iter().map(|a| a.parse().expect("as the test made it")).collect();
+    let leaf =
+        issuing.issue(&key, &names, &addresses, Purpose::Web, NOW).expect("as the test made it");
     let root = CertificateDer::from(root.certificate().to_vec());
-    let anchors = [webpki::anchor_from_trusted_cert(&root).unwrap()];
+    let anchors = [webpki::anchor_from_trusted_cert(&root).expect("as the test made it")];
     let between = [CertificateDer::from(issuing.certificate().to_vec())];
     let leaf = CertificateDer::from(leaf);
-    let leaf = webpki::EndEntityCert::try_from(&leaf).unwrap();
+    let leaf = webpki::EndEntityCert::try_from(&leaf).expect("as the test made it");
     let at = UnixTime::since_unix_epoch(Duration::from_millis(NOW.unsigned_abs()));
     let chain = leaf.verify_for_usage(
         &[webpki::ring::ECDSA_P256_SHA256],
@@ -31,7 +33,7 @@ fn believed(names: &[&str], addresses: &[&str], asked: &str) -> bool {
         None,
         None,
     );
-    let name = ServerName::try_from(asked.to_owned()).unwrap();
+    let name = ServerName::try_from(asked.to_owned()).expect("as the test made it");
     chain.is_ok() && leaf.verify_is_valid_for_subject_name(&name).is_ok()
 }
 
@@ -54,17 +56,17 @@ fn the_root_vouches_for_the_countys_names_and_addresses_alone() {
 #[test]
 fn certificates_live_as_long_as_they_should() {
     let bounds = Bounds::of("130999");
-    let root = RootAuthority::found("云溪县", &bounds, NOW).unwrap();
-    let issuing = root.issuing("云溪县", NOW).unwrap();
-    let key = WebKey::generate().unwrap().public();
+    let root = RootAuthority::found("云溪县", &bounds, NOW).expect("as the test made it");
+    let issuing = root.issuing("云溪县", NOW).expect("as the test made it");
+    let key = WebKey::generate().expect("as the test made it").public();
     let issue = |now| {
         let leaf = issuing.issue(&key, &["a.c130999.home.arpa".into()], &[], Purpose::Web, now);
-        Facts::read(&leaf.unwrap()).unwrap()
+        Facts::read(&leaf.expect("as the test made it")).expect("as the test made it")
     };
     let facts = issue(NOW);
     assert_eq!(facts.from_ms, NOW - 3_600_000);
     assert_eq!(facts.until_ms, NOW + 90 * DAY);
-    let ends = Facts::read(issuing.certificate()).unwrap().until_ms;
+    let ends = Facts::read(issuing.certificate()).expect("as the test made it").until_ms;
     assert_eq!(ends, NOW + 730 * DAY);
     assert_eq!(issue(ends - DAY).until_ms, ends, "none outlives the one that issued it");
     assert_eq!(facts.key, key);
@@ -74,10 +76,10 @@ fn certificates_live_as_long_as_they_should() {
 #[test]
 fn a_root_key_is_matched_with_its_certificate() {
     let bounds = Bounds::of("130999");
-    let root = RootAuthority::found("云溪县", &bounds, NOW).unwrap();
-    let other = RootAuthority::found("云溪县", &bounds, NOW).unwrap();
+    let root = RootAuthority::found("云溪县", &bounds, NOW).expect("as the test made it");
+    let other = RootAuthority::found("云溪县", &bounds, NOW).expect("as the test made it");
     let trusted = [other.certificate().to_vec(), root.certificate().to_vec()];
-    let read = RootAuthority::read(&root.key_pem(), &trusted).unwrap();
+    let read = RootAuthority::read(&root.key_pem(), &trusted).expect("as the test made it");
     assert_eq!(read.certificate(), root.certificate());
     assert!(RootAuthority::read(&root.key_pem(), &trusted[..1]).is_err());
 }

@@ -44,7 +44,11 @@ impl Port for Empty {
             let words = "this box was revoked by the county".into();
             return Err(Refused { code: RefusalCode::Revoked, words });
         }
-        Ok(PeerInfo { device: key[..16].try_into().unwrap(), name: "peer".into(), scopes: vec![] })
+        Ok(PeerInfo {
+            device: key[..16].try_into().expect("as the test made it"),
+            name: "peer".into(),
+            scopes: vec![],
+        })
     }
     fn hello(&self, _: &PeerInfo) -> Result<Hello, PortError> {
         let scopes: Vec<ScopeState> = Vec::new();
@@ -81,7 +85,7 @@ impl Port for Empty {
         Ok(())
     }
     fn on_change(&self, notify: Box<dyn Fn() + Send + Sync>) {
-        self.told.lock().unwrap().push(notify);
+        self.told.lock().expect("as the test made it").push(notify);
     }
 }
 
@@ -96,8 +100,8 @@ struct Relay {
 impl Relay {
     fn new() -> (Arc<Self>, RootAuthority) {
         let bounds = Bounds::of("130999");
-        let root = RootAuthority::found("云溪县", &bounds, BEGIN).unwrap();
-        let issuing = root.issuing("云溪县", BEGIN).unwrap();
+        let root = RootAuthority::found("云溪县", &bounds, BEGIN).expect("as the test made it");
+        let issuing = root.issuing("云溪县", BEGIN).expect("as the test made it");
         let own = own_of(&issuing, &bounds, BEGIN);
         let inner = Mutex::new((issuing, vec![root.certificate().to_vec()], own));
         let changes = watch::channel(0).0;
@@ -107,8 +111,8 @@ impl Relay {
     /// The relay's time goes on, and it renews its own certificate as it does every hour.
     fn at(&self, now: i64) {
         self.now.store(now, Ordering::SeqCst);
-        let mut inner = self.inner.lock().unwrap();
-        if Facts::read(&inner.2).unwrap().renew_ms() <= now {
+        let mut inner = self.inner.lock().expect("as the test made it");
+        if Facts::read(&inner.2).expect("as the test made it").renew_ms() <= now {
             inner.2 = own_of(&inner.0, &self.bounds, now);
             drop(inner);
             self.changes.send_modify(|n| *n += 1);
@@ -118,21 +122,28 @@ impl Relay {
     fn issue(&self, now: i64) -> Vec<u8> {
         let names = [self.bounds.box_name("0202020202020202")];
         let key = device_spki(&public(&BOX));
-        self.inner.lock().unwrap().0.issue(&key, &names, &[], Purpose::Box, now).unwrap()
+        self.inner
+            .lock()
+            .expect("as the test made it")
+            .0
+            .issue(&key, &names, &[], Purpose::Box, now)
+            .expect("as the test made it")
     }
 
     fn issuing(&self) -> Vec<u8> {
-        self.inner.lock().unwrap().0.certificate().to_vec()
+        self.inner.lock().expect("as the test made it").0.certificate().to_vec()
     }
 
     fn roots(&self) -> Vec<Vec<u8>> {
-        self.inner.lock().unwrap().1.clone()
+        self.inner.lock().expect("as the test made it").1.clone()
     }
 }
 
 fn own_of(issuing: &IssuingAuthority, bounds: &Bounds, now: i64) -> Vec<u8> {
     let key = device_spki(&public(&RELAY));
-    issuing.issue(&key, &[bounds.relay_name()], &[], Purpose::Relay, now).unwrap()
+    issuing
+        .issue(&key, &[bounds.relay_name()], &[], Purpose::Relay, now)
+        .expect("as the test made it")
 }
 
 impl Enroller for Relay {
@@ -143,7 +154,7 @@ impl Enroller for Relay {
 
 impl RelayCredentials for Relay {
     fn certificate(&self) -> Result<DeviceCertificate, LinkError> {
-        let inner = self.inner.lock().unwrap();
+        let inner = self.inner.lock().expect("as the test made it");
         let chain = vec![inner.2.clone(), inner.0.certificate().to_vec()];
         Ok(DeviceCertificate::new(chain, &RELAY, inner.1.clone(), self.bounds.relay_name()))
     }
@@ -165,10 +176,13 @@ impl RelayCredentials for Relay {
     }
 }
 
+/// Certificates, DER.
+type Ders = Vec<Vec<u8>>;
+
 /// What the box keeps, and its clock.
 struct Kept {
     clock: Mutex<Clock>,
-    chain: Mutex<(Vec<Vec<u8>>, Vec<Vec<u8>>)>,
+    chain: Mutex<(Ders, Ders)>,
     relay_name: String,
 }
 
@@ -183,34 +197,41 @@ impl Kept {
     }
 
     fn clock_at(&self, now_ms: i64, floor_ms: i64, sure: bool) {
-        *self.clock.lock().unwrap() = Clock { now_ms, floor_ms, sure };
+        *self.clock.lock().expect("as the test made it") = Clock { now_ms, floor_ms, sure };
     }
 
     fn until(&self) -> i64 {
-        Facts::read(&self.chain.lock().unwrap().0[0]).unwrap().until_ms
+        Facts::read(&self.chain.lock().expect("as the test made it").0[0])
+            .expect("as the test made it")
+            .until_ms
     }
 }
 
 impl Credentials for Kept {
     fn certificate(&self) -> Result<DeviceCertificate, LinkError> {
-        let (chain, roots) = self.chain.lock().unwrap().clone();
+        let (chain, roots) = self.chain.lock().expect("as the test made it").clone();
         Ok(DeviceCertificate::new(chain, &BOX, roots, self.relay_name.clone()))
     }
     fn clock(&self) -> Clock {
-        *self.clock.lock().unwrap()
+        *self.clock.lock().expect("as the test made it")
     }
     fn due(&self) -> bool {
-        let facts = Facts::read(&self.chain.lock().unwrap().0[0]).unwrap();
+        let facts = Facts::read(&self.chain.lock().expect("as the test made it").0[0])
+            .expect("as the test made it");
         facts.renew_ms() <= self.clock().best_ms()
     }
     fn request(&self) -> RenewRequest {
-        RenewRequest::new(&BOX, WebKey::generate().unwrap().public(), Vec::new())
+        RenewRequest::new(
+            &BOX,
+            WebKey::generate().expect("as the test made it").public(),
+            Vec::new(),
+        )
     }
     fn renewed(&self, answer: &SignedRenewal) -> Result<(), String> {
         let renewed = answer.open(&public(&RELAY)).ok_or("not the relay's")?;
         let chain = vec![renewed.certificate.to_vec(), renewed.issuing.to_vec()];
         let roots = renewed.roots.iter().map(|r| r.to_vec()).collect();
-        *self.chain.lock().unwrap() = (chain, roots);
+        *self.chain.lock().expect("as the test made it") = (chain, roots);
         Ok(())
     }
 }
@@ -222,11 +243,11 @@ struct Running {
 }
 
 fn serve(relay: &Arc<Relay>) -> Running {
-    let probe = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let address = probe.local_addr().unwrap();
+    let probe = UdpSocket::bind("127.0.0.1:0").expect("as the test made it");
+    let address = probe.local_addr().expect("as the test made it");
     drop(probe);
     let port = Empty::new();
-    let server = Server::bind(address, port.clone(), relay.clone()).unwrap();
+    let server = Server::bind(address, port.clone(), relay.clone()).expect("as the test made it");
     let (stop, stopped) = tokio::sync::oneshot::channel();
     tokio::spawn(server.run(async {
         let _ = stopped.await;
@@ -355,15 +376,15 @@ async fn a_relay_whose_certificate_was_over_at_the_last_known_time_is_refused() 
 async fn a_new_root_is_learnt_at_a_renewal_and_then_used() {
     let (relay, _old) = Relay::new();
     let (running, me) = (serve(&relay), Kept::new(&relay));
-    let root = RootAuthority::found("云溪县", &relay.bounds, BEGIN).unwrap();
-    relay.inner.lock().unwrap().1.push(root.certificate().to_vec());
+    let root = RootAuthority::found("云溪县", &relay.bounds, BEGIN).expect("as the test made it");
+    relay.inner.lock().expect("as the test made it").1.push(root.certificate().to_vec());
     relay.changes.send_modify(|n| *n += 1);
-    renew(&running.address, me.clone()).await.unwrap();
-    assert_eq!(me.chain.lock().unwrap().1.len(), 2);
-    let issuing = root.issuing("云溪县", BEGIN).unwrap();
+    renew(&running.address, me.clone()).await.expect("as the test made it");
+    assert_eq!(me.chain.lock().expect("as the test made it").1.len(), 2);
+    let issuing = root.issuing("云溪县", BEGIN).expect("as the test made it");
     let own = own_of(&issuing, &relay.bounds, BEGIN);
     {
-        let mut inner = relay.inner.lock().unwrap();
+        let mut inner = relay.inner.lock().expect("as the test made it");
         inner.0 = issuing;
         inner.2 = own;
     }
@@ -371,7 +392,7 @@ async fn a_new_root_is_learnt_at_a_renewal_and_then_used() {
     let again = serve(&relay);
     assert!(talks(&call(&again, &me).await));
     let stranger = Kept::new(&relay);
-    stranger.chain.lock().unwrap().1.truncate(1);
+    stranger.chain.lock().expect("as the test made it").1.truncate(1);
     assert!(!talks(&call(&again, &stranger).await), "only the old root is trusted");
 }
 
@@ -386,7 +407,7 @@ fn an_answer_counts_only_with_the_relays_signature() {
     let answer = SignedRenewal::new(&renewed, &RELAY);
     assert_eq!(answer.open(&public(&RELAY)), Some(renewed));
     assert_eq!(answer.open(&public(&BOX)), None);
-    let mut other = answer.clone();
+    let mut other = answer;
     let mut body = other.body.to_vec();
     body[3] ^= 1;
     other.body = body.into();
@@ -400,7 +421,7 @@ fn a_request_counts_only_as_it_was_signed() {
     let tampered = [
         RenewRequest { key: public(&RELAY), ..request.clone() },
         RenewRequest { web_key: vec![1, 2, 4].into(), ..request.clone() },
-        RenewRequest { addresses: vec![], ..request.clone() },
+        RenewRequest { addresses: vec![], ..request },
     ];
     for other in tampered {
         assert!(!other.holds());

@@ -25,10 +25,10 @@ fn made() -> Vec<(&'static str, Vec<u8>)> {
     let enrol = EnrolRequest::new([7; 32], &device, vec![4, 5, 6], addresses);
     let old = EnrolRequest { web_key: None, addresses: None, ..enrol.clone() };
     vec![
-        ("renew_request", minicbor::to_vec(request).unwrap()),
-        ("signed_renewal", minicbor::to_vec(answer).unwrap()),
-        ("enrol_request", minicbor::to_vec(enrol).unwrap()),
-        ("enrol_request_before_https", minicbor::to_vec(old).unwrap()),
+        ("renew_request", minicbor::to_vec(request).expect("as the test made it")),
+        ("signed_renewal", minicbor::to_vec(answer).expect("as the test made it")),
+        ("enrol_request", minicbor::to_vec(enrol).expect("as the test made it")),
+        ("enrol_request_before_https", minicbor::to_vec(old).expect("as the test made it")),
     ]
 }
 
@@ -39,14 +39,14 @@ fn the_bytes_are_those_of_the_documents() {
         made().iter().map(|(name, bytes)| format!("  \"{name}\": \"{}\"", hex(bytes))).collect();
     let text = format!("{{\n{}\n}}\n", lines.join(",\n"));
     if std::env::var_os("CUNKOU_WRITE_VECTORS").is_some() {
-        std::fs::write(path, &text).unwrap();
+        std::fs::write(path, &text).expect("as the test made it");
     }
-    assert_eq!(std::fs::read_to_string(path).unwrap(), text);
+    assert_eq!(std::fs::read_to_string(path).expect("as the test made it"), text);
 }
 
 #[test]
 fn a_request_of_the_first_version_is_still_read() {
     let made = made();
-    let old: EnrolRequest = minicbor::decode(&made[3].1).unwrap();
+    let old: EnrolRequest = minicbor::decode(&made[3].1).expect("as the test made it");
     assert_eq!((old.web_key, old.addresses), (None, None));
 }

@@ -60,7 +60,10 @@ mod tests {
             from_ms: 0,
             until_ms: 0,
             names: vec!["box-1.c1.home.arpa".into()],
-            addresses: vec![IpAddr::from([192, 168, 1, 5]), "fd00::1".parse().unwrap()],
+            addresses: vec![
+                IpAddr::from([192, 168, 1, 5]),
+                "fd00::1".parse().expect("as the test made it"),
+            ],
             key: Vec::new(),
         };
         let hosts = Hosts::new(of(&facts));
