@@ -397,8 +397,16 @@ impl Certificates {
     pub(crate) fn keep_current(&self, now_ms: i64) -> Result<bool, Failure> {
         let due = {
             let kept = self.lock();
+            let issuing = Facts::read(&bytes(&kept.issuing)?).map_err(failed)?;
+            if now_ms < issuing.from_ms || issuing.until_ms <= now_ms {
+                return Err(failed(
+                    "the issuing certificate does not hold now: set this machine's clock right, or \
+                     run: cunkou-relay ca renew-issuing --root-key FILE",
+                ));
+            }
             let own = Facts::read(&bytes(&kept.certificate)?).map_err(failed)?;
-            own.renew_ms() <= now_ms
+            // One that has not begun was made while this machine's clock was ahead.
+            own.renew_ms() <= now_ms || now_ms < own.from_ms
         };
         if due {
             self.change(|kept| {
@@ -550,8 +558,12 @@ mod tests {
         assert!(!certificates.keep_current(NOW + 59 * DAY_MS).expect("as the test made it"));
         assert!(certificates.keep_current(NOW + 61 * DAY_MS).expect("as the test made it"));
         assert!(changes.has_changed().expect("as the test made it"));
+        assert!(!certificates.keep_current(NOW + 61 * DAY_MS).expect("as the test made it"));
+        let back = certificates.keep_current(NOW + 3 * DAY_MS).expect("as the test made it");
+        assert!(back, "its clock had been ahead");
+        assert!(certificates.keep_current(NOW + 4000 * DAY_MS).is_err(), "no certificate of 2037");
         let again = Certificates::open(folder.path(), [7; 32]).expect("as the test made it");
-        let own = again.status(NOW + 61 * DAY_MS).expect("as the test made it")["own_days"].clone();
+        let own = again.status(NOW + 3 * DAY_MS).expect("as the test made it")["own_days"].clone();
         assert_eq!(own, 90);
     }
 

@@ -63,7 +63,10 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
     let home: Arc<Home> = Arc::new(home);
     let socket = control::bind(&options.data).map_err(failed)?;
     let port: Arc<dyn Port> = home.replica.clone();
-    home.certificates.keep_current(home.replica.now_ms())?;
+    // Not in the way of starting: people at the console must be able to see what is wrong.
+    if let Err(error) = home.certificates.keep_current(home.replica.now_ms()) {
+        tracing::error!(%error, "the relay's certificates were not renewed");
+    }
     let relay: Arc<dyn RelayCredentials> = home.clone();
     let server = Server::bind(quic, port, relay).map_err(failed)?;
     let hosts = Arc::new(Hosts::new(home.certificates.hosts()));

@@ -109,7 +109,7 @@ fn request_of(replica: &Replica, wallet: &Wallet) -> Value {
 fn take(wallet: &Wallet, text: &str) -> Result<Value, Failure> {
     let answer = renewal::read_answer(text)
         .ok_or_else(|| Failure::new(Exit::Refused, "this is no answer to a renewal request"))?;
-    wallet.renewed(&answer).map_err(|words| Failure::new(Exit::Refused, words))?;
+    wallet.take_file(&answer).map_err(|e| Failure::new(Exit::Refused, e.words))?;
     Ok(json!({ "schema": 1, "renewed": true, "certificate_days": wallet.days_left() }))
 }
 

@@ -7,8 +7,8 @@ use cunkou_casework::hex;
 use cunkou_edge::cli::Failure;
 use cunkou_edge::hosts::{self, Hosts};
 use cunkou_link::{
-    BACKDATED_MS, Clock, Credentials, DeviceCertificate, Facts, LinkError, OfferedEnrolment,
-    RenewRequest, SignedRenewal, WebKey, WebSettings, address_bytes, pem_to_der,
+    BACKDATED_MS, Clock, Credentials, DEVICE_DAYS, DeviceCertificate, Facts, LinkError,
+    OfferedEnrolment, RenewRequest, SignedRenewal, WebKey, WebSettings, address_bytes, pem_to_der,
 };
 use cunkou_replica::Replica;
 use minicbor::bytes::ByteVec;
@@ -187,7 +187,12 @@ impl Wallet {
         (until - self.clock().best_ms()).div_euclid(DAY_MS)
     }
 
-    fn take(&self, answer: &SignedRenewal) -> Result<(), Failure> {
+    /// Takes an answer that was carried here: who carries may carry an old one.
+    pub(crate) fn take_file(&self, answer: &SignedRenewal) -> Result<(), Failure> {
+        self.take(answer, true)
+    }
+
+    fn take(&self, answer: &SignedRenewal, only_newer: bool) -> Result<(), Failure> {
         let county = self.replica.county();
         let renewed = county
             .devices()
@@ -208,7 +213,7 @@ impl Wallet {
         if facts.key != cunkou_link::device_spki(&self.replica.me().key.public().0) {
             return Err(failed("the answer is for another box"));
         }
-        if facts.until_ms < kept.facts()?.until_ms {
+        if only_newer && facts.until_ms < kept.facts()?.until_ms {
             return Err(failed("the answer is older than what this box has"));
         }
         if next.roots.is_empty() {
@@ -231,9 +236,10 @@ impl Credentials for Wallet {
         let kept = self.lock();
         let chain =
             vec![bytes(&kept.certificate).map_err(setup)?, bytes(&kept.issuing).map_err(setup)?];
-        let roots: Result<_, _> = kept.roots.iter().map(|root| bytes(root)).collect();
+        let relay_name = kept.relay_name.clone();
+        drop(kept);
         let seed = self.replica.me().key.seed();
-        Ok(DeviceCertificate::new(chain, &seed, roots.map_err(setup)?, kept.relay_name.clone()))
+        Ok(DeviceCertificate::new(chain, &seed, self.trusted_roots(), relay_name))
     }
 
     fn clock(&self) -> Clock {
@@ -242,10 +248,13 @@ impl Credentials for Wallet {
         let issued = self.lock().facts().map_or(0, |facts| facts.from_ms + BACKDATED_MS);
         let told = told(&self.replica);
         let confirmed = told.map_or(0, |(seen, error)| seen.saturating_add(error));
+        // A relay renews its own certificate when a third of the life is left. So if what it told
+        // counts no further than a third of a life after it made ours, no moment in which its clock
+        // was wrong can shut us out for good.
+        let believed = confirmed.min(issued + DEVICE_DAYS * DAY_MS / 3);
         // Only since this process began: what was right before a power cut may be wrong after it.
-        let sure = told.is_some() && told != self.before;
-        let error = told.filter(|_| sure).map_or(0, |(_, error)| error);
-        Clock { now_ms: now_ms.saturating_add(error), floor_ms: issued.max(confirmed), sure }
+        let error = told.filter(|_| told != self.before).map_or(0, |(_, error)| error);
+        Clock { now_ms: now_ms.saturating_add(error), floor_ms: issued.max(believed) }
     }
 
     fn due(&self) -> bool {
@@ -265,7 +274,8 @@ impl Credentials for Wallet {
     }
 
     fn renewed(&self, answer: &SignedRenewal) -> Result<(), String> {
-        self.take(answer).map_err(|e| e.words)
+        // The relay itself has just said so: also if it corrects a time that was wrong.
+        self.take(answer, false).map_err(|e| e.words)
     }
 }
 
@@ -399,21 +409,29 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_is_sure_only_after_the_relay_spoke_in_this_process() {
+    fn what_the_relay_told_is_the_time_in_this_process_and_a_floor_in_the_next() {
         let scene = scene();
         let wallet = scene.wallet();
         // A power cut has set the clock back to 1970.
         scene.clock.store(1000, Ordering::SeqCst);
         let lost = wallet.clock();
-        assert_eq!((lost.sure, lost.floor_ms, lost.best_ms()), (false, BEGIN, BEGIN));
-        let truth = BEGIN + 30 * DAY_MS;
+        assert_eq!((lost.floor_ms, lost.best_ms()), (BEGIN, BEGIN));
+        let truth = BEGIN + 20 * DAY_MS;
         scene.hello(truth);
         let told = wallet.clock();
-        assert_eq!((told.sure, told.floor_ms, told.best_ms()), (true, truth, truth));
+        assert_eq!((told.floor_ms, told.now_ms), (truth, truth));
         // Another power cut: what the relay said is a floor, and no more than that.
         scene.clock.store(5000, Ordering::SeqCst);
         let again = scene.wallet().clock();
-        assert_eq!((again.sure, again.floor_ms, again.best_ms()), (false, truth, truth));
+        assert_eq!((again.floor_ms, again.now_ms, again.best_ms()), (truth, 5000, truth));
+    }
+
+    #[test]
+    fn a_relay_whose_clock_was_wrong_for_a_moment_shuts_no_box_out() {
+        let scene = scene();
+        scene.hello(BEGIN + 70 * 365 * DAY_MS);
+        // The relay never shows a certificate that ends before this.
+        assert!(scene.wallet().clock().floor_ms <= BEGIN + DEVICE_DAYS * DAY_MS / 3);
     }
 
     #[test]
@@ -436,7 +454,7 @@ mod tests {
         let wallet = scene.wallet();
         let key = wallet.request().web_key;
         let later = BEGIN + 61 * DAY_MS;
-        let words = |answer| wallet.renewed(&answer).unwrap_err();
+        let words = |answer| wallet.take_file(&answer).unwrap_err().words;
         assert!(words(answer(&scene.root, &key, later, &BOX)).contains("signature"));
         assert!(words(answer(&scene.root, &key, BEGIN - DAY_MS, &RELAY)).contains("older"));
         let foreign = WebKey::generate().expect("as the test made it").public();

@@ -190,7 +190,7 @@ async fn attempt(
     request: &EnrolRequest,
 ) -> Result<OfferedEnrolment, LinkError> {
     // The file is the first that a box hears of its county: nothing vouches for its clock yet.
-    let clock = Clock { now_ms: 0, floor_ms: 0, sure: false };
+    let clock = Clock { now_ms: 0, floor_ms: 0 };
     let config = tls::client(roots, None, clock, ALPN_ENROL)?;
     let (endpoint, address) = tls::dial(relay, config).await?;
     let talk = async {

@@ -145,7 +145,7 @@ pub trait Credentials: Send + Sync + 'static {
     fn due(&self) -> bool;
     /// What to ask for.
     fn request(&self) -> RenewRequest;
-    /// Keeps what came, on disk, or says why it cannot be used. May block.
+    /// Keeps what came over the link, on disk, or says why it cannot be used. May block.
     ///
     /// # Errors
     /// In words.

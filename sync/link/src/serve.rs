@@ -140,7 +140,7 @@ async fn talk(
         Err(refused) => return refuse(&refused.words),
     };
     // The handshake lets a certificate that has run out through, for renewal.
-    if tls::peer_until_ms(&connection).is_none_or(|until| until < now_ms) {
+    if tls::peer_holds(&connection, now_ms) != Some(true) {
         info!(peer = %peer.name, "its certificate has run out; it renews first");
         return connection.close(CLOSE_RUN_OUT.into(), b"the certificate has run out");
     }

@@ -133,10 +133,11 @@ pub(crate) async fn dial(
     Ok((endpoint, address))
 }
 
-/// When the certificate of the peer ends, milliseconds since 1970 UTC.
-pub(crate) fn peer_until_ms(connection: &quinn::Connection) -> Option<i64> {
+/// Whether the certificate of the peer holds at a moment, milliseconds since 1970 UTC.
+pub(crate) fn peer_holds(connection: &quinn::Connection, now_ms: i64) -> Option<bool> {
     let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
-    Some(Facts::read(chain.first()?).ok()?.until_ms)
+    let facts = Facts::read(chain.first()?).ok()?;
+    Some(facts.from_ms <= now_ms && now_ms <= facts.until_ms)
 }
 
 /// What serves pages: TLS 1.3 alone.

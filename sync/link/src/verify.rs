@@ -1,16 +1,17 @@
 //! Who is believed at which moment: two verifiers that differ from the usual ones in time alone.
 //!
 //! **A box** may have no clock: no battery, no network time, set back to 1970 or on to 2099 by a
-//! power cut. It must reach its relay all the same, for that is where it learns the time. So where
-//! its clock is not vouched for, only what it knows counts: it is not earlier than the last time a
-//! relay told it. A certificate that was already over then is refused; any other is taken, at the
-//! moment where it begins if that is later. What an outsider gains: the key of a relay that was
-//! stolen and whose certificate has run out since still works against such a box – and fails at
-//! the next step, because the county log says which keys are relays'.
+//! power cut. It must reach its relay all the same, for that is where it learns the time. So a
+//! certificate that does not hold at the time it guesses is held against what it knows for certain:
+//! a moment before which it is not. One that was already over then is refused; any other is taken,
+//! at the moment where it begins if that is later. What an outsider gains: the key of a relay that
+//! was stolen and whose certificate has run out since works a while longer against such a box – and
+//! fails at the next step, because the county log says which keys are relays'.
 //!
 //! **A relay** takes a box's certificate that has run out, for renewal alone: a box that was off
-//! for a season must not need a journey. Whether the box still counts is the county log's matter.
-//! Before it replicates, its certificate is looked at again (see [`crate::serve`]).
+//! for a season must not need a journey. So, too, with one that has not begun, made while the
+//! relay's own clock was wrong. Whether the box still counts is the county log's matter. Before it
+//! replicates, its certificate is looked at again (see [`crate::serve`]).
 
 use crate::identity::Facts;
 use rustls::client::WebPkiServerVerifier;
@@ -24,16 +25,14 @@ use std::time::Duration;
 /// What a device knows of the time. Milliseconds since 1970 UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clock {
-    /// What its clock shows, corrected by what a relay said.
+    /// The best guess: its clock, corrected by what a relay said.
     pub now_ms: i64,
-    /// It is certainly not earlier than this: the last time that a relay told it.
+    /// It is certainly not earlier than this.
     pub floor_ms: i64,
-    /// A relay has vouched for `now_ms` since this process began.
-    pub sure: bool,
 }
 
 impl Clock {
-    /// The best guess: never before what is certain.
+    /// The guess, never before what is certain.
     #[must_use]
     pub fn best_ms(&self) -> i64 {
         self.now_ms.max(self.floor_ms)
@@ -82,7 +81,7 @@ impl ServerCertVerifier for RelayVerifier {
             )
         };
         match at(self.clock.best_ms()) {
-            Err(error) if about_time(&error) && !self.clock.sure => {
+            Err(error) if about_time(&error) => {
                 let begins = intermediates.iter().chain([end_entity]).map(|certificate| {
                     Facts::read(certificate).map(|facts| facts.from_ms).unwrap_or(0)
                 });
@@ -115,7 +114,7 @@ impl ServerCertVerifier for RelayVerifier {
     }
 }
 
-/// The relay's look at a box's certificate: one that has run out may still ask for renewal.
+/// The relay's look at a box's certificate: one that does not hold now may still ask for renewal.
 #[derive(Debug)]
 pub(crate) struct BoxVerifier {
     pub(crate) usual: Arc<dyn ClientCertVerifier>,
@@ -142,13 +141,12 @@ impl ClientCertVerifier for BoxVerifier {
     ) -> Result<ClientCertVerified, Error> {
         match self.usual.verify_client_cert(end_entity, intermediates, now) {
             Err(error) if about_time(&error) => {
-                let ended = Facts::read(end_entity).map(|facts| facts.until_ms).unwrap_or(0);
-                let earlier = unix(ended);
-                // Only the past is forgiven: nothing is taken before its time.
-                if earlier.as_secs() > now.as_secs() {
-                    return Err(error);
-                }
-                self.usual.verify_client_cert(end_entity, intermediates, earlier)
+                let Ok(leaf) = Facts::read(end_entity) else { return Err(error) };
+                let begins = intermediates.iter().filter_map(|c| Facts::read(c).ok());
+                let begins = begins.fold(leaf.from_ms, |latest, c| latest.max(c.from_ms));
+                let now_ms = i64::try_from(now.as_secs()).unwrap_or(i64::MAX).saturating_mul(1000);
+                let nearest = now_ms.min(leaf.until_ms).max(begins);
+                self.usual.verify_client_cert(end_entity, intermediates, unix(nearest))
             }
             result => result,
         }

@@ -20,6 +20,11 @@ const BEGIN: i64 = 1_780_272_000_000;
 const RELAY: [u8; 32] = [1; 32];
 const BOX: [u8; 32] = [2; 32];
 
+/// What a clock may show after a power cut.
+fn of_2099() -> i64 {
+    4_070_908_800_000
+}
+
 fn public(seed: &[u8; 32]) -> [u8; 32] {
     SigningKey::from_bytes(seed).verifying_key().to_bytes()
 }
@@ -190,14 +195,14 @@ impl Kept {
     fn new(relay: &Relay) -> Arc<Self> {
         let chain = vec![relay.issue(BEGIN), relay.issuing()];
         Arc::new(Self {
-            clock: Mutex::new(Clock { now_ms: BEGIN, floor_ms: BEGIN, sure: false }),
+            clock: Mutex::new(Clock { now_ms: BEGIN, floor_ms: BEGIN }),
             chain: Mutex::new((chain, relay.roots())),
             relay_name: relay.bounds.relay_name(),
         })
     }
 
-    fn clock_at(&self, now_ms: i64, floor_ms: i64, sure: bool) {
-        *self.clock.lock().expect("as the test made it") = Clock { now_ms, floor_ms, sure };
+    fn clock_at(&self, now_ms: i64, floor_ms: i64) {
+        *self.clock.lock().expect("as the test made it") = Clock { now_ms, floor_ms };
     }
 
     fn until(&self) -> i64 {
@@ -297,7 +302,7 @@ async fn a_box_talks_and_renews_from_two_thirds_of_its_life_on() {
     for (day, renewed) in [(59, false), (61, true)] {
         let now = BEGIN + day * DAY;
         relay.at(now);
-        me.clock_at(now, now, true);
+        me.clock_at(now, now);
         assert!(talks(&call(&running, &me).await), "day {day}");
         assert_eq!(me.until() > first, renewed, "day {day}");
     }
@@ -309,7 +314,7 @@ async fn a_box_that_was_off_for_a_season_renews_and_talks() {
     let (running, me) = (serve(&relay), Kept::new(&relay));
     let now = BEGIN + 200 * DAY;
     relay.at(now);
-    me.clock_at(now, BEGIN, false);
+    me.clock_at(now, BEGIN);
     assert!(talks(&call(&running, &me).await));
     assert!(me.until() > now);
 }
@@ -321,11 +326,21 @@ async fn a_certificate_that_has_run_out_opens_renewal_and_nothing_else() {
     let now = BEGIN + 200 * DAY;
     relay.at(now);
     running.port.revoked.store(true, Ordering::SeqCst);
-    me.clock_at(now, BEGIN, false);
+    me.clock_at(now, BEGIN);
     let refused = renew(&running.address, me.clone()).await;
     assert!(matches!(&refused, Err(LinkError::Refused(words)) if words.contains("revoked")));
     assert!(me.until() < now);
     assert_eq!(*running.port.greeted.borrow(), 0);
+}
+
+#[tokio::test]
+async fn a_certificate_made_while_the_relays_clock_was_ahead_is_renewed() {
+    let (relay, _root) = Relay::new();
+    let (running, me) = (serve(&relay), Kept::new(&relay));
+    me.chain.lock().expect("as the test made it").0[0] = relay.issue(BEGIN + 300 * DAY);
+    let ahead = me.until();
+    assert!(talks(&call(&running, &me).await));
+    assert!(me.until() < ahead, "a certificate that holds now instead");
 }
 
 #[tokio::test]
@@ -335,7 +350,7 @@ async fn a_box_whose_clock_is_behind_is_told_and_renews() {
     let now = BEGIN + 200 * DAY;
     relay.at(now);
     // It believes that nothing is due.
-    me.clock_at(BEGIN + DAY, BEGIN, false);
+    me.clock_at(BEGIN + DAY, BEGIN);
     assert!(!me.due());
     assert!(talks(&call(&running, &me).await));
     assert!(me.until() > now);
@@ -347,10 +362,8 @@ async fn no_clock_keeps_a_box_from_its_relay() {
     let (running, me) = (serve(&relay), Kept::new(&relay));
     let now = BEGIN + 70 * DAY;
     relay.at(now);
-    let of_1970 = 0;
-    let of_2099 = 4_070_908_800_000;
-    for clock in [of_1970, of_2099, now] {
-        me.clock_at(clock, BEGIN, false);
+    for clock in [0, of_2099(), now] {
+        me.clock_at(clock, BEGIN);
         let state = call(&running, &me).await;
         assert!(talks(&state), "with its clock at {clock}: {state:?}");
     }
@@ -362,8 +375,8 @@ async fn a_relay_whose_certificate_was_over_at_the_last_known_time_is_refused() 
     let (running, me) = (serve(&relay), Kept::new(&relay));
     let later = BEGIN + 100 * DAY;
     // Somebody shows the relay's certificate of the first day.
-    for (now, floor, sure) in [(0, later, false), (later, later, true)] {
-        me.clock_at(now, floor, sure);
+    for (now, floor) in [(0, later), (later, later), (of_2099(), later)] {
+        me.clock_at(now, floor);
         let state = call(&running, &me).await;
         assert!(
             matches!(&state, LinkState::Offline { refused: true, .. }),
