@@ -80,7 +80,7 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
     let console = tokio::spawn(console.await.map_err(failed)?);
     let trusted = home.clone();
     let open = Open {
-        https: serve::shown(&app.hosts, https.port()),
+        https: https.port(),
         app,
         hours: config.hours.unwrap_or_default(),
         roots: Box::new(move || trusted.certificates.trusted_roots()),

@@ -81,7 +81,7 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
     let pages = serve::https(https, wallet.web(), router).await.map_err(failed)?;
     let pages = tokio::spawn(pages);
     let open = Open {
-        https: serve::shown(&app.hosts, https.port()),
+        https: https.port(),
         app,
         hours: config.hours.unwrap_or_default(),
         roots: Box::new(move || wallet.trusted_roots()),

@@ -327,8 +327,10 @@ fn open_pages(county: &County, node: &str, paths: &[String]) -> Result<()> {
         let answer = client.get(format!("{open}{path}")).send()?;
         ensure!(answer.status() == 404, "{path}: {}", answer.status());
     }
-    let page = client.get(format!("{open}/")).send()?.text()?;
-    ensure!(page.contains(county.url(node)), "the way to the real pages");
+    let page = client.get(format!("{open}/")).header("host", "anything.example").send()?.text()?;
+    ensure!(page.contains(county.url(node)), "the way to the real pages, by name");
+    let same = client.get(format!("{open}/")).send()?.text()?;
+    ensure!(same.contains("https://127.0.0.1:"), "by the address that was used");
     ensure!(page.contains("高龄津贴") && page.contains("8:30"), "guides and hours");
     let root = client.get(format!("{open}/ca/county-1.crt")).send()?;
     ensure!(root.headers()["content-type"] == "application/x-x509-ca-cert");

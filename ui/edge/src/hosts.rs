@@ -15,6 +15,15 @@ pub fn of(facts: &Facts) -> Vec<String> {
     facts.names.iter().cloned().chain(addresses).collect()
 }
 
+/// A `Host` header without its port.
+#[must_use]
+pub fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    }
+}
+
 /// Names that may change with a renewal.
 #[derive(Debug, Default)]
 pub struct Hosts(RwLock<Vec<String>>);
@@ -41,10 +50,7 @@ impl Hosts {
     /// Whether a `Host` header names this machine; the port does not matter.
     #[must_use]
     pub fn knows(&self, host: &str) -> bool {
-        let name = match host.rsplit_once(':') {
-            Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-            _ => host,
-        };
+        let name = without_port(host);
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
         all.iter().any(|known| known.eq_ignore_ascii_case(name))
     }

@@ -2,10 +2,10 @@
 //! so that a tablet can come to trust the rest. No input, no cookies, nothing about anybody.
 
 use crate::web::tiles;
-use crate::{App, AppError};
+use crate::{App, AppError, hosts};
 use axum::Router;
 use axum::extract::{Path, Query, Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -23,8 +23,8 @@ const CSP: &str = "default-src 'none'; style-src 'self'; img-src data:; frame-an
 pub struct Open {
     /// What all handlers share.
     pub app: Arc<App>,
-    /// The address of the real pages.
-    pub https: String,
+    /// The port of the real pages.
+    pub https: u16,
     /// Opening hours, in the office's own words.
     pub hours: String,
     /// The roots that are trusted now, DER.
@@ -33,7 +33,7 @@ pub struct Open {
 
 impl std::fmt::Debug for Open {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Open({})", self.https)
+        write!(f, "Open(https at {})", self.https)
     }
 }
 
@@ -81,7 +81,20 @@ struct Asked {
     lang: String,
 }
 
-fn shell(open: &Open, asked: &Asked, here: &str) -> Shell {
+/// The real pages under the address by which somebody came here, if the certificate carries it;
+/// else under the name.
+fn https(open: &Open, headers: &HeaderMap) -> String {
+    let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
+    let name = hosts::without_port(host);
+    let known = open.app.hosts.knows(name);
+    let name = if known { name.to_owned() } else { open.app.hosts.first() };
+    match open.https {
+        443 => format!("https://{name}/"),
+        port => format!("https://{name}:{port}/"),
+    }
+}
+
+fn shell(open: &Open, asked: &Asked, headers: &HeaderMap, here: &str) -> Shell {
     Shell {
         lang: if asked.lang == "en" { Lang::En } else { Lang::Zh },
         place: open.app.place_name(),
@@ -90,16 +103,20 @@ fn shell(open: &Open, asked: &Asked, here: &str) -> Shell {
             .release()
             .map_or_else(|| "12345".into(), |r| r.contacts.complaint.clone()),
         here: here.to_owned(),
-        open: Some(open.https.clone()),
+        open: Some(https(open, headers)),
         ..Shell::default()
     }
 }
 
-async fn front(State(open): State<Arc<Open>>, Query(asked): Query<Asked>) -> Markup {
-    let shell = shell(&open, &asked, "/");
+async fn front(
+    State(open): State<Arc<Open>>,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+) -> Markup {
+    let shell = shell(&open, &asked, &headers, "/");
     let device = open.app.replica.device();
     let view = ui::Front {
-        https: open.https.clone(),
+        https: https(&open, &headers),
         hours: open.hours.clone(),
         phone: device.map(|d| d.phone).unwrap_or_default(),
         county_it: open.app.release().map(|r| r.contacts.county_it.clone()).unwrap_or_default(),
@@ -112,15 +129,20 @@ async fn guide(
     State(open): State<Arc<Open>>,
     Path(key): Path<String>,
     Query(asked): Query<Asked>,
+    headers: HeaderMap,
 ) -> Result<Markup, AppError> {
     let release = open.app.release().ok_or(AppError::NotFound)?;
     let item = release.item(&key).ok_or(AppError::NotFound)?;
     let digest = item.digest().to_string();
-    let shell = shell(&open, &asked, &format!("/guides/{key}"));
+    let shell = shell(&open, &asked, &headers, &format!("/guides/{key}"));
     Ok(guides::guide(&shell, item, &release.items.version, &digest[..16], None))
 }
 
-async fn ca(State(open): State<Arc<Open>>, Query(asked): Query<Asked>) -> Markup {
+async fn ca(
+    State(open): State<Arc<Open>>,
+    Query(asked): Query<Asked>,
+    headers: HeaderMap,
+) -> Markup {
     let roots = (open.roots)();
     let prints = roots.iter().enumerate().map(|(i, root)| {
         let print = fingerprint(root);
@@ -130,7 +152,8 @@ async fn ca(State(open): State<Arc<Open>>, Query(asked): Query<Asked>) -> Markup
             spoken: spoken(&print),
         }
     });
-    ui::ca(&shell(&open, &asked, "/ca"), &open.https, &prints.collect::<Vec<_>>())
+    let shell = shell(&open, &asked, &headers, "/ca");
+    ui::ca(&shell, &https(&open, &headers), &prints.collect::<Vec<_>>())
 }
 
 /// The beginning of a fingerprint as six groups of four digits, to be read out on the telephone.

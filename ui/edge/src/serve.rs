@@ -1,6 +1,5 @@
 //! Pages over HTTPS, and what is served without it.
 
-use crate::hosts::Hosts;
 use crate::open::{self, Open};
 use axum::Router;
 use axum::serve::Listener;
@@ -38,13 +37,6 @@ pub async fn https(
 ) -> Result<impl Future<Output = std::io::Result<()>>, LinkError> {
     let listener = Tls(Https::bind(address, settings).await?);
     Ok(async move { axum::serve(listener, router).await })
-}
-
-/// The address of the pages as people type it.
-#[must_use]
-pub fn shown(hosts: &Hosts, port: u16) -> String {
-    let name = hosts.first();
-    if port == 443 { format!("https://{name}/") } else { format!("https://{name}:{port}/") }
 }
 
 /// Serves the open pages, where an address is given, until the task is dropped.
