@@ -143,6 +143,12 @@ fn bytes(digits: &str) -> Result<Vec<u8>, Failure> {
         .ok_or_else(|| failed(format!("{FILE} is damaged; restore it from a backup")))
 }
 
+/// So many days a certificate still holds; negative when it is over.
+fn days_left(certificate: &str, now_ms: i64) -> Result<i64, Failure> {
+    let facts = Facts::read(&bytes(certificate)?).map_err(failed)?;
+    Ok((facts.until_ms - now_ms).div_euclid(DAY_MS))
+}
+
 /// A certificate as PEM.
 fn pem(certificate: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -449,13 +455,9 @@ impl Certificates {
         }))
     }
 
-    /// How things stand, with what somebody has to do.
-    pub(crate) fn status(&self, now_ms: i64) -> Result<Value, Failure> {
-        let kept = self.lock();
-        let until = |digits: &str| -> Result<i64, Failure> {
-            Ok((Facts::read(&bytes(digits)?).map_err(failed)?.until_ms - now_ms) / DAY_MS)
-        };
-        let issuing_days = until(&kept.issuing)?;
+    /// What somebody has to do, in words.
+    pub(crate) fn warnings(&self, now_ms: i64) -> Result<Vec<String>, Failure> {
+        let issuing_days = days_left(&self.lock().issuing, now_ms)?;
         let mut warnings = Vec::new();
         let key = self.data.join(OFFLINE).join(ROOT_KEY);
         if key.exists() {
@@ -469,6 +471,13 @@ impl Certificates {
                 "签发证书还有 {issuing_days} 天到期 / the issuing certificate ends in {issuing_days} days: cunkou-relay ca renew-issuing --root-key FILE"
             ));
         }
+        Ok(warnings)
+    }
+
+    /// How things stand, with what somebody has to do.
+    pub(crate) fn status(&self, now_ms: i64) -> Result<Value, Failure> {
+        let warnings = self.warnings(now_ms)?;
+        let kept = self.lock();
         let roots: Vec<Value> = kept
             .roots()?
             .iter()
@@ -476,7 +485,8 @@ impl Certificates {
             .collect();
         Ok(json!({
             "domain": kept.domain, "relay_name": kept.bounds().relay_name(), "roots": roots,
-            "issuing_days": issuing_days, "own_days": until(&kept.certificate)?,
+            "issuing_days": days_left(&kept.issuing, now_ms)?,
+            "own_days": days_left(&kept.certificate, now_ms)?,
             "warnings": warnings,
         }))
     }

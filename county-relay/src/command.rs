@@ -145,6 +145,14 @@ pub(crate) fn show(json: bool, value: &Value) {
                             }
                         }
                     }
+                    Value::Object(inner) if inner.contains_key("warnings") => {
+                        for (name, value) in inner.iter().filter(|(name, _)| *name != "warnings") {
+                            println!("{key}.{name}: {value}");
+                        }
+                        for words in inner["warnings"].as_array().into_iter().flatten() {
+                            println!("! {}", words.as_str().unwrap_or_default());
+                        }
+                    }
                     other => println!("{key}: {other}"),
                 }
             }

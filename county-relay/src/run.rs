@@ -67,6 +67,9 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
     if let Err(error) = home.certificates.keep_current(home.replica.now_ms()) {
         tracing::error!(%error, "the relay's certificates were not renewed");
     }
+    for words in home.certificates.warnings(home.replica.now_ms())? {
+        tracing::warn!("{words}");
+    }
     let relay: Arc<dyn RelayCredentials> = home.clone();
     let server = Server::bind(quic, port, relay).map_err(failed)?;
     let hosts = Arc::new(Hosts::new(home.certificates.hosts()));
