@@ -290,7 +290,7 @@ pub(crate) fn search(report: &Report, world: &World, size: &str) -> Result<()> {
     for (name, word, baseline) in kinds {
         let all = times(300, |i| {
             let text = word(&known[i % known.len()]);
-            ensure!(!agent.search(text)?.is_empty(), "{text} is not found");
+            ensure!(!agent.search_live(text)?.is_empty(), "{text} is not found");
             Ok(())
         })?;
         report.times(&format!("search.{name}.{size}"), &all, baseline)?;

@@ -365,6 +365,23 @@ impl Agent {
         Ok(residents(&self.get(&found)?.page()?))
     }
 
+    /// Addresses of the residents that the list shows while somebody types: one request, as the
+    /// script of the page sends it.
+    ///
+    /// # Errors
+    /// When the search does not answer.
+    pub fn search_live(&self, text: &str) -> Result<Vec<String>> {
+        let request = self
+            .http
+            .post(format!("{}/residents", self.url))
+            .header("cookie", &self.cookie)
+            .header("origin", &self.url)
+            .header("hx-request", "true")
+            .header("content-type", "application/x-www-form-urlencoded");
+        let answer = Self::answer(request.body(pairs(&[("q", text)])).send()?)?;
+        Ok(residents(&answer.page()?))
+    }
+
     /// Addresses of the residents after so many of the whole list.
     ///
     /// # Errors
