@@ -1,8 +1,9 @@
 //! Commands: done by the running daemon if there is one, else here.
 
+use crate::certificates;
 use crate::home::{self, Home};
 use crate::options::{
-    Action, Administrators, BoxKind, Catalogue, Export, GrantAction, Import, Options, RoleArg,
+    Action, Administrators, BoxKind, Ca, Catalogue, Export, GrantAction, Import, Options, RoleArg,
     Staff,
 };
 use crate::{import, keys};
@@ -17,8 +18,9 @@ use cunkou_casework::suite::{PublicKey, SecretKey, attachment_id};
 use cunkou_edge::bounded;
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_edge::control::{self, Execute};
-use cunkou_edge::pin;
-use cunkou_replica::ActError;
+use cunkou_edge::{pin, renewal};
+use cunkou_link::RelayCredentials;
+use cunkou_replica::{ActError, SystemWorld, World};
 use cunkou_store::StoreError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -97,6 +99,17 @@ enum Command {
         out: PathBuf,
         photos: bool,
     },
+    TakeIssuing {
+        certificate: String,
+        key: String,
+    },
+    TrustRoot {
+        root: String,
+    },
+    Renew {
+        file: PathBuf,
+        out: PathBuf,
+    },
     Status,
 }
 
@@ -172,6 +185,14 @@ pub(crate) fn show(json: bool, value: &Value) {
                             }
                         }
                     }
+                    Value::Object(inner) if inner.contains_key("warnings") => {
+                        for (name, value) in inner.iter().filter(|(name, _)| *name != "warnings") {
+                            println!("{key}.{name}: {value}");
+                        }
+                        for words in inner["warnings"].as_array().into_iter().flatten() {
+                            println!("! {}", words.as_str().unwrap_or_default());
+                        }
+                    }
                     other => println!("{key}: {other}"),
                 }
             }
@@ -197,7 +218,7 @@ fn role(arg: RoleArg) -> Role {
     }
 }
 
-fn command(action: &Action) -> Result<Command, Failure> {
+fn command(data: &Path, action: &Action) -> Result<Command, Failure> {
     Ok(match action {
         Action::Enrol { kind, name, places, phone, relay, hours, out } => Command::Enrol {
             kind: match kind {
@@ -275,8 +296,24 @@ fn command(action: &Action) -> Result<Command, Failure> {
         Action::Export(Export::Case { number, out, no_photos }) => {
             Command::ExportCase { number: number.clone(), out: absolute(out)?, photos: !no_photos }
         }
+        // The root's key is used here, in the command's own process: the daemon never sees it.
+        Action::Ca(Ca::RenewIssuing { root_key }) => {
+            let (certificate, key) =
+                certificates::sign_issuing(data, root_key, SystemWorld.now_ms())?;
+            Command::TakeIssuing { certificate, key }
+        }
+        Action::Ca(Ca::NewRoot { offline }) => Command::TrustRoot {
+            root: certificates::make_root(data, offline, SystemWorld.now_ms())?,
+        },
+        Action::Renew { file, out } => {
+            Command::Renew { file: absolute(file)?, out: absolute(out)? }
+        }
         Action::Status => Command::Status,
-        Action::Init(_) | Action::NewKey { .. } | Action::Sign { .. } | Action::Serve(_) => {
+        Action::Init(_)
+        | Action::NewKey { .. }
+        | Action::Sign { .. }
+        | Action::Serve(_)
+        | Action::Routes => {
             return Err(failed("not a command for a daemon"));
         }
     })
@@ -296,7 +333,7 @@ pub(crate) fn progress(words: &str) {
 
 /// Runs a command.
 pub(crate) async fn run(options: &Options, action: &Action) -> Result<(), Failure> {
-    let command = command(action)?;
+    let command = command(&options.data, action)?;
     let asked = serde_json::to_value(&command).map_err(failed)?;
     if let Some(answer) = control::ask(&options.data, &asked, &|words| progress(&words)).await? {
         show(options.json, &answer);
@@ -382,9 +419,25 @@ impl Execute for Home {
             Command::ExportCase { number, out, photos } => {
                 cunkou_edge::export::to_file(&self.replica, &number, &out, photos)
             }
+            Command::TakeIssuing { certificate, key } => {
+                self.certificates.take_issuing(&certificate, &key, self.replica.now_ms())
+            }
+            Command::TrustRoot { root } => self.certificates.trust(&root),
+            Command::Renew { file, out } => self.renew_by_file(&file, &out),
             Command::Status => self.status(),
         }
     }
+}
+
+/// Writes a file that was not there, readable by its owner alone.
+fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
+    fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut f| f.write_all(text.as_bytes()))
+        .map_err(|e| failed(format!("{}: {e}", path.display())))
 }
 
 impl Home {
@@ -405,6 +458,20 @@ impl Home {
             return Err(refused(words));
         };
         Ok(device)
+    }
+
+    /// Answers a renewal request that was carried here.
+    fn renew_by_file(&self, file: &Path, out: &Path) -> Result<Value, Failure> {
+        let text =
+            fs::read_to_string(file).map_err(|e| failed(format!("{}: {e}", file.display())))?;
+        let request = renewal::read_request(&text)
+            .ok_or_else(|| refused(format!("{} is no renewal request of a box", file.display())))?;
+        let answer = self.renew(&request).map_err(|r| refused(r.words))?;
+        write_new(out, &renewal::write_answer(&answer))?;
+        Ok(json!({
+            "schema": 1, "file": out,
+            "next": "carry the file back to the box and run: cunkou-node renew FILE",
+        }))
     }
 
     fn offer(
@@ -436,16 +503,10 @@ impl Home {
         let token: String = token.iter().map(|b| format!("{b:02x}")).collect();
         let file = json!({
             "cunkou_enrolment": 1, "county": county.name(), "name": offered.name,
-            "relays": relay, "relay_name": self.host, "root": self.ca.pem().0, "token": token,
+            "relays": relay, "relay_name": self.certificates.relay_name(), "root": self.certificates.roots_pem(), "token": token,
         });
         let text = serde_json::to_string_pretty(&file).map_err(failed)?;
-        fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(out)
-            .and_then(|mut f| f.write_all(text.as_bytes()))
-            .map_err(|e| failed(format!("{}: {e}", out.display())))?;
+        write_new(out, &text)?;
         Ok(json!({
             "schema": 1, "file": out, "device": DeviceId(device).to_string(),
             "next": "carry the file to the box and run: cunkou-node enrol FILE (it works once)",
@@ -614,6 +675,7 @@ impl Home {
             "last_completed_sync": status.last_completed_ms,
             "clock": { "source": "relay", "error_s": 0 },
             "quarantine": status.quarantine,
+            "certificates": self.certificates.status(now)?,
             "disk_free": cunkou_edge::app::disk_free(&self.data),
             "boxes": boxes,
         }))

@@ -1,6 +1,7 @@
 //! The county's folder: keys, certificates, and the replica.
 
 use crate::administrators;
+use crate::certificates::{self, Certificates, Founding};
 use cunkou_casework::county::{
     ADMINISTRATORS_MAX, Administrator, Anchor, Constitution, Device, DeviceKind, Grant, GrantId,
     Power, Statement,
@@ -10,11 +11,12 @@ use cunkou_casework::ids::{DeviceId, SubjectId};
 use cunkou_casework::suite::SecretKey;
 use cunkou_edge::bounded;
 use cunkou_edge::cli::{Exit, Failure};
-use cunkou_link::{CertificateAuthority, DeviceCertificate, pem_to_der};
+use cunkou_link::Bounds;
 use cunkou_replica::{Authority, Guard, Membership, Replica, SystemWorld, World};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::fs::{self, File};
+use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,7 +29,6 @@ struct Kept {
     schema: u32,
     name: String,
     code: String,
-    host: String,
     county: SubjectId,
     device: DeviceId,
     device_seed: String,
@@ -35,21 +36,15 @@ struct Kept {
     #[serde(default)]
     authority_seed: Option<String>,
     index_secret: String,
-    ca_certificate: String,
-    ca_key: String,
-    certificate: String,
 }
 
 /// An opened county.
 #[derive(Debug)]
 pub(crate) struct Home {
     pub(crate) data: PathBuf,
-    pub(crate) code: String,
-    pub(crate) host: String,
     pub(crate) replica: Arc<Replica>,
     pub(crate) authority: Authority,
-    pub(crate) ca: CertificateAuthority,
-    certificate: Vec<u8>,
+    pub(crate) certificates: Certificates,
     /// One enrolment at a time: each takes the next number blocks.
     pub(crate) enrolling: std::sync::Mutex<()>,
     _lock: File,
@@ -63,13 +58,8 @@ fn seed_of(digits: &str) -> Option<[u8; 32]> {
     hex::decode(digits)?.try_into().ok()
 }
 
-/// The present year, for certificates.
-pub(crate) fn year(now_ms: i64) -> i32 {
-    i32::from(cunkou_casework::calendar::china_day(now_ms).year())
-}
-
 /// Writes a file that only its owner reads, whole or not at all.
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+pub(crate) fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     use std::io::Write;
     let part = path.with_extension("part");
     let mut file =
@@ -123,12 +113,21 @@ const ROLL_OUT: [Power; 6] = [
     Power::Revoke,
 ];
 
+/// Under which names and addresses a county is reached, and where its root's key goes.
+#[derive(Debug)]
+pub(crate) struct Naming<'a> {
+    pub(crate) hosts: &'a [String],
+    pub(crate) subnets: &'a [String],
+    pub(crate) addresses: &'a [IpAddr],
+    pub(crate) offline: Option<&'a Path>,
+}
+
 /// Founds a county in an empty folder.
 pub(crate) fn found(
     data: &Path,
     name: &str,
     code: &str,
-    host: &str,
+    naming: &Naming<'_>,
     guards: &Guards<'_>,
 ) -> Result<serde_json::Value, Failure> {
     if code.len() != 6 || !code.bytes().all(|b| b.is_ascii_digit()) {
@@ -154,28 +153,33 @@ pub(crate) fn found(
         out
     };
     let (county, device) = (SubjectId(id()), DeviceId(id()));
-    let from_year = year(world.now_ms());
-    let ca = CertificateAuthority::found(name, from_year).map_err(failed)?;
     let key = SecretKey::from_seed(&device_seed).public();
-    let certificate = ca.issue(&key.0, host, true, from_year).map_err(failed)?;
-    let (ca_certificate, ca_key) = ca.pem();
+    let bounds = Bounds {
+        hosts: naming.hosts.to_vec(),
+        subnets: naming.subnets.to_vec(),
+        ..Bounds::of(code)
+    };
+    let founding = Founding {
+        county: name,
+        bounds,
+        addresses: naming.addresses,
+        offline: naming.offline,
+        relay: key.0,
+        now_ms: world.now_ms(),
+    };
+    let offline = certificates::found(data, &founding)?;
     let kept = Kept {
         schema: 1,
         name: name.to_owned(),
         code: code.to_owned(),
-        host: host.to_owned(),
         county,
         device,
         device_seed: hex::encode(&device_seed),
         authority_seed: authority_seed.map(|seed| hex::encode(&seed)),
         index_secret: hex::encode(&seed()),
-        ca_certificate: ca_certificate.clone(),
-        ca_key,
-        certificate: hex::encode(&certificate),
     };
     let text = serde_json::to_string_pretty(&kept).map_err(failed)?;
     write_private(&data.join(FILE), &text).map_err(failed)?;
-    fs::write(data.join("ca.pem"), ca_certificate).map_err(failed)?;
     let home = open(data)?.ok_or_else(|| failed("the folder is in use"))?;
     let relay = Device {
         id: device,
@@ -225,6 +229,8 @@ pub(crate) fn found(
     Ok(json!({
         "schema": 1, "county": county.to_string(), "name": name, "code": code,
         "fingerprint": fingerprint, "ca": data.join("ca.pem"), "administrators": key_files,
+        "root_key": offline,
+        "root_key_words": "复制到两个 U 盘分开锁好,然后从本机删除 / copy it to two sticks, lock them away in two places, then delete it here",
         "next": match guards {
             Guards::Single => "publish a catalogue, add staff, enrol boxes, then serve",
             Guards::Several { .. } => "carry each administrator's key file away on a stick of its \
@@ -292,26 +298,14 @@ pub(crate) fn open(data: &Path) -> Result<Option<Home>, Failure> {
         index_secret: seed_of(&kept.index_secret).ok_or_else(damaged)?,
     };
     let replica = Replica::open(data, me, Arc::new(SystemWorld), Guard::child()).map_err(failed)?;
-    let ca = CertificateAuthority::read(&kept.ca_certificate, &kept.ca_key).map_err(failed)?;
-    let certificate = hex::decode(&kept.certificate);
+    let relay = replica.me().key.public();
+    let certificates = Certificates::open(data, relay.0)?;
     Ok(Some(Home {
         data: data.to_owned(),
-        code: kept.code,
-        host: kept.host,
         replica: Arc::new(replica),
         authority,
-        ca,
-        certificate: certificate.ok_or_else(damaged)?,
+        certificates,
         enrolling: std::sync::Mutex::default(),
         _lock: lock,
     }))
-}
-
-impl Home {
-    /// The relay's certificate, to listen with.
-    pub(crate) fn certificate(&self) -> Result<DeviceCertificate, Failure> {
-        let root = pem_to_der(&self.ca.pem().0).map_err(failed)?;
-        let seed = self.replica.me().key.seed();
-        Ok(DeviceCertificate::new(self.certificate.clone(), &seed, root, self.host.clone()))
-    }
 }

@@ -5,11 +5,9 @@ mod password;
 mod ukey;
 
 use crate::home::Home;
-use axum::Router;
 use axum::extract::{Extension, Form, Path};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
 use cunkou_casework::county::{Person, Role, Statement};
 use cunkou_casework::decider::{DeciderKey, Grade, KEYS_MAX, NAME_CHARS_MAX, SUITE_WEBAUTHN};
 use cunkou_casework::hex;
@@ -17,7 +15,9 @@ use cunkou_casework::webauthn::{base64url, from_base64url, register};
 use cunkou_edge::deciding::{Waiting, keys_of};
 use cunkou_edge::forms::Fields;
 use cunkou_edge::otp::SECRET_BYTES;
-use cunkou_edge::{App, AppError, Signed};
+use cunkou_edge::routes::Shows::Nothing;
+use cunkou_edge::routes::{Routes, Who};
+use cunkou_edge::{AppError, Signed};
 use cunkou_ui::page::keys::{Ceremony, Key, Keys, ceremony, page};
 use cunkou_ui::part::FaultLine;
 use serde_json::json;
@@ -39,18 +39,22 @@ pub(crate) struct KeyDesk {
     secrets: Waiting<([u8; SECRET_BYTES], String)>,
 }
 
-pub(crate) fn routes(home: Arc<Home>) -> Router<Arc<App>> {
-    let desk = Arc::new(KeyDesk { home, begun: Waiting::default(), secrets: Waiting::default() });
-    Router::new()
-        .route("/keys", get(list))
-        .route("/keys/new", post(begin))
-        .route("/keys/new/{name}", post(finish))
-        .route("/keys/ukey", post(ukey::begin))
-        .route("/keys/ukey/{name}", post(ukey::finish))
-        .route("/keys/otp", post(password::begin))
-        .route("/keys/otp/{name}", post(password::finish))
-        .route("/keys/remove/{key}", post(remove))
-        .layer(Extension(desk))
+pub(crate) fn routes() -> Routes {
+    Routes::default()
+        .get("/keys", Who::Signed, Nothing, list)
+        .post("/keys/new", Who::Signed, Nothing, begin)
+        .post("/keys/new/{name}", Who::Signed, Nothing, finish)
+        .post("/keys/ukey", Who::Signed, Nothing, ukey::begin)
+        .post("/keys/ukey/{name}", Who::Signed, Nothing, ukey::finish)
+        .post("/keys/otp", Who::Signed, Nothing, password::begin)
+        .post("/keys/otp/{name}", Who::Signed, Nothing, password::finish)
+        .post("/keys/remove/{key}", Who::Signed, Nothing, remove)
+}
+
+/// What these pages work with.
+pub(crate) fn desk(home: Arc<Home>) -> Extension<Arc<KeyDesk>> {
+    let desk = KeyDesk { home, begun: Waiting::default(), secrets: Waiting::default() };
+    Extension(Arc::new(desk))
 }
 
 fn only_deciders(signed: &Signed) -> Result<Person, AppError> {

@@ -2,6 +2,7 @@
 
 mod administrators;
 mod authority;
+mod certificates;
 mod command;
 mod enroller;
 mod home;
@@ -60,6 +61,8 @@ async fn act(options: &Options) -> Result<(), Failure> {
                 options.json,
                 &serde_json::json!({ "schema": 1, "name": name, "key": key, "next": next }),
             );
+        Action::Routes => {
+            command::show(true, &web::routes().describe());
             Ok(())
         }
         Action::Serve(serve) => run::serve(options, serve).await,

@@ -1,10 +1,11 @@
 //! The command line.
 
-use crate::home::{self, Guards};
+use crate::home::{self, Guards, Naming};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cunkou_casework::county::Power;
 use cunkou_edge::cli::Failure;
 use serde_json::Value;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// The county's relay and console.
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
     after_help = "Examples:
   cunkou-relay --data /var/lib/cunkou init --name 云溪县 --code 130999 --administrators 张敏,李强,王芳
   cunkou-relay --data /var/lib/cunkou catalogue publish ./catalogue
-  cunkou-relay --data /var/lib/cunkou serve --http 0.0.0.0:8080 --quic 0.0.0.0:4443
+  cunkou-relay --data /var/lib/cunkou serve --https 0.0.0.0:443 --http 0.0.0.0:80 --quic 0.0.0.0:4443
   cunkou-relay --data /var/lib/cunkou status --json
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 not running, 4 not founded, 5 refused by a rule."
@@ -84,9 +85,9 @@ pub(crate) enum Action {
     /// Rights handed on: who may state what by themselves.
     #[command(subcommand, after_help = "Example:\n  cunkou-relay --data ./county grant list")]
     Grant(GrantAction),
-    /// Serve the console over HTTP and boxes over QUIC.
+    /// Serve the console over HTTPS, guides over HTTP, and boxes over QUIC.
     #[command(
-        after_help = "Example:\n  cunkou-relay --data ./county serve --http 127.0.0.1:8080 --quic 127.0.0.1:4443\n\nThe same keys stand in a TOML file (--config) or in the environment as CUNKOU_RELAY_HTTP and so on."
+        after_help = "Example:\n  cunkou-relay --data ./county serve --https 0.0.0.0:443 --http 0.0.0.0:80 --quic 0.0.0.0:4443\n\nThe same keys stand in a TOML file (--config) or in the environment as CUNKOU_RELAY_HTTPS and so on."
     )]
     Serve(ServeOptions),
     /// Make a one-time file that enrols a box.
@@ -156,6 +157,26 @@ pub(crate) enum Action {
         after_help = "Example:\n  cunkou-relay --data ./county export case 0004-7000-0015 --out case.cunkou"
     )]
     Export(Export),
+    /// The county's certificate authority.
+    #[command(
+        subcommand,
+        after_help = "Example:\n  cunkou-relay --data ./county ca renew-issuing --root-key /media/stick/root-key.pem"
+    )]
+    Ca(Ca),
+    /// Answer the renewal request of a box that was carried here as a file.
+    #[command(
+        after_help = "Example:\n  cunkou-relay --data ./county renew yunling.request --out yunling.renewed"
+    )]
+    Renew {
+        /// The file that `cunkou-node renew-request` wrote.
+        file: PathBuf,
+        /// Where to write the answer.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Every address of the console, for tests.
+    #[command(hide = true)]
+    Routes,
     /// How the relay is.
     #[command(after_help = "Example:\n  cunkou-relay --data ./county status --json")]
     Status,
@@ -170,16 +191,24 @@ pub(crate) struct InitOptions {
     /// Six-digit code of the county.
     #[arg(long)]
     code: String,
-    /// Name by which boxes know the relay in its certificate.
-    #[arg(long, default_value = "relay.cunkou.home.arpa")]
-    host: String,
+    /// A further name of the relay beside relay.c<CODE>.home.arpa; may be given several times.
+    #[arg(long)]
+    host: Vec<String>,
+    /// Subnets in which boxes and the relay may have addresses, with commas. No certificate of
+    /// this county is believed outside of them.
+    #[arg(long, value_delimiter = ',', default_values_t = cunkou_link::SUBNETS.map(str::to_owned))]
+    subnet: Vec<String>,
+    /// An address under which browsers reach the console; may be given several times.
+    #[arg(long)]
+    address: Vec<IpAddr>,
     /// Names of the administrators, with commas.
     #[arg(long, value_delimiter = ',', required_unless_present = "single_key")]
     administrators: Vec<String>,
     /// So many of them must sign what binds the county.
     #[arg(long, default_value_t = 2)]
     threshold: u8,
-    /// Folder for the administrators' key files, best on a stick; by default offline in --data.
+    /// Folder for the root's key and the administrators' key files, best on a stick; by default
+    /// offline in --data.
     #[arg(long)]
     offline: Option<PathBuf>,
     /// The relay enrols boxes and names agents and township staff by itself for so many days.
@@ -207,7 +236,13 @@ impl InitOptions {
                 grant_count: self.grant_count,
             }
         };
-        home::found(data, &self.name, &self.code, &self.host, &guards)
+        let naming = Naming {
+            hosts: &self.host,
+            subnets: &self.subnet,
+            addresses: &self.address,
+            offline: self.offline.as_deref(),
+        };
+        home::found(data, &self.name, &self.code, &naming, &guards)
     }
 }
 
@@ -281,10 +316,14 @@ fn power(word: &str) -> Result<Power, String> {
 /// How to serve.
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
-    /// TOML file with the keys http, quic, rp_id and require_security_key.
+    /// TOML file with the keys https, http, quic, hours, rp_id and require_security_key.
     #[arg(long)]
     pub(crate) config: Option<PathBuf>,
-    /// Address of the console, e.g. 0.0.0.0:8080.
+    /// Address of the console, e.g. 0.0.0.0:443.
+    #[arg(long)]
+    pub(crate) https: Option<String>,
+    /// Address for guides and the county's root certificate, without input, e.g. 0.0.0.0:80; not
+    /// served when it is not given.
     #[arg(long)]
     pub(crate) http: Option<String>,
     /// Address for boxes, e.g. 0.0.0.0:4443.
@@ -297,6 +336,29 @@ pub(crate) struct ServeOptions {
     /// Whoever has no security key takes no step on a case.
     #[arg(long)]
     pub(crate) require_security_key: bool,
+}
+
+/// Certificates.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ca {
+    /// Make a new issuing certificate with the root's key: every two years.
+    #[command(
+        after_help = "Example:\n  cunkou-relay --data ./county ca renew-issuing --root-key /media/stick/root-key.pem"
+    )]
+    RenewIssuing {
+        /// The root's private key.
+        #[arg(long)]
+        root_key: PathBuf,
+    },
+    /// Make a new root that is trusted beside the old one.
+    #[command(
+        after_help = "Example:\n  cunkou-relay --data ./county ca new-root --offline /media/stick"
+    )]
+    NewRoot {
+        /// Where its private key goes, and nowhere else.
+        #[arg(long)]
+        offline: PathBuf,
+    },
 }
 
 /// What a box is.

@@ -5,22 +5,31 @@ use crate::options::{Options, ServeOptions};
 use crate::web;
 use cunkou_edge::cli::{Exit, Failure, abort_on_panic};
 use cunkou_edge::deciding::Deciding;
-use cunkou_edge::{App, Office, config, control};
+use cunkou_edge::hosts::Hosts;
+use cunkou_edge::open::Open;
+use cunkou_edge::{App, Office, config, control, serve};
 use cunkou_engine::Port;
-use cunkou_link::{Enroller, Server};
+use cunkou_link::{RelayCredentials, Server};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
+
+const KEYS: [&str; 4] = ["https", "http", "quic", "hours"];
+/// So often the relay looks whether its own certificates are to be renewed.
+const LOOK: Duration = Duration::from_secs(3600);
 
 /// Configuration of a serving relay.
 #[derive(Debug, Deserialize)]
 struct Config {
     #[serde(default)]
+    https: Option<String>,
+    #[serde(default)]
     http: Option<String>,
+    #[serde(default)]
+    hours: Option<String>,
     #[serde(default)]
     quic: Option<String>,
     #[serde(default)]
@@ -67,7 +76,10 @@ fn address(given: Option<&String>, fallback: &str, what: &str) -> Result<SocketA
 /// Serves until told to stop.
 pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(), Failure> {
     let config: Config = config::read(given.config.as_deref(), "CUNKOU_RELAY", &KEYS, &[])?;
-    let http = address(given.http.as_ref().or(config.http.as_ref()), "127.0.0.1:8080", "http")?;
+    let https = given.https.as_ref().or(config.https.as_ref());
+    let https = address(https, "127.0.0.1:8443", "https")?;
+    let http = given.http.as_ref().or(config.http.as_ref());
+    let http = http.map(|http| address(Some(http), "0.0.0.0:80", "http")).transpose()?;
     let quic = address(given.quic.as_ref().or(config.quic.as_ref()), "127.0.0.1:4443", "quic")?;
     let data = options.data.clone();
     let home = tokio::task::spawn_blocking(move || home::open(&data)).await.map_err(failed)??;
@@ -78,13 +90,18 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
     abort_on_panic();
     let home: Arc<Home> = Arc::new(home);
     let socket = control::bind(&options.data).map_err(failed)?;
-    let listener = TcpListener::bind(http)
-        .await
-        .map_err(|e| failed(format!("cannot listen on {http}: {e}")))?;
     let port: Arc<dyn Port> = home.replica.clone();
-    let enroller: Arc<dyn Enroller> = home.clone();
-    let server = Server::bind(quic, &home.certificate()?, port, enroller).map_err(failed)?;
-    let app = Arc::new(App::new(Office::County, home.replica.clone(), None));
+    // Not in the way of starting: people at the console must be able to see what is wrong.
+    if let Err(error) = home.certificates.keep_current(home.replica.now_ms()) {
+        tracing::error!(%error, "the relay's certificates were not renewed");
+    }
+    for words in home.certificates.warnings(home.replica.now_ms())? {
+        tracing::warn!("{words}");
+    }
+    let relay: Arc<dyn RelayCredentials> = home.clone();
+    let server = Server::bind(quic, port, relay).map_err(failed)?;
+    let hosts = Arc::new(Hosts::new(home.certificates.hosts()));
+    let app = Arc::new(App::new(Office::County, home.replica.clone(), None, hosts));
     let rp_id = given.rp_id.clone().or_else(|| config.rp_id.clone());
     let rp_id = rp_id.unwrap_or_else(|| format!("c{}.home.arpa", home.code));
     let _ = app.deciding.set(Deciding::new(rp_id, demands_keys(given, &config)?));
@@ -93,19 +110,28 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
         let _ = stopping.wait_for(|stop| *stop).await;
     };
     let boxes = tokio::spawn(server.run(until(stopping.clone())));
-    let console = axum::serve(listener, web::router(app, home.clone()))
-        .with_graceful_shutdown(until(stopping.clone()));
-    let console = tokio::spawn(async move { console.await });
+    let console = serve::https(https, home.certificates.web(), web::router(app.clone(), home.clone()));
+    let console = tokio::spawn(console.await.map_err(failed)?);
+    let trusted = home.clone();
+    let open = Open {
+        https: https.port(),
+        app,
+        hours: config.hours.unwrap_or_default(),
+        roots: Box::new(move || trusted.certificates.trusted_roots()),
+    };
+    let open = serve::http(http, open).await.map_err(failed)?;
+    let renewing = tokio::spawn(keep_current(home.clone()));
     let commands = home.clone();
     let socket = tokio::spawn(control::serve(socket, commands));
     let signing = tokio::spawn(checkpoints(home.clone()));
-    info!(%http, %quic, "serving");
+    info!(%https, %quic, "serving");
     wait_for_signal().await?;
     info!("stopping");
     stop.send_replace(true);
     let _ = boxes.await;
-    console.abort();
-    signing.abort();
+    for task in [console.abort_handle(), open.abort_handle(), renewing.abort_handle(), signing.abort_handle()] {
+        task.abort();
+    }
     socket.abort();
     let _ = std::fs::remove_file(control::socket(&options.data));
     Ok(())
@@ -123,6 +149,19 @@ async fn checkpoints(home: Arc<Home>) {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => error!(%error, "the checkpoint was not signed"),
             Err(error) => error!(%error, "the checkpoint was not signed"),
+        }
+    }
+}
+
+/// The relay renews its own certificates; whoever connects then sees the new ones.
+async fn keep_current(home: Arc<Home>) {
+    let mut look = tokio::time::interval(LOOK);
+    loop {
+        look.tick().await;
+        match home.certificates.keep_current(home.replica.now_ms()) {
+            Ok(true) => info!("the relay's certificates were renewed"),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "the relay's certificates were not renewed"),
         }
     }
 }

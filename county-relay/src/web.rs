@@ -5,10 +5,10 @@ use crate::keys;
 use axum::Router;
 use axum::extract::{Path, Query};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::get;
-use cunkou_casework::county::Role;
 use cunkou_edge::forms::Fields;
 use cunkou_edge::lists::when;
+use cunkou_edge::routes::Shows::{Nothing, Personal};
+use cunkou_edge::routes::{Routes, Who};
 use cunkou_edge::web;
 use cunkou_edge::{App, AppError, Signed, desk};
 use cunkou_ui::page::boxes::{Table, page};
@@ -18,14 +18,22 @@ use std::sync::Arc;
 /// A box that was silent for so long is named. Milliseconds.
 const SILENT_MS: i64 = 24 * 3_600_000;
 
+/// Every route of the console.
+pub(crate) fn routes() -> Routes {
+    web::shared()
+        .get("/", Who::Signed, Nothing, first)
+        .get("/cases/{case}", Who::Signed, Personal, case)
+        .get("/boxes", Who::It, Nothing, boxes)
+        .get("/staff", Who::It, Nothing, staff)
+        .and(keys::routes())
+}
+
 pub(crate) fn router(app: Arc<App>, home: Arc<Home>) -> Router {
-    let own = Router::new()
-        .route("/", get(|signed: Signed| async move { Redirect::to(web::first_page(&signed)) }))
-        .route("/cases/{case}", get(case))
-        .route("/boxes", get(boxes))
-        .route("/staff", get(staff))
-        .merge(keys::routes(home));
-    web::routes(app, own)
+    web::router(app, routes()).layer(keys::desk(home))
+}
+
+async fn first(signed: Signed) -> Redirect {
+    Redirect::to(web::first_page(&signed))
 }
 
 async fn case(
@@ -38,12 +46,7 @@ async fn case(
     Ok(desk::show(&signed, &opened, full)?.into_response())
 }
 
-fn only_it(signed: &Signed) -> Result<(), AppError> {
-    if signed.is(Role::It) { Ok(()) } else { Err(AppError::Forbidden) }
-}
-
 async fn boxes(signed: Signed) -> Result<Markup, AppError> {
-    only_it(&signed)?;
     let (l, replica) = (signed.lang, signed.replica());
     let county = replica.county();
     let now = replica.now_ms();
@@ -105,7 +108,6 @@ async fn boxes(signed: Signed) -> Result<Markup, AppError> {
 }
 
 async fn staff(signed: Signed) -> Result<Markup, AppError> {
-    only_it(&signed)?;
     let l = signed.lang;
     let county = signed.replica().county();
     let rows = county.people().map(|person| {

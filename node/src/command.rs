@@ -2,21 +2,23 @@
 
 use crate::home::{self, EnrolmentFile, failed};
 use crate::options::Options;
+use crate::wallet::{self, Wallet};
 use cunkou_casework::entry::ClockSource;
 use cunkou_casework::hex;
 use cunkou_edge::app::disk_free;
 use cunkou_edge::bounded;
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_edge::control::{self, Execute};
-use cunkou_edge::export;
-use cunkou_link::{EnrolRequest, LinkError, enrol as redeem};
+use cunkou_edge::{export, renewal};
+use cunkou_link::{Credentials, EnrolRequest, LinkError, enrol as redeem};
 use cunkou_replica::{Replica, SystemWorld, World};
 use serde_json::{Value, json};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 #[expect(clippy::print_stdout, reason = "answers of a command go to the terminal")]
-fn show(as_json: bool, value: &Value, words: &str) {
+pub(crate) fn show(as_json: bool, value: &Value, words: &str) {
     if as_json {
         println!("{value}");
     } else {
@@ -25,7 +27,11 @@ fn show(as_json: bool, value: &Value, words: &str) {
 }
 
 /// Redeems a one-time file.
-pub(crate) async fn enrol(options: &Options, file: &Path) -> Result<(), Failure> {
+pub(crate) async fn enrol(
+    options: &Options,
+    file: &Path,
+    addresses: &[IpAddr],
+) -> Result<(), Failure> {
     let data = &options.data;
     if home::is_enrolled(data) {
         let words = format!("{} is a box already; choose another folder", data.display());
@@ -45,7 +51,8 @@ pub(crate) async fn enrol(options: &Options, file: &Path) -> Result<(), Failure>
     std::fs::create_dir_all(data).map_err(|e| failed(format!("{}: {e}", data.display())))?;
     let mut seed = [0; 32];
     SystemWorld.random(&mut seed);
-    let request = EnrolRequest::new(token, &seed);
+    let web_key = wallet::web_key()?;
+    let request = EnrolRequest::new(token, &seed, web_key.public(), wallet::wire(addresses));
     let offer =
         redeem(&read.relays, &read.relay_name, &read.root, &request).await.map_err(|e| {
             let exit = match e {
@@ -54,6 +61,8 @@ pub(crate) async fn enrol(options: &Options, file: &Path) -> Result<(), Failure>
             };
             Failure::new(exit, e.to_string())
         })?;
+    // First: the other file makes the folder a box.
+    wallet::keep(data, &read.relay_name, &read.root, &web_key, addresses, &offer)?;
     home::keep(data, &read, &seed, &offer)?;
     let log: Vec<Vec<u8>> = offer.county_log.iter().map(|b| b.to_vec()).collect();
     let folder = data.clone();
@@ -74,13 +83,21 @@ pub(crate) async fn enrol(options: &Options, file: &Path) -> Result<(), Failure>
 /// Answers commands of a running box.
 pub(crate) struct Executor {
     pub(crate) replica: Arc<Replica>,
+    pub(crate) wallet: Arc<Wallet>,
     pub(crate) data: PathBuf,
 }
 
 impl Execute for Executor {
     fn execute(&self, command: Value, _: &dyn Fn(String)) -> Result<Value, Failure> {
         match command["do"].as_str() {
-            Some("status") => status_of(&self.replica, &self.data),
+            Some("status") => {
+                let mut status = status_of(&self.replica, &self.data)?;
+                status["certificate_days"] = json!(self.wallet.days_left());
+                status["host"] = json!(self.wallet.hosts().first());
+                Ok(status)
+            }
+            Some("renew_request") => Ok(request_of(&self.replica, &self.wallet)),
+            Some("renew") => take(&self.wallet, command["answer"].as_str().unwrap_or_default()),
             Some("export") => {
                 let text = |key: &str| command[key].as_str().unwrap_or_default();
                 let photos = command["photos"].as_bool().unwrap_or(true);
@@ -89,6 +106,60 @@ impl Execute for Executor {
             _ => Err(Failure::new(Exit::Usage, "unknown command")),
         }
     }
+}
+
+fn request_of(replica: &Replica, wallet: &Wallet) -> Value {
+    let name = replica.device().map(|d| d.name).unwrap_or_default();
+    json!({ "schema": 1, "request": renewal::write_request(&name, &wallet.request()) })
+}
+
+fn take(wallet: &Wallet, text: &str) -> Result<Value, Failure> {
+    let answer = renewal::read_answer(text)
+        .ok_or_else(|| Failure::new(Exit::Refused, "this is no answer to a renewal request"))?;
+    wallet.take_file(&answer).map_err(|e| Failure::new(Exit::Refused, e.words))?;
+    Ok(json!({ "schema": 1, "renewed": true, "certificate_days": wallet.days_left() }))
+}
+
+/// Asks the running box, or does it here.
+async fn by_box(
+    options: &Options,
+    asked: Value,
+    here: impl FnOnce(&Replica, &Wallet) -> Result<Value, Failure> + Send + 'static,
+) -> Result<Value, Failure> {
+    if let Some(value) = control::ask(&options.data, &asked, &|_| ()).await? {
+        return Ok(value);
+    }
+    let data = options.data.clone();
+    let work = move || {
+        let home = home::open(&data)?;
+        let wallet = Wallet::open(&data, home.replica.clone())?;
+        here(&home.replica, &wallet)
+    };
+    tokio::task::spawn_blocking(work).await.map_err(failed)?
+}
+
+/// Writes a request for new certificates.
+pub(crate) async fn renew_request(options: &Options, out: &Path) -> Result<(), Failure> {
+    let asked = json!({ "do": "renew_request" });
+    let made = by_box(options, asked, |replica, wallet| Ok(request_of(replica, wallet))).await?;
+    let text = made["request"].as_str().unwrap_or_default();
+    std::fs::write(out, text).map_err(|e| failed(format!("{}: {e}", out.display())))?;
+    let words = format!(
+        "carry {} to the county and run there: cunkou-relay renew FILE --out ANSWER",
+        out.display()
+    );
+    show(options.json, &json!({ "schema": 1, "file": out }), &words);
+    Ok(())
+}
+
+/// Takes new certificates from a file.
+pub(crate) async fn renew(options: &Options, file: &Path) -> Result<(), Failure> {
+    let text =
+        std::fs::read_to_string(file).map_err(|e| failed(format!("{}: {e}", file.display())))?;
+    let asked = json!({ "do": "renew", "answer": text });
+    let done = by_box(options, asked, move |_, wallet| take(wallet, &text)).await?;
+    show(options.json, &done, &format!("renewed for {} days", done["certificate_days"]));
+    Ok(())
 }
 
 fn status_of(replica: &Replica, data: &Path) -> Result<Value, Failure> {

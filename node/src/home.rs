@@ -5,7 +5,7 @@ use cunkou_casework::ids::{DeviceId, EntryId, SubjectId};
 use cunkou_casework::suite::SecretKey;
 use cunkou_edge::bounded;
 use cunkou_edge::cli::{Exit, Failure};
-use cunkou_link::{DeviceCertificate, OfferedEnrolment, pem_to_der};
+use cunkou_link::OfferedEnrolment;
 use cunkou_replica::{Guard, Membership, Replica, SystemWorld};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -37,10 +37,7 @@ pub(crate) struct Kept {
     founding: EntryId,
     index_secret: String,
     seed: String,
-    certificate: String,
-    root: String,
     pub(crate) relays: Vec<String>,
-    relay_name: String,
 }
 
 /// An opened box.
@@ -73,10 +70,7 @@ pub(crate) fn keep(
         founding: EntryId(offer.founding),
         index_secret: hex::encode(&offer.index_secret),
         seed: hex::encode(seed),
-        certificate: hex::encode(&offer.certificate),
-        root: file.root.clone(),
         relays: file.relays.clone(),
-        relay_name: file.relay_name.clone(),
     };
     let text = serde_json::to_string_pretty(&kept).map_err(failed)?;
     let (path, part) = (data.join(FILE), data.join("box.part"));
@@ -130,14 +124,4 @@ pub(crate) fn open(data: &Path) -> Result<Home, Failure> {
     };
     let replica = Replica::open(data, me, Arc::new(SystemWorld), Guard::child()).map_err(failed)?;
     Ok(Home { replica: Arc::new(replica), kept, _lock: lock })
-}
-
-impl Home {
-    /// The box's certificate, to connect with.
-    pub(crate) fn certificate(&self) -> Result<DeviceCertificate, Failure> {
-        let root = pem_to_der(&self.kept.root).map_err(failed)?;
-        let certificate = hex::decode(&self.kept.certificate).unwrap_or_default();
-        let seed = self.replica.me().key.seed();
-        Ok(DeviceCertificate::new(certificate, &seed, root, self.kept.relay_name.clone()))
-    }
 }

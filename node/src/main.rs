@@ -5,6 +5,7 @@ mod home;
 mod options;
 mod practice;
 mod run;
+mod wallet;
 mod web;
 
 use clap::Parser;
@@ -22,7 +23,13 @@ async fn program() -> ExitCode {
     let options = Options::parse();
     log(options.log_json);
     let done = match &options.action {
-        Action::Enrol { file } => command::enrol(&options, file).await,
+        Action::Enrol { file, address } => command::enrol(&options, file, address).await,
+        Action::RenewRequest { out } => command::renew_request(&options, out).await,
+        Action::Renew { file } => command::renew(&options, file).await,
+        Action::Routes => {
+            command::show(true, &web::routes().describe(), "");
+            Ok(())
+        }
         Action::Serve(serve) => run::serve(&options, serve).await,
         Action::Export { number, out, no_photos } => {
             command::export(&options, number, out, !no_photos).await

@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// The box at a village service point or in a township centre.
@@ -11,7 +12,7 @@ use std::path::PathBuf;
     about = "The village or township box of Cunkou",
     after_help = "Examples:
   cunkou-node --data /var/lib/cunkou enrol yunling.enrol
-  cunkou-node --data /var/lib/cunkou serve --http 0.0.0.0:80
+  cunkou-node --data /var/lib/cunkou serve --https 0.0.0.0:443 --http 0.0.0.0:80
   cunkou-node --data /var/lib/cunkou status --json
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 not running, 4 not enrolled, 5 refused by a rule."
@@ -34,14 +35,37 @@ pub(crate) struct Options {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Action {
     /// Become a box of the county with a one-time file from county IT. Needs the relay.
-    #[command(after_help = "Example:\n  cunkou-node --data ./box enrol yunling.enrol")]
+    #[command(
+        after_help = "Example:\n  cunkou-node --data ./box enrol yunling.enrol --address 192.168.1.5"
+    )]
     Enrol {
         /// The file.
         file: PathBuf,
+        /// An address under which tablets reach this box; may be given several times.
+        #[arg(long)]
+        address: Vec<IpAddr>,
     },
-    /// Serve the pages over HTTP and keep in touch with the relay.
+    /// Write a request for new certificates, to be carried to the county: where no link is.
     #[command(
-        after_help = "Example:\n  cunkou-node --data ./box serve --http 127.0.0.1:8082\n\nThe same keys stand in a TOML file (--config) or in the environment as CUNKOU_NODE_HTTP and CUNKOU_NODE_RELAYS."
+        after_help = "Example:\n  cunkou-node --data ./box renew-request --out yunling.request"
+    )]
+    RenewRequest {
+        /// Where to write it.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Take the new certificates that came back as a file.
+    #[command(after_help = "Example:\n  cunkou-node --data ./box renew yunling.renewed")]
+    Renew {
+        /// The file that `cunkou-relay renew` wrote.
+        file: PathBuf,
+    },
+    /// Every address of the pages, for tests.
+    #[command(hide = true)]
+    Routes,
+    /// Serve the pages over HTTPS, guides over HTTP, and keep in touch with the relay.
+    #[command(
+        after_help = "Example:\n  cunkou-node --data ./box serve --https 0.0.0.0:443 --http 0.0.0.0:80\n\nThe same keys stand in a TOML file (--config) or in the environment as CUNKOU_NODE_HTTPS, CUNKOU_NODE_HTTP, CUNKOU_NODE_RELAYS and so on."
     )]
     Serve(ServeOptions),
     /// Write one case as a file that cunkou-verify checks anywhere. The box must be running.
@@ -66,10 +90,14 @@ pub(crate) enum Action {
 /// How to serve.
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
-    /// TOML file with the keys http and relays.
+    /// TOML file with the keys https, http, relays, addresses and hours.
     #[arg(long)]
     pub(crate) config: Option<PathBuf>,
-    /// Address of the pages, e.g. 0.0.0.0:80.
+    /// Address of the pages, e.g. 0.0.0.0:443.
+    #[arg(long)]
+    pub(crate) https: Option<String>,
+    /// Address for guides and the county's root certificate, without input, e.g. 0.0.0.0:80; not
+    /// served when it is not given.
     #[arg(long)]
     pub(crate) http: Option<String>,
     /// Address of the relay, host:port, instead of those in the enrolment file.

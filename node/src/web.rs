@@ -13,45 +13,65 @@ mod sign;
 mod supplement;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
 use cunkou_edge::App;
 use cunkou_edge::photo::DRAIN_BYTES_MAX;
+use cunkou_edge::routes::Routes;
+use cunkou_edge::routes::Shows::{Nothing, Personal};
+use cunkou_edge::routes::Who::Signed;
 use cunkou_edge::web;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// Every route of a box.
+pub(crate) fn routes() -> Routes {
+    let pages = Routes::default()
+        .get("/", Signed, Personal, home::page)
+        .get("/sync", Signed, Nothing, home::sync)
+        .post("/practice/enter", Signed, Nothing, home::enter_practice)
+        .post("/practice/leave", Signed, Nothing, home::leave_practice)
+        .get("/residents", Signed, Personal, residents::find)
+        .post("/residents", Signed, Personal, residents::search)
+        .get("/residents/new", Signed, Nothing, residents::new_page)
+        .post("/residents/new", Signed, Personal, residents::add)
+        .get("/residents/{id}", Signed, Personal, residents::show)
+        .get("/residents/{id}/edit", Signed, Personal, residents::edit_page)
+        .post("/residents/{id}/edit", Signed, Personal, residents::edit)
+        .get("/residents/{id}/file", Signed, Personal, residents::choose)
+        .get("/residents/{id}/file/{item}", Signed, Personal, residents::guide)
+        .post("/residents/{id}/file/{item}", Signed, Nothing, draft::begin);
+    let drafts = Routes::default()
+        .get("/cases/{case}", Signed, Personal, draft::page)
+        .get("/cases/{case}/who", Signed, Personal, draft::who_page)
+        .post("/cases/{case}/who", Signed, Personal, draft::who)
+        .get("/cases/{case}/check", Signed, Personal, form::check_page)
+        .post("/cases/{case}/check", Signed, Personal, form::check)
+        .get("/cases/{case}/form", Signed, Personal, form::page)
+        .post("/cases/{case}/form", Signed, Personal, form::save)
+        .get("/cases/{case}/materials", Signed, Personal, materials::list)
+        .get("/cases/{case}/materials/{m}", Signed, Personal, materials::page)
+        .post("/cases/{case}/materials/{m}/asked", Signed, Nothing, materials::asked)
+        .post("/cases/{case}/materials/{m}/reuse", Signed, Nothing, materials::reuse)
+        .post("/cases/{case}/materials/{m}/defer", Signed, Nothing, materials::defer)
+        .post("/cases/{case}/materials/{m}/until", Signed, Nothing, materials::until)
+        .post("/cases/{case}/materials/{m}/retake/{slot}", Signed, Nothing, materials::retake)
+        .get("/cases/{case}/answers", Signed, Personal, answers::page)
+        .get("/cases/{case}/choose", Signed, Personal, choose::page)
+        .post("/cases/{case}/choose", Signed, Personal, choose::save)
+        .get("/cases/{case}/supplement/{m}", Signed, Personal, supplement::page);
+    let photos = Routes::default()
+        .post("/cases/{case}/materials/{m}/photo/{slot}", Signed, Personal, materials::photo)
+        .body(DRAIN_BYTES_MAX)
+        .post("/cases/{case}/supplement/{m}/photo/{slot}", Signed, Personal, supplement::photo)
+        .body(DRAIN_BYTES_MAX)
+        .get("/cases/{case}/sign", Signed, Personal, sign::page)
+        .post("/cases/{case}/sign", Signed, Personal, sign::submit)
+        .body(DRAIN_BYTES_MAX)
+        .get("/cases/{case}/deliver", Signed, Personal, deliver::page)
+        .post("/cases/{case}/deliver", Signed, Personal, deliver::save)
+        .body(DRAIN_BYTES_MAX);
+    web::shared().and(pages).and(drafts).and(photos)
+}
+
 pub(crate) fn router(app: Arc<App>, practice: PathBuf) -> Router {
-    let plain = Router::new()
-        .route("/", get(home::page))
-        .route("/sync", get(home::sync))
-        .route("/practice/enter", post(home::enter_practice))
-        .route("/practice/leave", get(home::leave_practice))
-        .route("/residents", get(residents::find))
-        .route("/residents/new", get(residents::new_page).post(residents::add))
-        .route("/residents/{id}", get(residents::show))
-        .route("/residents/{id}/edit", get(residents::edit_page).post(residents::edit))
-        .route("/residents/{id}/file", get(residents::choose))
-        .route("/residents/{id}/file/{item}", get(residents::guide).post(draft::begin))
-        .route("/cases/{case}", get(draft::page))
-        .route("/cases/{case}/who", get(draft::who_page).post(draft::who))
-        .route("/cases/{case}/check", get(form::check_page).post(form::check))
-        .route("/cases/{case}/form", get(form::page).post(form::save))
-        .route("/cases/{case}/materials", get(materials::list))
-        .route("/cases/{case}/materials/{m}", get(materials::page))
-        .route("/cases/{case}/materials/{m}/asked", post(materials::asked))
-        .route("/cases/{case}/materials/{m}/reuse", post(materials::reuse))
-        .route("/cases/{case}/materials/{m}/defer", post(materials::defer))
-        .route("/cases/{case}/materials/{m}/until", post(materials::until))
-        .route("/cases/{case}/materials/{m}/retake/{slot}", post(materials::retake))
-        .route("/cases/{case}/answers", get(answers::page))
-        .route("/cases/{case}/choose", get(choose::page).post(choose::save))
-        .route("/cases/{case}/supplement/{m}", get(supplement::page));
-    let photos = Router::new()
-        .route("/cases/{case}/materials/{m}/photo/{slot}", post(materials::photo))
-        .route("/cases/{case}/supplement/{m}/photo/{slot}", post(supplement::photo))
-        .route("/cases/{case}/sign", get(sign::page).post(sign::submit))
-        .route("/cases/{case}/deliver", get(deliver::page).post(deliver::save))
-        .layer(DefaultBodyLimit::max(DRAIN_BYTES_MAX));
-    web::routes(app, plain.merge(photos).layer(axum::Extension(home::PracticeFolder(practice))))
+    web::router(app, routes()).layer(axum::Extension(home::PracticeFolder(practice)))
 }

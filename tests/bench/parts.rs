@@ -86,8 +86,8 @@ pub(crate) fn cold_start(report: &Report, world: &World, size: &str) -> Result<S
 /// From starting a program to the first answer.
 pub(crate) fn start_up(report: &Report, world: &World) -> Result<()> {
     let (quic, n) = (world.county.quic(), 7);
-    let healthy = |i: u16| -> Result<()> {
-        let url = format!("http://{}", world.county.http(i));
+    let healthy = |name: &str, i: u16| -> Result<()> {
+        let url = world.county.url(name, i)?;
         Agent::stranger(&url).get("/healthz")?.page().map(drop)
     };
     // The township's first start is its cold start, which is not measured here.
@@ -97,7 +97,7 @@ pub(crate) fn start_up(report: &Report, world: &World) -> Result<()> {
         for _ in 0..n {
             let begun = Instant::now();
             let running = world.county.serve_node(name, i, &quic)?;
-            healthy(i)?;
+            healthy(name, i)?;
             all.push(ms(begun.elapsed()));
             drop(running);
         }
@@ -108,17 +108,17 @@ pub(crate) fn start_up(report: &Report, world: &World) -> Result<()> {
     for _ in 0..n {
         let copy = tempfile::tempdir()?;
         let from = world.county.data.join("relay");
-        for name in ["county.json", "work.db", "work.db-wal"] {
+        for name in ["county.json", "certificates.json", "work.db", "work.db-wal"] {
             std::fs::copy(from.join(name), copy.path().join(name)).ok();
         }
         let data = copy.path().display().to_string();
         let (http, quic) = (world.county.http(3), "127.0.0.1:0");
-        let arguments = ["--data", &data, "serve", "--http", &http, "--quic", quic];
+        let arguments = ["--data", &data, "serve", "--https", &http, "--quic", quic];
         let log = copy.path().join("log");
         let begun = Instant::now();
         let running =
             Serving::start(&world.county.bin.join("cunkou-relay"), &arguments, &http, &log)?;
-        healthy(3)?;
+        healthy("relay", 3)?;
         all.push(ms(begun.elapsed()));
         drop(running);
     }
@@ -290,7 +290,7 @@ pub(crate) fn search(report: &Report, world: &World, size: &str) -> Result<()> {
     for (name, word, baseline) in kinds {
         let all = times(300, |i| {
             let text = word(&known[i % known.len()]);
-            ensure!(!agent.search(text)?.is_empty(), "{text} is not found");
+            ensure!(!agent.search_live(text)?.is_empty(), "{text} is not found");
             Ok(())
         })?;
         report.times(&format!("search.{name}.{size}"), &all, baseline)?;

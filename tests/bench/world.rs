@@ -60,8 +60,9 @@ impl World {
 
     /// The agent at the village box; waits for their key.
     pub(crate) fn agent(&self) -> Result<Agent> {
-        let url = format!("http://{}", self.county.http(VILLAGE));
-        patiently("the agent's key", || Agent::sign_in(&url, "li", "246810").ok())
+        patiently("the agent's key", || {
+            Agent::sign_in(&self.county.url("village", VILLAGE).ok()?, "li", "246810").ok()
+        })
     }
 
     /// The database of a node, to read.

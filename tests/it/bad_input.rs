@@ -335,9 +335,8 @@ fn an_unknown_address_and_a_form_of_a_strange_page_get_a_page_that_says_so() -> 
         let long = "长".repeat(200_000);
         let answer = signed.post("/login", &[("login", long.as_str())])?;
         ensure!(answer.status == 413 && answer.text().contains("<h1>"), "{}", answer.status);
-        for origin in [Some("http://evil.example"), Some("null"), None] {
-            let mut request = reqwest::blocking::Client::builder()
-                .no_proxy()
+        for origin in [Some("https://evil.example"), Some("null"), None] {
+            let mut request = cunkou_tests::trust::builder()?
                 .build()?
                 .post(format!("{}/login", county.url(node)))
                 .header("content-type", "application/x-www-form-urlencoded")

@@ -180,8 +180,8 @@ fn status_has_exactly_the_promised_keys_and_exits_with_three_when_nothing_runs()
         "quarantine",
         "disk_free",
     ];
-    let of_box = ["name", "catalogue", "residents"];
-    let of_relay = ["county", "fingerprint", "entries", "boxes"];
+    let of_box = ["name", "catalogue", "residents", "host", "certificate_days"];
+    let of_relay = ["county", "fingerprint", "entries", "boxes", "certificates"];
     let status = until("a completed sync", 60, || {
         let status = county.node("one", &["status"]).ok()?.json().ok()?;
         status["last_completed_sync"].is_i64().then_some(status)
@@ -263,10 +263,8 @@ fn a_box_of_another_county_is_refused_in_plain_words_on_both_sides() {
     .expect("added");
     enrolled(&here, "one");
     let box_here = here.serve_node("one", 1, &here.quic()).expect("a box");
-    until("the agent's key", 60, || {
-        Agent::sign_in(&format!("http://{}", here.http(1)), "li", "246810").ok()
-    })
-    .expect("li signs in");
+    until("the agent's key", 60, || Agent::sign_in(&here.url("one", 1).ok()?, "li", "246810").ok())
+        .expect("li signs in");
     drop(box_here);
     let before = log_of(&relay_there).matches("refused a connection").count();
     let stray = here.serve_node("one", 1, &there.quic()).expect("a box");
@@ -276,7 +274,8 @@ fn a_box_of_another_county_is_refused_in_plain_words_on_both_sides() {
         (log_of(&relay_there).matches("refused a connection").count() > before).then_some(())
     })
     .expect("the relay says so, too");
-    let li = Agent::sign_in(&format!("http://{}", here.http(1)), "li", "246810").expect("signs in");
+    let li =
+        Agent::sign_in(&here.url("one", 1).expect("running"), "li", "246810").expect("signs in");
     let page = li.get("/sync").expect("a page").page().expect("a page");
     assert!(page.contains("县平台不接收这个盒子"), "{page}");
     drop(relay_here);

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod ceremony;
+mod certificates;
 mod cli;
 mod conflict;
 mod county;
@@ -10,6 +11,7 @@ mod filers;
 mod flood;
 mod keys;
 mod kill;
+mod routes;
 mod screens;
 mod story;
 mod story_js;

@@ -303,7 +303,7 @@ fn a_village_files_offline_the_county_decides_and_the_village_hands_over_the_res
         village.see(step)?;
     }
     // What she gave once is not photographed again.
-    village.go("/residents?q=0249")?;
+    village.search("/residents", "姓名、首字母", "找人", "0249")?;
     village.click("张桂兰")?;
     village.see("可以再用的材料")?;
     village.see("有效期到 2030-05-06")?;

@@ -240,6 +240,13 @@ pub struct Agent {
     cookie: String,
 }
 
+/// The cookies that an answer sets, as a request sends them.
+fn cookies(response: &Response) -> String {
+    let set = response.headers().get_all("set-cookie").iter().filter_map(|c| c.to_str().ok());
+    let pairs: Vec<&str> = set.filter_map(|c| c.split(';').next()).collect();
+    pairs.join("; ")
+}
+
 impl Agent {
     /// A browser where nobody has signed in.
     ///
@@ -247,8 +254,8 @@ impl Agent {
     /// When no HTTP client can be made.
     #[must_use]
     pub fn stranger(url: &str) -> Self {
-        let http = Client::builder()
-            .no_proxy()
+        let http = crate::trust::builder()
+            .expect("readable roots")
             .redirect(Policy::none())
             .timeout(Duration::from_secs(60))
             .build()
@@ -270,8 +277,7 @@ impl Agent {
             .header("content-type", "application/x-www-form-urlencoded")
             .body(fields)
             .send()?;
-        let cookie = response.headers().get("set-cookie").and_then(|c| c.to_str().ok());
-        let cookie = cookie.and_then(|c| c.split(';').next()).unwrap_or_default().to_owned();
+        let cookie = cookies(&response);
         let answer = Self::answer(response)?;
         let status = answer.status;
         ensure!(
@@ -281,6 +287,12 @@ impl Agent {
         );
         agent.cookie = cookie;
         Ok(agent)
+    }
+
+    /// What this browser sends with every request.
+    #[must_use]
+    pub fn cookies(&self) -> &str {
+        &self.cookie
     }
 
     fn answer(response: Response) -> Result<Answer> {
@@ -349,8 +361,25 @@ impl Agent {
     /// # Errors
     /// When the search does not answer.
     pub fn search(&self, text: &str) -> Result<Vec<String>> {
-        let html = self.get(&format!("/residents?q={}", encode(text)))?.page()?;
-        Ok(residents(&html))
+        let found = self.post("/residents", &[("q", text)])?.done()?;
+        Ok(residents(&self.get(&found)?.page()?))
+    }
+
+    /// Addresses of the residents that the list shows while somebody types: one request, as the
+    /// script of the page sends it.
+    ///
+    /// # Errors
+    /// When the search does not answer.
+    pub fn search_live(&self, text: &str) -> Result<Vec<String>> {
+        let request = self
+            .http
+            .post(format!("{}/residents", self.url))
+            .header("cookie", &self.cookie)
+            .header("origin", &self.url)
+            .header("hx-request", "true")
+            .header("content-type", "application/x-www-form-urlencoded");
+        let answer = Self::answer(request.body(pairs(&[("q", text)])).send()?)?;
+        Ok(residents(&answer.page()?))
     }
 
     /// Addresses of the residents after so many of the whole list.

@@ -156,6 +156,21 @@ impl Bare {
         format!("127.0.0.1:{}", self.port + i)
     }
 
+    /// Address of the pages of a running box, by the name in its certificate; trusts the county.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn url(&self, name: &str, i: u16) -> Result<String> {
+        crate::trust::trust(&self.data.join("relay/ca.pem"));
+        let host = if name == "relay" {
+            "relay.c130999.home.arpa".to_owned()
+        } else {
+            let status = self.node(name, &["status"])?.json()?;
+            status["host"].as_str().context("a name")?.to_owned()
+        };
+        Ok(format!("https://{host}:{}", self.port + i))
+    }
+
     /// Address of the relay for boxes.
     #[must_use]
     pub fn quic(&self) -> String {
@@ -199,7 +214,7 @@ impl Bare {
     /// When it does not come up.
     pub fn serve_relay(&self) -> Result<Serving> {
         let (data, http, quic) = (self.path("relay"), self.http(0), self.quic());
-        let arguments = ["--data", &data, "serve", "--http", &http, "--quic", &quic];
+        let arguments = ["--data", &data, "serve", "--https", &http, "--quic", &quic];
         let log = self.data.join("relay.log");
         let relay = Serving::start(&self.bin.join("cunkou-relay"), &arguments, &http, &log)?;
         // Its socket for commands opens a moment after its pages do.
@@ -215,7 +230,7 @@ impl Bare {
     /// When it does not come up.
     pub fn serve_node(&self, name: &str, i: u16, quic: &str) -> Result<Serving> {
         let (data, http) = (self.path(name), self.http(i));
-        let arguments = ["--data", &data, "serve", "--http", &http, "--relay", quic];
+        let arguments = ["--data", &data, "serve", "--https", &http, "--relay", quic];
         let log = self.data.join(format!("{name}.log"));
         Serving::start(&self.bin.join("cunkou-node"), &arguments, &http, &log)
     }

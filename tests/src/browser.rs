@@ -16,6 +16,8 @@ use tokio::runtime::Runtime;
 
 const DRIVER: &str = "/usr/bin/chromedriver";
 const BROWSER: &str = "/usr/bin/chromium";
+/// Puts a root among those that the browser trusts.
+const CERTUTIL: &str = "/usr/bin/certutil";
 /// What is not there after so long is missing. Seconds.
 const PATIENCE_S: u64 = 20;
 
@@ -42,6 +44,7 @@ pub struct Browser {
     runtime: Runtime,
     driver: Option<WebDriver>,
     process: Child,
+    _home: tempfile::TempDir,
     base: String,
     screens: PathBuf,
     taken: Cell<u32>,
@@ -54,11 +57,13 @@ pub struct Browser {
 #[must_use]
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
 pub fn installed() -> bool {
-    let missing: Vec<&str> =
-        [DRIVER, BROWSER].into_iter().filter(|program| !Path::new(program).exists()).collect();
+    let missing: Vec<&str> = [DRIVER, BROWSER, CERTUTIL]
+        .into_iter()
+        .filter(|program| !Path::new(program).exists())
+        .collect();
     if !missing.is_empty() {
         eprintln!(
-            "SKIPPED: {} not installed; apt-get install chromium chromium-driver fonts-noto-cjk",
+            "SKIPPED: {} not installed; apt-get install chromium chromium-driver fonts-noto-cjk libnss3-tools",
             missing.join(" and ")
         );
     }
@@ -74,11 +79,33 @@ pub fn screens(story: &str) -> PathBuf {
     target.join("screens").join(story)
 }
 
+/// A home for a browser, where the counties' roots are trusted as on a tablet where somebody has
+/// installed them.
+fn trusting_home() -> Result<tempfile::TempDir> {
+    let home = tempfile::tempdir()?;
+    let store = home.path().join(".pki/nssdb");
+    std::fs::create_dir_all(&store)?;
+    let store = format!("sql:{}", store.display());
+    let certutil = |arguments: &[&str]| -> Result<()> {
+        let ran = Command::new(CERTUTIL).args(arguments).args(["-d", &store]).output()?;
+        let error = String::from_utf8_lossy(&ran.stderr).into_owned();
+        ensure!(ran.status.success(), "certutil {}: {error}", arguments.join(" "));
+        Ok(())
+    };
+    certutil(&["-N", "--empty-password"])?;
+    for (i, root) in crate::trust::roots().iter().enumerate() {
+        let (name, file) = (format!("county {i}"), root.display().to_string());
+        certutil(&["-A", "-n", &name, "-t", "C,,", "-i", &file])?;
+    }
+    Ok(home)
+}
+
 /// Starts a driver on a port that it finds free itself.
-fn start_driver() -> Result<(Child, u16)> {
+fn start_driver(home: &Path) -> Result<(Child, u16)> {
     let mut process = Command::new(DRIVER)
         .arg("--port=0")
         .env("LANGUAGE", "zh_CN")
+        .env("HOME", home)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -112,6 +139,7 @@ fn capabilities(looks: Looks) -> Result<ChromeCapabilities> {
         "--hide-scrollbars",
         "--force-prefers-reduced-motion",
         "--lang=zh-CN",
+        "--host-resolver-rules=MAP *.home.arpa 127.0.0.1",
     ] {
         caps.add_arg(argument)?;
     }
@@ -140,7 +168,9 @@ impl Browser {
     /// # Errors
     /// When it does not come up.
     pub fn open(story: &str, name: &str, base: &str, looks: Looks) -> Result<Self> {
-        let (process, port) = start_driver()?;
+        crate::trust::provider();
+        let home = trusting_home()?;
+        let (process, port) = start_driver(home.path())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let screens = screens(story);
         std::fs::create_dir_all(&screens)?;
@@ -148,6 +178,7 @@ impl Browser {
             runtime,
             driver: None,
             process,
+            _home: home,
             base: base.to_owned(),
             screens,
             taken: Cell::new(0),
@@ -208,6 +239,23 @@ impl Browser {
         Ok(())
     }
 
+    /// Searches on a page; the address of what was found, where the words searched for are not.
+    ///
+    /// # Errors
+    /// When the page has no such search, or its words stand in the address.
+    pub fn search(&self, page: &str, label: &str, button: &str, text: &str) -> Result<String> {
+        self.go(page)?;
+        self.fill(label, text)?;
+        self.press(button)?;
+        let address = self.until("what was found", || {
+            let url = self.run(self.driver().current_url())?;
+            let found = url.query().is_some_and(|query| query.contains("s="));
+            Ok(found.then(|| format!("{}?{}", url.path(), url.query().unwrap_or_default())))
+        })?;
+        ensure!(!address.contains("q=") && !address.contains(text), "{address}");
+        Ok(address)
+    }
+
     /// The path shown.
     ///
     /// # Errors
@@ -255,12 +303,8 @@ impl Browser {
     /// # Errors
     /// When it does not come.
     pub fn sent(&self, path: &str) -> Result<String> {
-        let client = reqwest::blocking::Client::builder().no_proxy().build()?;
-        let cookies = self.run(self.driver().get_all_cookies())?;
-        let cookies: Vec<String> =
-            cookies.iter().map(|c| format!("{}={}", c.name, c.value)).collect();
-        let answer =
-            client.get(format!("{}{path}", self.base)).header("cookie", cookies.join("; "));
+        let client = crate::trust::builder()?.build()?;
+        let answer = client.get(format!("{}{path}", self.base)).header("cookie", self.cookies()?);
         Ok(answer.send()?.text()?)
     }
 
@@ -285,7 +329,14 @@ impl Browser {
     /// # Errors
     /// When nobody is signed in.
     pub fn session(&self) -> Result<String> {
-        Ok(self.run(self.driver().get_named_cookie("cunkou"))?.value)
+        Ok(self.run(self.driver().get_named_cookie("__Host-cunkou"))?.value)
+    }
+
+    /// All cookies of this page, as a request sends them.
+    fn cookies(&self) -> Result<String> {
+        let all = self.run(self.driver().get_all_cookies())?;
+        let all: Vec<String> = all.iter().map(|c| format!("{}={}", c.name, c.value)).collect();
+        Ok(all.join("; "))
     }
 
     /// Fetches what a link of this page leads to, with the session of this browser.
@@ -296,9 +347,9 @@ impl Browser {
         let path = format!("//a[normalize-space()={}]", quoted(link));
         let address = self.with(&[path], link, |found| self.run(found.prop("href")))?;
         let address = address.context("a link without address")?;
-        let client = reqwest::blocking::Client::builder().no_proxy().build()?;
-        let cookie = format!("cunkou={}", self.session()?);
-        let answer = client.get(address).header("cookie", cookie).send()?.error_for_status()?;
+        let client = crate::trust::builder()?.build()?;
+        let request = client.get(address).header("cookie", self.cookies()?);
+        let answer = request.send()?.error_for_status()?;
         Ok(answer.bytes()?.to_vec())
     }
 

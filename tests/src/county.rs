@@ -13,8 +13,11 @@ use std::time::{Duration, Instant};
 pub struct Node {
     /// relay, township, village1 or village2.
     pub name: String,
-    /// Address of its pages.
+    /// Address of its pages, by the name in its certificate.
+    #[serde(rename = "named")]
     pub url: String,
+    /// Address of what is served without TLS.
+    pub open: String,
     /// Its process.
     pub pid: Option<i32>,
     /// Its command line.
@@ -43,6 +46,8 @@ pub struct Told {
     pub ready_ms: u64,
     /// The folder.
     pub data: PathBuf,
+    /// The county's roots, PEM.
+    pub ca: PathBuf,
     /// The nodes.
     pub nodes: Vec<Node>,
     /// The people.
@@ -72,7 +77,8 @@ pub fn programs() -> Result<PathBuf> {
     Ok(folder.to_owned())
 }
 
-/// A first port such that it, the three after it and the one ten higher are free now.
+/// A first port such that it, the three after it, the one ten higher and the four from twenty higher
+/// on are free now.
 ///
 /// # Errors
 /// When no such port is found.
@@ -85,7 +91,7 @@ pub fn free_ports() -> Result<u16> {
             continue;
         }
         let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
-        if (first..first + 4).all(free)
+        if (first..first + 4).chain(first + 20..first + 24).all(free)
             && std::net::UdpSocket::bind(("127.0.0.1", first + 10)).is_ok()
         {
             return Ok(first);
@@ -126,9 +132,12 @@ impl County {
         let out = demo.stdout.take().context("no output")?;
         let mut line = String::new();
         BufReader::new(out).read_line(&mut line)?;
-        let told = serde_json::from_str(&line);
+        let told = serde_json::from_str::<Told>(&line);
         match told {
-            Ok(told) => Ok(Self { demo, told, bin, _folder: folder }),
+            Ok(told) => Ok({
+                crate::trust::trust(&told.ca);
+                Self { demo, told, bin, _folder: folder }
+            }),
             Err(error) => {
                 let _ = demo.kill();
                 bail!("the county did not come up: {error}: {line}")

@@ -7,3 +7,4 @@ pub mod browser;
 pub mod county;
 pub mod pictures;
 pub mod wild;
+pub mod trust;

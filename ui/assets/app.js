@@ -18,7 +18,7 @@ window.addEventListener("pageshow", () => {
 document.getElementById("faults")?.focus();
 
 // Half-typed pinyin is not searched for.
-for (const box of document.querySelectorAll("input[hx-get]")) {
+for (const box of document.querySelectorAll("input[hx-post]")) {
   box.addEventListener("input", (event) => { if (event.isComposing) event.stopImmediatePropagation(); }, true);
   box.addEventListener("compositionend", () => box.dispatchEvent(new Event("input", { bubbles: true })));
 }

@@ -46,6 +46,8 @@ pub struct Shell {
     pub here: String,
     /// Something was just done: words.
     pub done: Option<String>,
+    /// Served without TLS, where nothing may be typed: the address of the real pages.
+    pub open: Option<String>,
 }
 
 /// A page in its frame. `faulty` puts 要改 in front of the title.
@@ -70,8 +72,10 @@ pub fn page(shell: &Shell, title: &str, faulty: bool, scripts: &[&str], body: &M
                 link rel="stylesheet" href=(assets::address("app.css"));
                 link rel="icon" href="data:,";
                 @for script in scripts { script src=(assets::address(script)) defer {} }
-                script src=(assets::address("htmx.js")) defer {}
-                script src=(assets::address("app.js")) defer {}
+                @if shell.open.is_none() {
+                    script src=(assets::address("htmx.js")) defer {}
+                    script src=(assets::address("app.js")) defer {}
+                }
             }
             body {
                 a class="skip" href="#main" { (lang.t("跳到正文", "Skip to content")) }
@@ -80,7 +84,9 @@ pub fn page(shell: &Shell, title: &str, faulty: bool, scripts: &[&str], body: &M
                     p class="strip practice-strip" role="status" {
                         strong { (lang.t("练习", "Practice")) } " — "
                         (lang.t("这里的人和事都是编的,不会上传", "Everybody here is made up; nothing is sent"))
-                        " " a href="/practice/leave" { (lang.t("退出练习", "Leave practice")) }
+                        " " form class="inline" method="post" action="/practice/leave" {
+                            button class="quiet" { (lang.t("退出练习", "Leave practice")) }
+                        }
                     }
                 }
                 @if let Some(clock) = &shell.clock { p class="strip amber" role="status" { "⚠ " (clock) } }
@@ -139,12 +145,20 @@ fn footer(shell: &Shell) -> Markup {
                 a href={ "tel:" (shell.complaint) } { (shell.complaint) }
             }
             a href="/guides" { (lang.t("办事指南", "Guides")) }
+            @if let Some(https) = &shell.open {
+                a href="/ca" { (lang.t("县证书", "County certificate")) }
+                a href=(https) { (lang.t("工作人员登录", "Staff: sign in")) }
+                a href={ (back) "?lang=" (lang.t("en", "zh")) } lang=(lang.t("en", "zh-CN")) {
+                    (lang.t("English", "中文"))
+                }
+            } @else {
             a href="/help" { (lang.t("帮助", "Help")) }
             a href={ "/set/big/" (if shell.big { "off" } else { "on" }) "?back=" (back) } {
                 (if shell.big { lang.t("普通字", "Normal letters") } else { lang.t("大字版", "Large letters") })
             }
             a href={ "/set/lang/" (lang.t("en", "zh")) "?back=" (back) } lang=(lang.t("en", "zh-CN")) {
                 (lang.t("English", "中文"))
+            }
             }
         }
     }

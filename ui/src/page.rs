@@ -15,6 +15,7 @@ pub mod home;
 pub mod keys;
 pub mod login;
 pub mod materials;
+pub mod open;
 pub mod residents;
 pub mod sign;
 pub mod sync;

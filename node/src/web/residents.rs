@@ -2,7 +2,7 @@
 
 use super::saving::{heads_text, mark, rivals};
 use axum::extract::{Form, Path, Query};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use cunkou_casework::calendar::china_day;
 use cunkou_casework::citizen_id::{CitizenId, mask, masked, tidy};
@@ -73,8 +73,27 @@ fn person(signed: &Signed, row: &ResidentRow, by: &[KeyKind]) -> ui::Person {
 }
 
 pub(super) async fn find(signed: Signed, Query(query): Query<Fields>) -> Result<Markup, AppError> {
-    let text = query.get("q").map_or("", |q| q.trim()).to_owned();
-    let offset: u32 = query.get("from").and_then(|f| f.parse().ok()).unwrap_or(0);
+    let handle = query.get("s").map_or("", String::as_str);
+    let text = signed.session.searched(handle).unwrap_or_default().to_owned();
+    found(&signed, text, query.get("from").and_then(|f| f.parse().ok()).unwrap_or(0))
+}
+
+/// The words of a search came in a form: names and ID numbers stand in no address, where histories
+/// and logs would keep them. A page that only renews its list gets it at once.
+pub(super) async fn search(
+    signed: Signed,
+    headers: HeaderMap,
+    Form(fields): Form<Fields>,
+) -> Result<Response, AppError> {
+    let text = fields.get("q").map_or("", |q| q.trim());
+    if headers.contains_key("hx-request") {
+        return Ok(found(&signed, text.to_owned(), 0)?.into_response());
+    }
+    let handle = signed.app.sessions.remember(&signed.app.replica, &headers, text);
+    Ok(Redirect::to(&format!("/residents?s={handle}")).into_response())
+}
+
+fn found(signed: &Signed, text: String, offset: u32) -> Result<Markup, AppError> {
     let mut view = ui::Find {
         searched: !text.is_empty(),
         offset: u64::from(offset),
@@ -85,12 +104,12 @@ pub(super) async fn find(signed: Signed, Query(query): Query<Fields>) -> Result<
         let (rows, total) =
             signed.replica().store().read(|v| v.residents(None, None, PAGE, offset))?;
         view.total = total;
-        view.people = rows.iter().map(|row| person(&signed, row, &[])).collect();
+        view.people = rows.iter().map(|row| person(signed, row, &[])).collect();
     } else {
         let mut hits = signed.replica().search(&text, PAGE as usize + 1)?;
         view.more = hits.len() > PAGE as usize;
         hits.truncate(PAGE as usize);
-        view.people = hits.iter().map(|hit| person(&signed, &hit.row, &hit.by)).collect();
+        view.people = hits.iter().map(|hit| person(signed, &hit.row, &hit.by)).collect();
     }
     view.text = text;
     Ok(ui::find(&signed.shell("/residents"), &view))

@@ -1,17 +1,18 @@
 //! The box's side: finds its relay, again and again, with growing waits.
 
 use crate::driver::Conversation;
+use crate::renewal::{self, Credentials};
 use crate::serve::watch_changes;
-use crate::{DeviceCertificate, LinkError, explain, tls};
+use crate::{ALPN_SYNC, LinkError, explain, tls};
 use cunkou_engine::{Backoff, Port, Progress};
-use quinn::Endpoint;
-use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tracing::{info, warn};
 
 const CONNECT: Duration = Duration::from_secs(6);
+/// So often a box that is connected looks whether its certificates are to be renewed.
+const LOOK: Duration = Duration::from_secs(3600);
 /// The shortest wait between two attempts while somebody looks.
 const HURRIED: Duration = Duration::from_secs(1);
 
@@ -56,7 +57,7 @@ impl LinkHandle {
 /// Keeps the connection to the relay.
 pub struct Dialer {
     relays: Vec<String>,
-    me: DeviceCertificate,
+    me: Arc<dyn Credentials>,
     port: Arc<dyn Port>,
     changes: watch::Receiver<u64>,
     state: watch::Sender<LinkState>,
@@ -73,7 +74,7 @@ impl std::fmt::Debug for Dialer {
 impl Dialer {
     /// Will talk to the first of `relays` (host:port) that answers.
     #[must_use]
-    pub fn new(relays: Vec<String>, me: DeviceCertificate, port: Arc<dyn Port>) -> Self {
+    pub fn new(relays: Vec<String>, me: Arc<dyn Credentials>, port: Arc<dyn Port>) -> Self {
         let changes = watch_changes(&*port);
         let (state, _) = watch::channel(LinkState::Connecting);
         let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
@@ -123,16 +124,28 @@ impl Dialer {
     }
 
     async fn attempt(&mut self, relay: &str) -> Result<(), LinkError> {
-        let address = resolve(relay).await?;
-        let bind = if address.is_ipv6() {
-            SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))
-        } else {
-            SocketAddr::from(([0, 0, 0, 0], 0))
-        };
-        let mut endpoint = Endpoint::client(bind).map_err(|e| LinkError::Setup(e.to_string()))?;
-        endpoint.set_default_client_config(tls::client(&self.me.root, Some(&self.me))?);
+        if self.me.due() {
+            // One that still holds serves meanwhile; else the relay says so below.
+            if let Err(error) = renewal::renew(relay, Arc::clone(&self.me)).await {
+                warn!(%relay, %error, "the certificates were not renewed");
+            }
+        }
+        match self.converse(relay).await {
+            // Our clock may be behind, so that we did not know.
+            Err(LinkError::RunOut) => {
+                renewal::renew(relay, Arc::clone(&self.me)).await?;
+                self.converse(relay).await
+            }
+            result => result,
+        }
+    }
+
+    async fn converse(&mut self, relay: &str) -> Result<(), LinkError> {
+        let me = self.me.certificate()?;
+        let config = tls::client(&me.roots, Some(&me), self.me.clock(), ALPN_SYNC)?;
+        let (endpoint, address) = tls::dial(relay, config).await?;
         let connecting = endpoint
-            .connect(address, &self.me.relay_name)
+            .connect(address, &me.relay_name)
             .map_err(|e| LinkError::Setup(e.to_string()))?;
         let connection = tokio::time::timeout(CONNECT, connecting)
             .await
@@ -156,9 +169,19 @@ impl Dialer {
         };
         let talk = conversation.run(send, receive);
         tokio::pin!(talk);
+        let mut look = tokio::time::interval(LOOK);
         let result = loop {
             tokio::select! {
                 result = &mut talk => break result,
+                _ = look.tick() => if self.me.due() {
+                    // Beside the conversation, which may last for months.
+                    let (relay, me) = (relay.to_owned(), Arc::clone(&self.me));
+                    tokio::spawn(async move {
+                        if let Err(error) = renewal::renew(&relay, me).await {
+                            warn!(%relay, %error, "the certificates were not renewed");
+                        }
+                    });
+                },
                 Ok(()) = watched.changed() => {
                     let progress = *watched.borrow_and_update();
                     if let Some(progress) = progress {
@@ -177,11 +200,4 @@ impl Dialer {
         endpoint.wait_idle().await;
         result
     }
-}
-
-async fn resolve(relay: &str) -> Result<SocketAddr, LinkError> {
-    let mut found = tokio::net::lookup_host(relay)
-        .await
-        .map_err(|e| LinkError::Unreachable(format!("{relay}: {e}")))?;
-    found.next().ok_or_else(|| LinkError::Unreachable(format!("{relay} has no address")))
 }

@@ -1,14 +1,14 @@
 //! Enrolment: a box with a one-time file becomes a box of the county.
 
 use crate::identity::pem_to_der;
-use crate::{CLOSE_DONE, LinkError, explain, frames, tls};
+use crate::verify::Clock;
+use crate::{ALPN_ENROL, CLOSE_DONE, LinkError, explain, frames, tls};
 use cunkou_engine::Refused;
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
-use quinn::{Connection, Endpoint};
+use quinn::Connection;
 use rustls_pki_types::CertificateDer;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::{info, warn};
@@ -30,15 +30,32 @@ pub struct EnrolRequest {
     /// The key's signature over the token: the box has the key.
     #[n(2)]
     pub proof: ByteVec,
+    /// The public key of its pages, `SubjectPublicKeyInfo` in DER.
+    #[n(3)]
+    pub web_key: Option<ByteVec>,
+    /// The addresses under which its pages are reached, 4 or 16 bytes each.
+    #[n(4)]
+    pub addresses: Option<Vec<ByteVec>>,
 }
 
 impl EnrolRequest {
     /// A request with its proof.
     #[must_use]
-    pub fn new(token: [u8; 32], seed: &[u8; 32]) -> Self {
+    pub fn new(
+        token: [u8; 32],
+        seed: &[u8; 32],
+        web_key: Vec<u8>,
+        addresses: Vec<ByteVec>,
+    ) -> Self {
         let key = SigningKey::from_bytes(seed);
         let proof = key.sign(&[DOMAIN, &token].concat()).to_bytes().to_vec();
-        Self { token, key: key.verifying_key().to_bytes(), proof: proof.into() }
+        Self {
+            token,
+            key: key.verifying_key().to_bytes(),
+            proof: proof.into(),
+            web_key: Some(web_key.into()),
+            addresses: Some(addresses),
+        }
     }
 
     fn holds(&self) -> bool {
@@ -73,6 +90,15 @@ pub struct OfferedEnrolment {
     /// The county log so far.
     #[n(5)]
     pub county_log: Vec<ByteVec>,
+    /// The certificate that issued its own, DER.
+    #[n(6)]
+    pub issuing: Option<ByteVec>,
+    /// The roots to trust, DER.
+    #[n(7)]
+    pub roots: Option<Vec<ByteVec>>,
+    /// The certificate of its pages, DER.
+    #[n(8)]
+    pub web_certificate: Option<ByteVec>,
 }
 
 /// What the relay answers.
@@ -96,7 +122,7 @@ pub trait Enroller: Send + Sync + 'static {
 }
 
 /// Answers one enrolment on a connection without a client certificate.
-pub(crate) async fn answer(connection: Connection, enroller: Arc<dyn Enroller>) {
+pub(crate) async fn answer<E: Enroller + ?Sized>(connection: Connection, enroller: Arc<E>) {
     let address = connection.remote_address();
     let talk = async {
         let (mut send, mut receive) = connection.accept_bi().await.map_err(|e| explain(&e))?;
@@ -144,10 +170,10 @@ pub async fn enrol(
     request: &EnrolRequest,
 ) -> Result<OfferedEnrolment, LinkError> {
     let root = pem_to_der(root_pem).map_err(|e| LinkError::Setup(e.to_string()))?;
-    let root = CertificateDer::from(root);
+    let roots: Vec<CertificateDer<'static>> = root.into_iter().map(CertificateDer::from).collect();
     let mut last = LinkError::Setup("the file names no relay".into());
     for relay in relays {
-        match attempt(relay, relay_name, &root, request).await {
+        match attempt(relay, relay_name, &roots, request).await {
             Err(LinkError::Unreachable(why)) => {
                 last = LinkError::Unreachable(format!("{relay}: {why}"));
             }
@@ -160,20 +186,13 @@ pub async fn enrol(
 async fn attempt(
     relay: &str,
     relay_name: &str,
-    root: &CertificateDer<'static>,
+    roots: &[CertificateDer<'static>],
     request: &EnrolRequest,
 ) -> Result<OfferedEnrolment, LinkError> {
-    let unreachable = |e: std::io::Error| LinkError::Unreachable(e.to_string());
-    let address: SocketAddr = tokio::net::lookup_host(relay)
-        .await
-        .map_err(unreachable)?
-        .next()
-        .ok_or_else(|| LinkError::Unreachable("no address".into()))?;
-    let bind: SocketAddr = if address.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" }
-        .parse()
-        .map_err(|e: std::net::AddrParseError| LinkError::Setup(e.to_string()))?;
-    let mut endpoint = Endpoint::client(bind).map_err(|e| LinkError::Setup(e.to_string()))?;
-    endpoint.set_default_client_config(tls::client(root, None)?);
+    // The file is the first that a box hears of its county: nothing vouches for its clock yet.
+    let clock = Clock { now_ms: 0, floor_ms: 0 };
+    let config = tls::client(roots, None, clock, ALPN_ENROL)?;
+    let (endpoint, address) = tls::dial(relay, config).await?;
     let talk = async {
         let connection = endpoint
             .connect(address, relay_name)

@@ -5,19 +5,35 @@
 //! to say is the engine's matter, what to keep is the port's.
 
 mod attachments;
+mod authority;
 mod dial;
 mod driver;
 mod enrol;
 mod frames;
+mod https;
 mod identity;
 mod quotas;
+mod renewal;
 mod serve;
 mod tls;
+mod verify;
 
+pub use authority::{
+    ADDRESSES_MAX, BACKDATED_MS, Bounds, DEVICE_DAYS, IssuingAuthority, Purpose, RootAuthority,
+    SUBNETS, WebKey, device_spki, is_web_key,
+};
 pub use dial::{Dialer, LinkHandle, LinkState};
 pub use enrol::{EnrolRequest, EnrolResponse, Enroller, OfferedEnrolment, enrol};
-pub use identity::{CertificateAuthority, DeviceCertificate, IdentityError, pem_to_der};
+pub use https::{Https, TlsConnection, WebSettings};
+pub use identity::{
+    DeviceCertificate, Facts, IdentityError, address_bytes, address_of, fingerprint, pem_to_der,
+};
+pub use renewal::{
+    ANSWER_BYTES_MAX, Credentials, REQUEST_BYTES_MAX, RelayCredentials, RenewRequest, Renewed,
+    SignedRenewal, renew,
+};
 pub use serve::Server;
+pub use verify::Clock;
 
 /// Why a conversation could not be had, in words for the person who looks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +44,9 @@ pub enum LinkError {
     /// The other side does not want to talk to us.
     #[error("refused by the relay: {0}")]
     Refused(String),
+    /// Our certificate has run out; it is to be renewed first.
+    #[error("the certificate of this box has run out; it is being renewed")]
+    RunOut,
     /// The other side belongs to another county, or we do in its eyes.
     #[error("refused: this box and that relay do not belong to the same county ({0})")]
     OtherCounty(String),
@@ -50,8 +69,10 @@ pub(crate) const CLOSE_DONE: u32 = 0;
 pub(crate) const CLOSE_REFUSED: u32 = 1;
 pub(crate) const CLOSE_VIOLATION: u32 = 2;
 pub(crate) const CLOSE_SCOPES: u32 = 3;
+pub(crate) const CLOSE_RUN_OUT: u32 = 4;
 
 pub(crate) const ALPN_SYNC: &[u8] = b"cunkou-sync/1";
+pub(crate) const ALPN_RENEW: &[u8] = b"cunkou-renew/1";
 pub(crate) const ALPN_ENROL: &[u8] = b"cunkou-enrol/1";
 
 /// What a broken connection means to a person.
@@ -62,6 +83,9 @@ pub(crate) fn explain(e: &quinn::ConnectionError) -> LinkError {
     match e {
         E::ApplicationClosed(close) if close.error_code == CLOSE_REFUSED.into() => {
             LinkError::Refused(String::from_utf8_lossy(&close.reason).into_owned())
+        }
+        E::ApplicationClosed(close) if close.error_code == CLOSE_RUN_OUT.into() => {
+            LinkError::RunOut
         }
         E::ConnectionClosed(close) if about_certificate(close.error_code.into()) => {
             LinkError::OtherCounty("the relay does not accept this box's certificate".into())

@@ -1,9 +1,11 @@
 //! The relay's side: accepts boxes, sends strangers away with a reason.
 
 use crate::driver::Conversation;
-use crate::enrol::{self, Enroller};
 use crate::quotas::Accounts;
-use crate::{ALPN_ENROL, CLOSE_REFUSED, DeviceCertificate, LinkError, explain, tls};
+use crate::renewal::RelayCredentials;
+use crate::{
+    ALPN_ENROL, ALPN_RENEW, CLOSE_REFUSED, CLOSE_RUN_OUT, LinkError, enrol, explain, renewal, tls,
+};
 use cunkou_engine::{Knock, Limits, Port};
 use quinn::{Connection, Endpoint, Incoming};
 use std::net::SocketAddr;
@@ -20,10 +22,11 @@ const STRANGERS_MAX: usize = 128;
 pub struct Server {
     endpoint: Endpoint,
     port: Arc<dyn Port>,
-    enroller: Arc<dyn Enroller>,
+    relay: Arc<dyn RelayCredentials>,
     changes: watch::Receiver<u64>,
     accounts: Accounts,
     strangers: Arc<Semaphore>,
+    renewed: watch::Receiver<u64>,
 }
 
 impl std::fmt::Debug for Server {
@@ -46,20 +49,22 @@ impl Server {
     /// [`LinkError::Setup`] when the address is taken or the certificate cannot be used.
     pub fn bind(
         address: SocketAddr,
-        me: &DeviceCertificate,
         port: Arc<dyn Port>,
-        enroller: Arc<dyn Enroller>,
+        relay: Arc<dyn RelayCredentials>,
     ) -> Result<Self, LinkError> {
         let taken = |e| LinkError::Setup(format!("cannot listen on UDP {address}: {e}"));
         let socket = std::net::UdpSocket::bind(address).map_err(taken)?;
         let runtime = quinn::default_runtime()
             .ok_or_else(|| LinkError::Setup("no asynchronous runtime".into()))?;
-        let config = Some(tls::server(me)?);
-        let endpoint = Endpoint::new(tls::endpoint(me), config, socket, runtime).map_err(taken)?;
+        // Before the certificate is read, so that no change is missed.
+        let renewed = relay.changes();
+        let me = relay.certificate()?;
+        let config = Some(tls::server(&me)?);
+        let endpoint = Endpoint::new(tls::endpoint(&me), config, socket, runtime).map_err(taken)?;
         let changes = watch_changes(&*port);
         let accounts = Accounts::new(Limits::START);
         let strangers = Arc::new(Semaphore::new(STRANGERS_MAX));
-        Ok(Self { endpoint, port, enroller, changes, accounts, strangers })
+        Ok(Self { endpoint, port, relay, changes, accounts, strangers, renewed })
     }
 
     /// With other limits than the start values.
@@ -70,7 +75,7 @@ impl Server {
     }
 
     /// Accepts until `stop` says so, then says goodbye to everybody.
-    pub async fn run(self, stop: impl Future<Output = ()>) {
+    pub async fn run(mut self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
         loop {
             tokio::select! {
@@ -78,11 +83,23 @@ impl Server {
                     Some(incoming) => self.welcome(incoming),
                     None => break,
                 },
+                Ok(()) = self.renewed.changed() => self.show_new_certificate(),
                 () = &mut stop => break,
             }
         }
         self.endpoint.close(crate::CLOSE_DONE.into(), b"the relay is being stopped");
         let _ = tokio::time::timeout(Duration::from_secs(2), self.endpoint.wait_idle()).await;
+    }
+
+    /// Connections that are open stay; new ones see the new certificate and the new roots.
+    fn show_new_certificate(&self) {
+        match self.relay.certificate().and_then(|me| tls::server(&me)) {
+            Ok(config) => {
+                self.endpoint.set_server_config(Some(config));
+                info!("showing a new certificate to boxes");
+            }
+            Err(error) => warn!(%error, "the new certificate cannot be used"),
+        }
     }
 
     fn welcome(&self, incoming: Incoming) {
@@ -100,7 +117,7 @@ impl Server {
             return incoming.ignore();
         };
         let accounts = self.accounts.clone();
-        let (port, enroller) = (Arc::clone(&self.port), Arc::clone(&self.enroller));
+        let (port, relay) = (Arc::clone(&self.port), Arc::clone(&self.relay));
         let changes = self.changes.clone();
         tokio::spawn(async move {
             let address = incoming.remote_address();
@@ -118,11 +135,13 @@ impl Server {
                 }
                 Err(_) => return warn!(%address, "a connection was begun and left"),
             };
-            if alpn(&connection).as_deref() == Some(ALPN_ENROL) {
-                enrol::answer(connection, enroller).await;
-            } else {
-                drop(stranger);
-                talk(connection, port, changes, &accounts).await;
+            match alpn(&connection).as_deref() {
+                Some(ALPN_ENROL) => enrol::answer(connection, relay).await,
+                Some(ALPN_RENEW) => renewal::answer(connection, port, relay).await,
+                _ => {
+                    drop(stranger);
+                    talk(connection, port, changes, &accounts, relay.now_ms()).await;
+                }
             }
         });
     }
@@ -138,6 +157,7 @@ async fn talk(
     port: Arc<dyn Port>,
     changes: watch::Receiver<u64>,
     accounts: &Accounts,
+    now_ms: i64,
 ) {
     let address = connection.remote_address();
     let refuse = |words: &str| {
@@ -155,6 +175,11 @@ async fn talk(
         Ok(account) => account,
         Err(too_much) => return refuse(&too_much.to_string()),
     };
+    // The handshake lets a certificate that has run out through, for renewal.
+    if tls::peer_holds(&connection, now_ms) != Some(true) {
+        info!(peer = %peer.name, "its certificate has run out; it renews first");
+        return connection.close(CLOSE_RUN_OUT.into(), b"the certificate has run out");
+    }
     let name = peer.name.clone();
     let opened = tokio::time::timeout(HANDSHAKE, connection.accept_bi()).await;
     let Ok(Ok((send, receive))) = opened else {

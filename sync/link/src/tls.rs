@@ -1,13 +1,18 @@
 //! TLS 1.3 settings of both sides, and the transport's.
 
-use crate::identity::DeviceCertificate;
-use crate::{ALPN_ENROL, ALPN_SYNC, LinkError};
+use crate::identity::{DeviceCertificate, Facts};
+use crate::verify::{BoxVerifier, Clock, RelayVerifier};
+use crate::{ALPN_ENROL, ALPN_RENEW, ALPN_SYNC, LinkError};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{ClientConfig, EndpointConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt};
+use quinn::{
+    ClientConfig, Endpoint, EndpointConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt,
+};
 use quinn_proto::HashedConnectionIdGenerator;
 use rustls::RootCertStore;
+use rustls::client::WebPkiServerVerifier;
 use rustls::server::WebPkiClientVerifier;
-use rustls_pki_types::CertificateDer;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,10 +24,12 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-fn roots(root: &CertificateDer<'static>) -> Result<Arc<RootCertStore>, LinkError> {
-    let mut roots = RootCertStore::empty();
-    roots.add(root.clone()).map_err(setup)?;
-    Ok(Arc::new(roots))
+fn roots(roots: &[CertificateDer<'static>]) -> Result<Arc<RootCertStore>, LinkError> {
+    let mut store = RootCertStore::empty();
+    for root in roots {
+        store.add(root.clone()).map_err(setup)?;
+    }
+    Ok(Arc::new(store))
 }
 
 fn transport() -> TransportConfig {
@@ -59,19 +66,19 @@ pub(crate) fn endpoint(me: &DeviceCertificate) -> EndpointConfig {
 }
 
 /// The relay's side. A client certificate is checked when there is one; who has none may only
-/// enrol.
+/// enrol, whose has run out may only renew.
 pub(crate) fn server(me: &DeviceCertificate) -> Result<ServerConfig, LinkError> {
-    let verifier = WebPkiClientVerifier::builder_with_provider(roots(&me.root)?, provider())
+    let usual = WebPkiClientVerifier::builder_with_provider(roots(&me.roots)?, provider())
         .allow_unauthenticated()
         .build()
         .map_err(setup)?;
     let mut tls = rustls::ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(setup)?
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(vec![me.certificate.clone()], me.key.clone_key())
+        .with_client_cert_verifier(Arc::new(BoxVerifier { usual }))
+        .with_single_cert(me.chain.clone(), me.key.clone_key())
         .map_err(setup)?;
-    tls.alpn_protocols = vec![ALPN_SYNC.to_vec(), ALPN_ENROL.to_vec()];
+    tls.alpn_protocols = vec![ALPN_SYNC.to_vec(), ALPN_RENEW.to_vec(), ALPN_ENROL.to_vec()];
     let mut config =
         ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls).map_err(setup)?));
     config.transport_config(Arc::new(transport()));
@@ -81,23 +88,71 @@ pub(crate) fn server(me: &DeviceCertificate) -> Result<ServerConfig, LinkError> 
 
 /// The box's side, with its certificate or, to enrol, without.
 pub(crate) fn client(
-    root: &CertificateDer<'static>,
+    trusted: &[CertificateDer<'static>],
     me: Option<&DeviceCertificate>,
+    clock: Clock,
+    alpn: &[u8],
 ) -> Result<ClientConfig, LinkError> {
+    let usual = WebPkiServerVerifier::builder_with_provider(roots(trusted)?, provider())
+        .build()
+        .map_err(setup)?;
     let builder = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(setup)?
-        .with_root_certificates(roots(root)?);
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(RelayVerifier { usual, clock }));
     let mut tls = match me {
-        Some(me) => builder
-            .with_client_auth_cert(vec![me.certificate.clone()], me.key.clone_key())
-            .map_err(setup)?,
+        Some(me) => {
+            builder.with_client_auth_cert(me.chain.clone(), me.key.clone_key()).map_err(setup)?
+        }
         None => builder.with_no_client_auth(),
     };
-    tls.alpn_protocols = vec![if me.is_some() { ALPN_SYNC } else { ALPN_ENROL }.to_vec()];
+    tls.alpn_protocols = vec![alpn.to_vec()];
     let mut config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).map_err(setup)?));
     config.transport_config(Arc::new(transport()));
     Ok(config)
+}
+
+/// An endpoint that may call a relay, and the relay's address.
+pub(crate) async fn dial(
+    relay: &str,
+    config: ClientConfig,
+) -> Result<(Endpoint, SocketAddr), LinkError> {
+    let mut found = tokio::net::lookup_host(relay)
+        .await
+        .map_err(|e| LinkError::Unreachable(format!("{relay}: {e}")))?;
+    let address =
+        found.next().ok_or_else(|| LinkError::Unreachable(format!("{relay} has no address")))?;
+    let bind = if address.is_ipv6() {
+        SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))
+    } else {
+        SocketAddr::from(([0, 0, 0, 0], 0))
+    };
+    let mut endpoint = Endpoint::client(bind).map_err(setup)?;
+    endpoint.set_default_client_config(config);
+    Ok((endpoint, address))
+}
+
+/// Whether the certificate of the peer holds at a moment, milliseconds since 1970 UTC.
+pub(crate) fn peer_holds(connection: &quinn::Connection, now_ms: i64) -> Option<bool> {
+    let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+    let facts = Facts::read(chain.first()?).ok()?;
+    Some(facts.from_ms <= now_ms && now_ms <= facts.until_ms)
+}
+
+/// What serves pages: TLS 1.3 alone.
+pub(crate) fn web(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<Arc<rustls::ServerConfig>, LinkError> {
+    let mut tls = rustls::ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(setup)?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(setup)?;
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(tls))
 }
 
 /// The Ed25519 key in the peer's certificate, which TLS has checked.

@@ -47,6 +47,7 @@ const BOXES: [(&str, &str, &str, &str, u64); 3] = [
 ];
 
 const RESIDENTS: u64 = 3000;
+const HOURS: &str = "周一至周五 8:30–17:30";
 const PATIENCE: Duration = Duration::from_secs(180);
 
 pub(crate) struct County {
@@ -81,6 +82,11 @@ impl County {
 
     fn http(&self, i: u16) -> String {
         format!("127.0.0.1:{}", self.port_base + i)
+    }
+
+    /// Where guides and the county's certificate are, without TLS.
+    fn open(&self, i: u16) -> String {
+        format!("127.0.0.1:{}", self.port_base + 20 + i)
     }
 
     fn quic(&self) -> String {
@@ -177,6 +183,7 @@ impl County {
             node.start()?;
         }
         self.wait_residents().await?;
+        self.nodes[0].named = format!("https://relay.c130999.home.arpa:{}", self.port_base);
         self.announce();
         self.watch(listener).await
     }
@@ -186,7 +193,11 @@ impl County {
         let path = |file: &str| county.join(file).display().to_string();
         let catalogue = self.root.join("county-relay/catalogue").display().to_string();
         self.say("founding 云溪县");
-        self.relay(&["init", "--name", "云溪县", "--code", "130999", "--single-key"], "").await?;
+        // The address, so that a person can look at the demo without names being resolved.
+        let init = [
+            "init", "--name", "云溪县", "--code", "130999", "--address", "127.0.0.1", "--single-key",
+        ];
+        self.relay(&init, "").await?;
         let published = self
             .relay(&["catalogue", "publish", &catalogue, "--places", &path("places.json")], "")
             .await?;
@@ -222,9 +233,10 @@ impl County {
         let config = write(
             "relay",
             format!(
-                "http = \"{}\"\nquic = \"{}\"\nrp_id = \"localhost\"\n",
+                "https = \"{}\"\nhttp = \"{}\"\nquic = \"{}\"\nhours = \"{HOURS}\"\n",
                 self.http(0),
-                self.quic()
+                self.open(0),
+                self.quic(),
             ),
         )?;
         let mut nodes = vec![Node {
@@ -240,7 +252,9 @@ impl County {
                 config.display().to_string(),
             ],
             config,
-            url: format!("http://{}", self.http(0)),
+            url: format!("https://{}", self.http(0)),
+            named: String::new(),
+            open: format!("http://{}", self.open(0)),
             quic: Some(self.quic()),
             log: self.data.join("logs/relay.log"),
             child: None,
@@ -248,7 +262,12 @@ impl County {
         for (i, (name, kind, place, ..)) in (1u16..).zip(BOXES) {
             let config = write(
                 name,
-                format!("http = \"{}\"\nrelays = [\"{}\"]\n", self.http(i), self.quic()),
+                format!(
+                    "https = \"{}\"\nhttp = \"{}\"\nrelays = [\"{}\"]\naddresses = [\"127.0.0.1\"]\nhours = \"{HOURS}\"\n",
+                    self.http(i),
+                    self.open(i),
+                    self.quic(),
+                ),
             )?;
             nodes.push(Node {
                 name,
@@ -263,7 +282,9 @@ impl County {
                     config.display().to_string(),
                 ],
                 config,
-                url: format!("http://{}", self.http(i)),
+                url: format!("https://{}", self.http(i)),
+                named: String::new(),
+                open: format!("http://{}", self.open(i)),
                 quic: None,
                 log: self.data.join(format!("logs/{name}.log")),
                 child: None,
@@ -297,7 +318,13 @@ impl County {
                 "",
             )
             .await?;
-            self.command("cunkou-node", &self.data.join(name), &["enrol", &shown], "").await?;
+            self.command(
+                "cunkou-node",
+                &self.data.join(name),
+                &["enrol", &shown, "--address", "127.0.0.1"],
+                "",
+            )
+            .await?;
             std::fs::remove_file(&file)?;
         }
         self.say("enrolled three boxes with their one-time files");
@@ -305,7 +332,7 @@ impl County {
     }
 
     async fn wait_http(&mut self, i: usize) -> Result<()> {
-        let address = self.nodes[i].url.trim_start_matches("http://").to_owned();
+        let address = self.nodes[i].url.trim_start_matches("https://").to_owned();
         let until = Instant::now() + PATIENCE;
         while tokio::net::TcpStream::connect(&address).await.is_err() {
             if let Some(status) = self.nodes[i].reap() {
@@ -336,7 +363,12 @@ impl County {
                 let status =
                     self.command("cunkou-node", &self.data.join(name), &["status"], "").await;
                 let (held, catalogue) = match &status {
-                    Ok(s) => (s["residents"].as_u64().unwrap_or(0), s["catalogue"].is_string()),
+                    Ok(s) => {
+                        let host = s["host"].as_str().unwrap_or_default();
+                        let port = self.port_base + u16::try_from(i + 1).unwrap_or(0);
+                        self.nodes[i + 1].named = format!("https://{host}:{port}");
+                        (s["residents"].as_u64().unwrap_or(0), s["catalogue"].is_string())
+                    }
                     Err(_) => (0, false),
                 };
                 if held >= *residents && catalogue {
@@ -367,7 +399,7 @@ impl County {
         let ready_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         if self.json {
             let nodes: Vec<Value> = self.nodes.iter().map(|n| json!({
-                "name": n.name, "kind": n.kind, "place": n.place, "url": n.url, "quic": n.quic,
+                "name": n.name, "kind": n.kind, "place": n.place, "url": n.url, "named": n.named, "open": n.open, "quic": n.quic,
                 "pid": n.pid(), "argv": n.argv, "config": n.config,
             })).collect();
             let people: Vec<Value> = PEOPLE.iter().map(|(role, login, name, pin, places, _, node)| json!({
@@ -395,6 +427,11 @@ impl County {
         for (role, login, name, pin, _, department, node) in PEOPLE {
             println!("  {node:<10} {login:<8} {pin:<8} {name}, {role} {department}");
         }
+        println!(
+            "\nYour browser does not know this made-up county's certificate: click through, or install\n{}\n(only for the demo; how an office does it: {}/ca)",
+            self.relay_data().join("ca.pem").display(),
+            self.nodes[2].open,
+        );
         println!("\nTry: sign in at {} as 李建国, find 张桂兰, file 高龄津贴.", self.nodes[2].url);
         println!(
             "cargo demo stop relay / start relay cuts and restores the county. Ctrl-C ends all."

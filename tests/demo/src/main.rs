@@ -23,7 +23,7 @@ struct Options {
     /// Keep the county in this folder, and continue it if it is there.
     #[arg(long, global = true)]
     data: Option<PathBuf>,
-    /// First port: HTTP of relay, township, two villages; QUIC ten higher.
+    /// First port: HTTPS of relay, township, two villages; QUIC ten higher, open pages twenty.
     #[arg(long, default_value_t = 8800)]
     port_base: u16,
     /// Print one JSON line when every box holds its residents.

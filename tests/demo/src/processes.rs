@@ -39,6 +39,10 @@ pub(crate) struct Node {
     pub(crate) argv: Vec<String>,
     pub(crate) config: PathBuf,
     pub(crate) url: String,
+    /// The same by the name in its certificate.
+    pub(crate) named: String,
+    /// Address of what is served without TLS.
+    pub(crate) open: String,
     pub(crate) quic: Option<String>,
     pub(crate) log: PathBuf,
     pub(crate) child: Option<Child>,

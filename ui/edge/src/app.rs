@@ -1,6 +1,7 @@
 //! What all handlers share.
 
 use crate::deciding::Deciding;
+use crate::hosts::Hosts;
 use crate::session::Sessions;
 use cunkou_casework::catalogue::Release;
 use cunkou_casework::county::{Person, Role};
@@ -49,6 +50,8 @@ pub struct App {
     pub deciding: OnceLock<Deciding>,
     /// Where the link stands; absent on a relay.
     pub link: Option<LinkHandle>,
+    /// Under which names and addresses the pages are reached.
+    pub hosts: Arc<Hosts>,
     /// One photo at a time: they are large, boxes are small.
     pub photos: Semaphore,
 }
@@ -56,7 +59,12 @@ pub struct App {
 impl App {
     /// For a replica and its link.
     #[must_use]
-    pub fn new(office: Office, replica: Arc<Replica>, link: Option<LinkHandle>) -> Self {
+    pub fn new(
+        office: Office,
+        replica: Arc<Replica>,
+        link: Option<LinkHandle>,
+        hosts: Arc<Hosts>,
+    ) -> Self {
         Self {
             office,
             replica,
@@ -64,6 +72,7 @@ impl App {
             sessions: Sessions::default(),
             deciding: OnceLock::new(),
             link,
+            hosts,
             photos: Semaphore::new(1),
         }
     }

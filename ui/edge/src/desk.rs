@@ -8,11 +8,10 @@ pub(crate) use view::words;
 
 use crate::error::AppError;
 use crate::forms::Fields;
-use crate::{Signed, deciding, export, papers, photo};
-use axum::Router;
-use axum::extract::{Path, Query};
+use crate::{Signed, papers, photo};
+use axum::extract::{Form, Path, Query};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
 use cunkou_casework::catalogue::{Item, Release};
 use cunkou_casework::ids::{AttachmentId, SubjectId};
 use cunkou_replica::CaseFile;
@@ -20,18 +19,7 @@ use cunkou_ui::page::{case, cases};
 use maud::Markup;
 use std::sync::Arc;
 
-pub(crate) fn routes() -> Router<Arc<crate::App>> {
-    Router::new()
-        .route("/cases", get(list))
-        .route("/cases/{case}/progress", get(progress))
-        .route("/cases/{case}/photo/{id}", get(picture))
-        .route("/cases/{case}/receipt.pdf", get(receipt))
-        .route("/cases/{case}/notice.pdf", get(notice))
-        .route("/cases/{case}/to-sign.pdf", get(to_sign))
-        .route("/cases/{case}/do/{action}", post(perform::perform))
-        .route("/cases/{case}/sign/{name}", post(deciding::sign))
-        .route("/cases/{case}/export", get(export::download))
-}
+pub(crate) use perform::perform;
 
 /// A case with its item, for a person who may see it.
 #[derive(Debug)]
@@ -72,16 +60,31 @@ pub fn open(signed: &Signed, case: &str) -> Result<Opened, AppError> {
     Ok(Opened { subject, file, release, key: opened.item })
 }
 
-async fn list(signed: Signed, Query(query): Query<Fields>) -> Result<Response, AppError> {
-    let text = query.get("q").map_or("", String::as_str).trim();
-    let show = query.get("show").map_or("", String::as_str);
-    let offset = query.get("from").and_then(|f| f.parse().ok()).unwrap_or(0);
+/// The words of a search came in a form: names and ID numbers stand in no address, where histories
+/// and logs would keep them.
+pub(crate) async fn search(
+    signed: Signed,
+    headers: HeaderMap,
+    Form(fields): Form<Fields>,
+) -> Result<Response, AppError> {
+    let text = fields.get("q").map_or("", |q| q.trim());
     if let Some(number) = cunkou_casework::number::parse(text)
         && let Some(case) = signed.replica().store().read(|view| view.case_by_number(&number))?
     {
         return Ok(Redirect::to(&format!("/cases/{}", SubjectId(case))).into_response());
     }
-    let view = signed.cases(text, show, offset)?;
+    let handle = signed.app.sessions.remember(&signed.app.replica, &headers, text);
+    Ok(Redirect::to(&format!("/cases?s={handle}")).into_response())
+}
+
+pub(crate) async fn list(
+    signed: Signed,
+    Query(query): Query<Fields>,
+) -> Result<Response, AppError> {
+    let handle = query.get("s").map_or("", String::as_str);
+    let show = query.get("show").map_or("", String::as_str);
+    let offset = query.get("from").and_then(|f| f.parse().ok()).unwrap_or(0);
+    let view = signed.cases(handle, show, offset)?;
     if query.contains_key("fragment") {
         return Ok(cases::fragment(signed.lang, &view).into_response());
     }
@@ -121,13 +124,13 @@ pub(crate) fn record_look(signed: &Signed, subject: SubjectId, what: &str) -> Re
     Ok(replica.store().write(|tx| tx.look(&look))?)
 }
 
-async fn progress(signed: Signed, Path(case): Path<String>) -> Result<Markup, AppError> {
+pub(crate) async fn progress(signed: Signed, Path(case): Path<String>) -> Result<Markup, AppError> {
     let opened = open(&signed, &case)?;
     let view = view::case(&signed, &opened, false)?;
     Ok(case::progress(&signed.shell("/cases"), &view))
 }
 
-async fn picture(
+pub(crate) async fn picture(
     signed: Signed,
     Path((case, id)): Path<(String, String)>,
 ) -> Result<Response, AppError> {
@@ -139,19 +142,25 @@ async fn picture(
     photo::serve(&signed.app, signed.replica(), id)
 }
 
-async fn receipt(signed: Signed, Path(case): Path<String>) -> Result<Response, AppError> {
+pub(crate) async fn receipt(
+    signed: Signed,
+    Path(case): Path<String>,
+) -> Result<Response, AppError> {
     let opened = open(&signed, &case)?;
     let paper = papers::receipt_of(&signed, &opened.file, opened.item()?);
     papers::respond(paper.ok_or(AppError::NotFound)?, "receipt.pdf").await
 }
 
-async fn notice(signed: Signed, Path(case): Path<String>) -> Result<Response, AppError> {
+pub(crate) async fn notice(signed: Signed, Path(case): Path<String>) -> Result<Response, AppError> {
     let opened = open(&signed, &case)?;
     let paper = papers::notice_of(&signed, &opened.file, opened.item()?);
     papers::respond(paper.ok_or(AppError::NotFound)?, "notice.pdf").await
 }
 
-async fn to_sign(signed: Signed, Path(case): Path<String>) -> Result<Response, AppError> {
+pub(crate) async fn to_sign(
+    signed: Signed,
+    Path(case): Path<String>,
+) -> Result<Response, AppError> {
     let opened = open(&signed, &case)?;
     let paper = papers::paper_to_sign(&signed, &opened.file, opened.item()?);
     papers::respond(paper, "to-sign.pdf").await

@@ -31,6 +31,8 @@ pub enum AppError {
     },
     /// The request did not come from one of our own pages.
     CrossSite,
+    /// The request names another host than this machine.
+    Misdirected,
     /// Something with the photo: its own words, and where to try again.
     Photo {
         /// In Chinese.
@@ -167,6 +169,16 @@ impl IntoResponse for AppError {
                     (
                         "Not submitted",
                         "The request did not come from one of these pages. Begin again from the start page.",
+                    ),
+                ),
+            ),
+            Self::Misdirected => (
+                StatusCode::MISDIRECTED_REQUEST,
+                told(
+                    ("地址不对", "请从首页的“工作人员登录”进入,不要用别的地址。"),
+                    (
+                        "Wrong address",
+                        "Use the link “Staff: sign in” of the open pages, and no other address.",
                     ),
                 ),
             ),

@@ -117,7 +117,8 @@ impl Signed {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn cases(&self, text: &str, show: &str, offset: u32) -> Result<Cases, AppError> {
+    pub fn cases(&self, handle: &str, show: &str, offset: u32) -> Result<Cases, AppError> {
+        let text = self.session.searched(handle).unwrap_or_default();
         let l = self.lang;
         let owned = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
         let mine = self.my_tasks();
@@ -150,7 +151,11 @@ impl Signed {
             }
         }
         let (lines, total) = self.lines(&filter)?;
-        let base = format!("/cases?show={show}&q={}", crate::error::urlencode(&filter.text));
+        let base = if text.is_empty() {
+            format!("/cases?show={show}")
+        } else {
+            format!("/cases?show={show}&s={handle}")
+        };
         Ok(Cases {
             title: l.t("办件", "Cases").to_owned(),
             lines,

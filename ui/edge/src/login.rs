@@ -3,13 +3,13 @@
 use crate::error::AppError;
 use crate::forms::Fields;
 use crate::pin::{self, SignInError, is_pin};
-use crate::session::{lang, session_cookie, token};
+use crate::session::{lang, no_session_cookie, token};
 use crate::web::own_address;
 use crate::{App, shell};
 use axum::extract::{Form, FromRequest, Query, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use cunkou_casework::county::Role;
 use cunkou_ui::page::login::{CARRIED, Login, page as render, resume as render_resume};
 use maud::Markup;
@@ -24,8 +24,10 @@ pub(crate) async fn keep_typed(
 ) -> Response {
     let headers = request.headers().clone();
     let path = request.uri().path().to_owned();
-    let signed_in = token(&headers)
-        .is_some_and(|token| app.sessions.find(token, app.replica.now_ms()).is_some());
+    let signed_in = app.sessions.of(&headers, app.replica.now_ms()).is_some();
+    if headers.contains_key("hx-request") {
+        return next.run(request).await;
+    }
     let entry = matches!(path.as_str(), "/login" | "/logout");
     if request.method() != Method::POST || signed_in || entry {
         return next.run(request).await;
@@ -117,8 +119,7 @@ pub(crate) async fn sign_in(
         tokio::task::spawn_blocking(move || pin::sign_in(&checking, &checked, &pin)).await?;
     match opened {
         Ok(key) => {
-            let token = app.sessions.begin(&app.replica, &person, key);
-            let cookie = [(header::SET_COOKIE, session_cookie(&token))];
+            let cookie = app.sessions.begin(&app.replica, &person, key, &headers);
             if let Some(resume) = &resume {
                 let frame = shell::stranger(&app, &headers, "/login");
                 return Ok((cookie, render_resume(&frame, resume, &carried)).into_response());
@@ -149,5 +150,10 @@ pub(crate) async fn sign_out(State(app): State<Arc<App>>, headers: HeaderMap) ->
     if let Some(token) = token(&headers) {
         app.sessions.end(token);
     }
-    ([(header::SET_COOKIE, session_cookie(""))], Redirect::to("/login"))
+    let leave = AppendHeaders([
+        (header::SET_COOKIE, no_session_cookie()),
+        // What the browser may have kept of these pages goes with the session.
+        (header::HeaderName::from_static("clear-site-data"), r#""cache", "storage""#.to_owned()),
+    ]);
+    (leave, Redirect::to("/login"))
 }

@@ -4,7 +4,8 @@ use crate::error::AppError;
 use crate::{App, Office};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
+use axum::response::AppendHeaders;
 use cunkou_casework::county::{CountyLog, Post, Role};
 use cunkou_casework::ids::{AttachmentId, PersonId, PlaceId};
 use cunkou_casework::suite::{SecretKey, attachment_id};
@@ -17,7 +18,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 const IDLE_MS: i64 = 30 * 60 * 1000;
 /// No more sessions than this; the longest unused gives way.
 const SESSIONS_MAX: usize = 200;
-const COOKIE: &str = "cunkou";
+/// `__Host-`: the browser takes it over TLS alone, for this host alone, from no subdomain.
+const COOKIE: &str = "__Host-cunkou";
+/// Names a tablet for as long as its browser keeps it: a session lives on the tablet where it began.
+const TABLET: &str = "__Host-tablet";
+/// Searches that a session remembers, so that their words stand in no address.
+const SEARCHES: usize = 20;
 
 /// Somebody signed in.
 #[derive(Clone, Debug)]
@@ -34,7 +40,23 @@ pub struct Session {
     pub practice: bool,
     /// Names this session, without giving its token away.
     pub id: AttachmentId,
+    tablet: String,
+    searches: Vec<(String, String)>,
     used_ms: i64,
+}
+
+impl Session {
+    /// The words of an earlier search; none when it was forgotten.
+    #[must_use]
+    pub fn searched(&self, handle: &str) -> Option<&str> {
+        self.searches.iter().find(|(h, _)| h == handle).map(|(_, text)| text.as_str())
+    }
+}
+
+fn drawn(replica: &Replica, bytes: usize) -> String {
+    let mut token = vec![0; bytes];
+    replica.draw(&mut token);
+    cunkou_casework::hex::encode(&token)
 }
 
 /// All sessions, in memory only: after a restart everybody signs in again, nothing typed and
@@ -47,16 +69,23 @@ impl Sessions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a session; gives its token.
+    /// Begins a session on the tablet of a request, instead of the one that it had there; gives
+    /// the cookies to set. The token is new at every sign-in.
     pub fn begin(
         &self,
         replica: &Replica,
         person: &cunkou_casework::county::Person,
         key: Option<SecretKey>,
-    ) -> String {
-        let mut token = [0; 32];
-        replica.draw(&mut token);
-        let token: String = token.iter().map(|b| format!("{b:02x}")).collect();
+        headers: &HeaderMap,
+    ) -> AppendHeaders<Vec<(HeaderName, String)>> {
+        let token = drawn(replica, 32);
+        let known = cookie(headers, TABLET).filter(|t| t.len() == 64).map(str::to_owned);
+        let mut cookies = vec![(header::SET_COOKIE, set_cookie(COOKIE, &token))];
+        let tablet = known.unwrap_or_else(|| {
+            let new = drawn(replica, 32);
+            cookies.push((header::SET_COOKIE, lasting_cookie(TABLET, &new)));
+            new
+        });
         let session = Session {
             person: person.id,
             name: person.name.clone(),
@@ -64,29 +93,50 @@ impl Sessions {
             key: key.map(Arc::new),
             practice: false,
             id: attachment_id(token.as_bytes()),
+            tablet: tablet.clone(),
+            searches: Vec::new(),
             used_ms: replica.now_ms(),
         };
         let mut all = self.lock();
+        all.retain(|_, other| other.tablet != tablet);
         if all.len() >= SESSIONS_MAX
             && let Some(oldest) =
                 all.iter().min_by_key(|(_, s)| s.used_ms).map(|(token, _)| token.clone())
         {
             all.remove(&oldest);
         }
-        all.insert(token.clone(), session);
-        token
+        all.insert(token, session);
+        AppendHeaders(cookies)
     }
 
-    /// The session of a token, if it is not over.
-    pub fn find(&self, token: &str, now_ms: i64) -> Option<Session> {
+    /// The session of a request, if it is not over and has not left its tablet.
+    pub fn of(&self, headers: &HeaderMap, now_ms: i64) -> Option<Session> {
+        let token = token(headers)?;
         let mut all = self.lock();
         let session = all.get_mut(token)?;
+        if cookie(headers, TABLET) != Some(session.tablet.as_str()) {
+            all.remove(token);
+            return None;
+        }
         if now_ms - session.used_ms > IDLE_MS {
             all.remove(token);
             return None;
         }
         session.used_ms = session.used_ms.max(now_ms);
         Some(session.clone())
+    }
+
+    /// Remembers the words of a search; gives the handle that stands for them in addresses.
+    pub fn remember(&self, replica: &Replica, headers: &HeaderMap, text: &str) -> String {
+        let handle = drawn(replica, 6);
+        let mut all = self.lock();
+        if let Some(session) = token(headers).and_then(|token| all.get_mut(token)) {
+            if session.searches.len() >= SEARCHES {
+                session.searches.remove(0);
+            }
+            session.searches.push((handle.clone(), text.to_owned()));
+        }
+        handle
     }
 
     /// Ends a session.
@@ -123,19 +173,45 @@ pub fn token(headers: &HeaderMap) -> Option<&str> {
 #[must_use]
 pub fn set_cookie(name: &str, value: &str) -> String {
     let age = if value.is_empty() { "; Max-Age=0" } else { "" };
-    format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{age}")
+    format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=Strict{age}")
 }
 
-/// The header that begins a session in a browser.
+fn lasting_cookie(name: &str, value: &str) -> String {
+    // Browsers keep nothing for more than 400 days.
+    format!("{}; Max-Age=34560000", set_cookie(name, value))
+}
+
+/// The header that takes the session from a browser.
 #[must_use]
-pub fn session_cookie(token: &str) -> String {
-    set_cookie(COOKIE, token)
+pub fn no_session_cookie() -> String {
+    set_cookie(COOKIE, "")
+}
+
+/// The header that keeps a choice of how pages look: `lang` or `big`.
+#[must_use]
+pub fn choice_cookie(what: &str, value: &str) -> String {
+    lasting_cookie(&format!("__Host-{what}"), value)
 }
 
 /// The language a browser has chosen.
 #[must_use]
 pub fn lang(headers: &HeaderMap) -> Lang {
-    if cookie(headers, "lang") == Some("en") { Lang::En } else { Lang::Zh }
+    if cookie(headers, "__Host-lang") == Some("en") { Lang::En } else { Lang::Zh }
+}
+
+/// Whether a browser has chosen large letters.
+#[must_use]
+pub fn big(headers: &HeaderMap) -> bool {
+    cookie(headers, "__Host-big") == Some("on")
+}
+
+/// An address to come back to after signing in: what was searched for and what was just done is
+/// left behind.
+#[must_use]
+pub fn back_to(here: &str) -> String {
+    let (path, query) = here.split_once('?').unwrap_or((here, ""));
+    let kept: Vec<&str> = query.split('&').filter(|pair| pair.starts_with("show=")).collect();
+    if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) }
 }
 
 /// A handler's proof that somebody is signed in.
@@ -163,11 +239,10 @@ impl FromRequestParts<Arc<App>> for Signed {
         app: &Arc<App>,
     ) -> Result<Self, Self::Rejection> {
         let here = parts.uri.path_and_query().map_or("/", |p| p.as_str()).to_owned();
-        let found =
-            token(&parts.headers).and_then(|token| app.sessions.find(token, app.replica.now_ms()));
+        let found = app.sessions.of(&parts.headers, app.replica.now_ms());
         let Some(session) = found else {
             let htmx = parts.headers.contains_key("hx-request");
-            return Err(AppError::SignIn { next: here, htmx });
+            return Err(AppError::SignIn { next: back_to(&here), htmx });
         };
         let query = parts.uri.query().unwrap_or_default();
         let done = query.split('&').find_map(|p| p.strip_prefix("done=")).map(str::to_owned);
@@ -175,7 +250,7 @@ impl FromRequestParts<Arc<App>> for Signed {
             app: Arc::clone(app),
             session,
             lang: lang(&parts.headers),
-            big: cookie(&parts.headers, "big") == Some("on"),
+            big: big(&parts.headers),
             here,
             done,
         })

@@ -132,13 +132,12 @@ pub fn time_uncertain(app: &App) -> bool {
 /// The frame of a page that everybody may read; who is signed in has their sections with it.
 #[must_use]
 pub fn open(app: &Arc<App>, headers: &HeaderMap, here: &str) -> Shell {
-    let token = crate::session::token(headers);
-    match token.and_then(|t| app.sessions.find(t, app.replica.now_ms())) {
+    match app.sessions.of(headers, app.replica.now_ms()) {
         Some(session) => Signed {
             app: Arc::clone(app),
             session,
             lang: crate::session::lang(headers),
-            big: crate::session::cookie(headers, "big") == Some("on"),
+            big: crate::session::big(headers),
             here: here.to_owned(),
             done: None,
         }
@@ -154,7 +153,7 @@ pub fn stranger(app: &App, headers: &HeaderMap, here: &str) -> Shell {
     let lang = crate::session::lang(headers);
     Shell {
         lang,
-        big: crate::session::cookie(headers, "big") == Some("on"),
+        big: crate::session::big(headers),
         place: app.place_name(),
         complaint: app.release().map_or_else(|| "12345".into(), |r| r.contacts.complaint.clone()),
         here: here.to_owned(),
@@ -210,6 +209,7 @@ impl Signed {
                 .map_or_else(|| "12345".into(), |r| r.contacts.complaint.clone()),
             here: self.here.split('?').next().unwrap_or("/").to_owned(),
             done: self.done.as_deref().and_then(|d| done_words(l, d)),
+            open: None,
         }
     }
 }

@@ -2,14 +2,14 @@
 
 use crate::error::{AppError, Told};
 use crate::forms::Fields;
-use crate::session::{lang, set_cookie};
-use crate::{App, Office, Signed, desk, login, shell};
+use crate::routes::{Routes, Shows, Who};
+use crate::session::{choice_cookie, lang};
+use crate::{App, Office, Signed, deciding, desk, export, login, shell};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
 use cunkou_casework::county::Role;
 use cunkou_ui::page::{error, guides, help};
 use cunkou_ui::{assets, layout};
@@ -25,63 +25,109 @@ const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
 
 const HTML: &str = "text/html; charset=utf-8";
 
-/// The routes of every office together with `own`.
-pub fn routes(app: Arc<App>, own: Router<Arc<App>>) -> Router {
-    let shared = Router::new()
-        .route("/login", get(login::page).post(login::sign_in))
-        .route("/logout", post(login::sign_out))
-        .route("/set/{what}/{value}", get(set))
-        .route("/guides", get(guide_list))
-        .route("/guides/{key}", get(guide))
-        .route("/help", get(help_page))
-        .route("/sync/bar", get(sync_bar))
-        .route("/healthz", get(|| async { "ok" }))
-        .merge(desk::routes());
-    shared
-        .merge(own)
+/// The routes that every office has.
+#[must_use]
+pub fn shared() -> Routes {
+    use Shows::{Nothing, Personal};
+    use Who::{Anyone, Signed};
+    Routes::default()
+        // Names of staff, not of residents.
+        .get("/login", Anyone, Nothing, login::page)
+        .post("/login", Anyone, Nothing, login::sign_in)
+        .post("/logout", Anyone, Nothing, login::sign_out)
+        .get("/set/{what}/{value}", Anyone, Nothing, set)
+        .get("/guides", Anyone, Nothing, guide_list)
+        .get("/guides/{key}", Anyone, Nothing, guide)
+        .get("/help", Anyone, Nothing, help_page)
+        .get("/sync/bar", Signed, Nothing, sync_bar)
+        .get("/healthz", Anyone, Nothing, || async { "ok" })
+        .get("/assets/{name}", Anyone, Nothing, asset)
+        .get("/cases", Signed, Personal, desk::list)
+        .post("/cases", Signed, Nothing, desk::search)
+        .get("/cases/{case}/progress", Signed, Personal, desk::progress)
+        .get("/cases/{case}/photo/{id}", Signed, Personal, desk::picture)
+        .get("/cases/{case}/receipt.pdf", Signed, Personal, desk::receipt)
+        .get("/cases/{case}/notice.pdf", Signed, Personal, desk::notice)
+        .get("/cases/{case}/to-sign.pdf", Signed, Personal, desk::to_sign)
+        .post("/cases/{case}/do/{action}", Signed, Personal, desk::perform)
+        .post("/cases/{case}/sign/{name}", Signed, Personal, deciding::sign)
+        .get("/cases/{case}/export", Signed, Personal, export::download)
+}
+
+/// The pages of a program from its table of routes.
+pub fn router(app: Arc<App>, routes: Routes) -> Router {
+    routes
+        .router(&app)
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
-        .route("/assets/{name}", get(asset))
         .fallback(|| async { AppError::NotFound })
         .layer(from_fn_with_state(Arc::clone(&app), login::keep_typed))
         .layer(from_fn(same_site))
+        .layer(from_fn_with_state(Arc::clone(&app), own_name))
         .layer(from_fn_with_state(Arc::clone(&app), told))
         .layer(from_fn(headers))
         .with_state(app)
 }
 
 async fn headers(request: Request, next: Next) -> Response {
+    let asset = request.uri().path().starts_with("/assets/");
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     let fixed = [
-        (header::CONTENT_SECURITY_POLICY, CSP),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "same-origin"),
+        ("content-security-policy", CSP),
+        ("x-content-type-options", "nosniff"),
+        // Not no-referrer: with that, browsers send `Origin: null` with our own forms (Fetch,
+        // "append a request Origin header"), and nothing of ours leads elsewhere anyway.
+        ("referrer-policy", "same-origin"),
+        ("permissions-policy", "camera=(self), geolocation=(), microphone=(), payment=(), usb=()"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("x-frame-options", "DENY"),
     ];
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    headers.insert(
-        "permissions-policy",
-        HeaderValue::from_static("camera=(self), geolocation=(), microphone=()"),
-    );
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
+    // A shared tablet keeps no page: not on its disk, not behind the button that goes back.
+    if !asset || !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
     response
 }
 
 /// What changes something must come from one of our own pages.
 async fn same_site(request: Request, next: Next) -> Response {
-    if request.method() == Method::GET || request.method() == Method::HEAD {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
         return next.run(request).await;
     }
     let own = from_own_page(request.headers());
     if own { next.run(request).await } else { AppError::CrossSite.into_response() }
 }
 
+/// Both marks of a browser count: neither may speak against us, and one must speak for us.
 fn from_own_page(headers: &HeaderMap) -> bool {
-    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    match text("origin").split_once("://") {
-        Some((_, from)) => !from.is_empty() && from == text("host"),
-        None => text("sec-fetch-site") == "same-origin",
+    let text = |name: &str| headers.get(name).map(|v| v.to_str().unwrap_or("?"));
+    let same = match text("sec-fetch-site") {
+        Some("same-origin") => Some(true),
+        Some(_) => Some(false),
+        None => None,
+    };
+    let origin = text("origin").map(|origin| {
+        let from = origin.strip_prefix("https://").unwrap_or_default();
+        !from.is_empty() && from.eq_ignore_ascii_case(text("host").unwrap_or_default())
+    });
+    match (origin, same) {
+        (Some(false), _) | (_, Some(false)) | (None, None) => false,
+        (Some(true), _) | (None, Some(true)) => true,
+    }
+}
+
+/// A request must name this machine.
+async fn own_name(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let named = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let named = named.or_else(|| request.uri().host());
+    if named.is_some_and(|host| app.hosts.knows(host)) {
+        next.run(request).await
+    } else {
+        AppError::Misdirected.into_response()
     }
 }
 
@@ -124,7 +170,7 @@ async fn set(
     Query(query): Query<Fields>,
 ) -> Result<Response, AppError> {
     let cookie = match (what.as_str(), value.as_str()) {
-        ("big", "on" | "off") | ("lang", "zh" | "en") => set_cookie(&what, &value),
+        ("big", "on" | "off") | ("lang", "zh" | "en") => choice_cookie(&what, &value),
         _ => return Err(AppError::NotFound),
     };
     let back = own_address(query.get("back").map_or("/", String::as_str));
@@ -194,5 +240,40 @@ pub fn first_page(signed: &Signed) -> &'static str {
         Office::County if signed.is(Role::Reviewer) => "/cases",
         Office::County if signed.is(Role::It) => "/boxes",
         _ => "/guides",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_counts_when_every_mark_says_that_it_is_ours() {
+        let host = Some("box-1.c1.home.arpa:8443");
+        let ours = Some("https://box-1.c1.home.arpa:8443");
+        let cases = [
+            (ours, Some("same-origin"), true),
+            (ours, None, true),
+            (None, Some("same-origin"), true),
+            (None, None, false),
+            (ours, Some("cross-site"), false),
+            (ours, Some("same-site"), false),
+            (ours, Some("none"), false),
+            (Some("null"), Some("same-origin"), false),
+            (Some("http://box-1.c1.home.arpa:8443"), None, false),
+            (Some("https://box-1.c1.home.arpa"), None, false),
+            (Some("https://evil.example"), Some("same-origin"), false),
+            (Some("https://"), None, false),
+            (None, Some("cross-site"), false),
+        ];
+        for (origin, site, own) in cases {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [("host", host), ("origin", origin), ("sec-fetch-site", site)] {
+                if let Some(value) = value {
+                    headers.insert(name, HeaderValue::from_static(value));
+                }
+            }
+            assert_eq!(from_own_page(&headers), own, "{origin:?} {site:?}");
+        }
     }
 }

@@ -97,7 +97,7 @@ pub fn page(shell: &Shell, view: &Cases) -> Markup {
     let l = shell.lang;
     let body = html! {
         h1 { (view.title) }
-        form class="searchbox" method="get" action="/cases" role="search" {
+        form class="searchbox" method="post" action="/cases" role="search" {
             div class="field" {
                 label for="q" { (l.t("编号或姓名", "Number or name")) }
                 input type="search" id="q" name="q" value=(view.text) autocomplete="off";

@@ -29,7 +29,7 @@ pub fn page(shell: &Shell, view: &Home) -> Markup {
             p class="warn" { (l.t("事项目录还没有从县平台收到,暂时不能新办。连上后会自动收到。",
                 "The catalogue has not come from the county yet, so nothing can be filed. It comes by itself once connected.")) }
         }
-        form class="searchbox card" method="get" action="/residents" role="search" {
+        form class="searchbox card" method="post" action="/residents" role="search" {
             div class="field" {
                 label for="q" { (l.t("找人", "Find a person")) }
                 span class="hint" { (l.t("姓名、拼音首字母、户主、3组、小名、电话、身份证号或后四位",

@@ -74,11 +74,11 @@ pub fn find(shell: &Shell, view: &Find) -> Markup {
     let l = shell.lang;
     let body = html! {
         h1 { (l.t("找人", "Find a person")) }
-        form class="searchbox" method="get" action="/residents" role="search" {
+        form class="searchbox" method="post" action="/residents" role="search" {
             div class="field" {
                 label for="q" { (l.t("姓名、首字母、户主、组、小名、电话、身份证", "Name, initials, head, group, nickname, phone, ID")) }
                 input type="search" id="q" name="q" value=(view.text) autocomplete="off" autofocus
-                    hx-get="/residents" hx-trigger="input changed delay:250ms" hx-target="#results" hx-select="#results" hx-swap="outerHTML" hx-sync="replace";
+                    hx-post="/residents" hx-trigger="input changed delay:250ms" hx-target="#results" hx-select="#results" hx-swap="outerHTML" hx-sync="replace";
             }
             button { (l.t("找人", "Find")) }
             a class="button second" href="/residents/new" { (l.t("登记新居民", "Add a person")) }

@@ -156,7 +156,7 @@ fn defects(signed: &Signed, item: &Item, fields: &Fields) -> Result<Vec<Defect>,
 
 /// Does an action and goes back to the case. Pressing twice does it once: the second finds the
 /// state moved on and lands on the case, too.
-pub(super) async fn perform(
+pub(crate) async fn perform(
     signed: Signed,
     Path((case, action)): Path<(String, String)>,
     Form(fields): Form<Fields>,
