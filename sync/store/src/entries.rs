@@ -80,7 +80,7 @@ pub struct EntryRow {
 
 const COLUMNS: &str = "pos, id, subject, kind, state, reason, received_ms, bytes";
 
-fn entry(row: &Row<'_>) -> rusqlite::Result<EntryRow> {
+pub(crate) fn entry(row: &Row<'_>) -> rusqlite::Result<EntryRow> {
     Ok(EntryRow {
         pos: row.get(0)?,
         id: row.get(1)?,
