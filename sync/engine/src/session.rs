@@ -1,6 +1,8 @@
 //! One conversation with one peer.
 
-use crate::wire::{BATCH_BYTES, Frame, Hello, PROTOCOL, SCOPES_MAX, Violation};
+use crate::wire::{
+    BATCH_BYTES, Frame, Hello, LAST_WORD_BYTES_MAX, PROTOCOL, SCOPES_MAX, Violation,
+};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -40,6 +42,8 @@ pub enum Input {
         /// Up to where in the peer's log.
         upto: u64,
     },
+    /// This side has a last word to say.
+    LastWord(Vec<u8>),
     /// The time asked for has come.
     Tick,
 }
@@ -76,6 +80,8 @@ pub enum Output {
         /// Up to where.
         upto: u64,
     },
+    /// The peer has said its last word: keep it and close.
+    LastWord(Vec<u8>),
     /// Both sides have everything there was.
     Completed,
     /// End the conversation.
@@ -194,7 +200,14 @@ impl Session {
                     self.out.push_back(Output::Acked { scope, upto });
                     self.send_others();
                 }
+                Frame::LastWord(words) if words.len() <= LAST_WORD_BYTES_MAX => {
+                    self.out.push_back(Output::LastWord(words.into()));
+                }
+                Frame::LastWord(words) => return Err(Violation::FrameTooLong(words.len())),
             },
+            Input::LastWord(words) => {
+                self.out.push_back(Output::Send(Frame::LastWord(words.into()).encode()));
+            }
             Input::Committed { scope, head } => {
                 if let Some(lane) = self.lanes.get_mut(&scope) {
                     lane.our_head = lane.our_head.max(head);

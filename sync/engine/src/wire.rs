@@ -87,7 +87,14 @@ pub enum Frame {
         #[n(1)]
         upto: u64,
     },
+    /// My last word: opaque here, signed. Whoever has kept it closes the connection with a code
+    /// that says so.
+    #[n(4)]
+    LastWord(#[n(0)] ByteVec),
 }
+
+/// A last word is never longer. Bytes.
+pub const LAST_WORD_BYTES_MAX: usize = 4096;
 
 /// What a peer did wrong; the conversation ends.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -73,6 +73,12 @@ pub struct OfferedEnrolment {
     /// The county log so far.
     #[n(5)]
     pub county_log: Vec<ByteVec>,
+    /// The county's recovery key (X25519), to which the box seals its work key.
+    #[cbor(n(6), with = "minicbor::bytes")]
+    pub recovery: Option<[u8; 32]>,
+    /// The secret of this box's lease, shared with the relay alone.
+    #[cbor(n(7), with = "minicbor::bytes")]
+    pub lease: Option<[u8; 32]>,
 }
 
 /// What the relay answers.

@@ -36,6 +36,9 @@ pub enum LinkError {
     /// The peer broke the protocol.
     #[error("the conversation was ended: {0}")]
     Violation(String),
+    /// The last word of a revoked box was kept; nothing more is said.
+    #[error("the county has heard this box's last word")]
+    Heard,
     /// Our own store failed.
     #[error(transparent)]
     Store(#[from] cunkou_engine::PortError),
@@ -49,6 +52,7 @@ pub(crate) const CLOSE_DONE: u32 = 0;
 pub(crate) const CLOSE_REFUSED: u32 = 1;
 pub(crate) const CLOSE_VIOLATION: u32 = 2;
 pub(crate) const CLOSE_SCOPES: u32 = 3;
+pub(crate) const CLOSE_HEARD: u32 = 4;
 
 pub(crate) const ALPN_SYNC: &[u8] = b"cunkou-sync/1";
 pub(crate) const ALPN_ENROL: &[u8] = b"cunkou-enrol/1";
@@ -62,6 +66,7 @@ pub(crate) fn explain(e: &quinn::ConnectionError) -> LinkError {
         E::ApplicationClosed(close) if close.error_code == CLOSE_REFUSED.into() => {
             LinkError::Refused(String::from_utf8_lossy(&close.reason).into_owned())
         }
+        E::ApplicationClosed(close) if close.error_code == CLOSE_HEARD.into() => LinkError::Heard,
         E::ConnectionClosed(close) if about_certificate(close.error_code.into()) => {
             LinkError::OtherCounty("the relay does not accept this box's certificate".into())
         }

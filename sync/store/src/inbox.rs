@@ -103,6 +103,16 @@ impl Txn<'_> {
         Ok(())
     }
 
+    /// Forgets every credential: bytes and row.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn forget_credentials(&self) -> Result<(), StoreError> {
+        self.0.execute("DELETE FROM log WHERE pos IN (SELECT pos FROM entry WHERE kind = 5)", [])?;
+        self.0.execute("DELETE FROM entry WHERE kind = 5", [])?;
+        Ok(())
+    }
+
     /// Empties the inbox unread.
     ///
     /// # Errors

@@ -79,8 +79,8 @@ impl View<'_> {
         Ok(query.query_row([scope], |row| row.get(0)).optional()?.unwrap_or(0))
     }
 
-    /// Our log of a scope after a position, without what `peer` gave us: where the part ends, and
-    /// its entries, about `bytes_max` of them.
+    /// Our log of a scope after a position up to `head`, without what `peer` gave us: where the
+    /// part ends, and its entries, about `bytes_max` of them.
     ///
     /// # Errors
     /// When SQLite fails.
@@ -90,11 +90,12 @@ impl View<'_> {
         after: u64,
         peer: i64,
         bytes_max: usize,
+        head: u64,
     ) -> Result<(u64, Vec<Vec<u8>>), StoreError> {
         let sql = "SELECT l.seq, e.via, e.bytes FROM log l JOIN entry e ON e.pos = l.pos
-                   WHERE l.scope = ?1 AND l.seq > ?2 ORDER BY l.seq";
+                   WHERE l.scope = ?1 AND l.seq > ?2 AND l.seq <= ?3 ORDER BY l.seq";
         let mut query = self.0.prepare_cached(sql)?;
-        let mut rows = query.query((scope, after))?;
+        let mut rows = query.query((scope, after, head))?;
         let (mut upto, mut bytes, mut out) = (after, 0, Vec::new());
         while let Some(row) = rows.next()? {
             let (seq, via): (u64, i64) = (row.get(0)?, row.get(1)?);
@@ -109,6 +110,15 @@ impl View<'_> {
             upto = seq;
         }
         Ok((upto, out))
+    }
+
+    /// The place of a position of this store in a scope's log.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn seq_of(&self, scope: &str, pos: u64) -> Result<Option<u64>, StoreError> {
+        let sql = "SELECT seq FROM log WHERE scope = ?1 AND pos = ?2";
+        Ok(self.0.prepare_cached(sql)?.query_row((scope, pos), |row| row.get(0)).optional()?)
     }
 
     /// A peer by its device.

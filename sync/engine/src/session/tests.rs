@@ -75,7 +75,7 @@ impl Side {
                 Output::Acked { upto, .. } => self.acked = upto,
                 Output::Completed => self.completed += 1,
                 Output::Close(violation) => self.closed = Some(violation),
-                Output::Greeted(_) => {}
+                Output::Greeted(_) | Output::LastWord(_) => {}
             }
         }
         frames

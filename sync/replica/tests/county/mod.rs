@@ -10,6 +10,8 @@ use cunkou_casework::ids::{DeviceId, EntryId, Incarnation, PersonId, PlaceId, Su
 use cunkou_casework::suite::SecretKey;
 use cunkou_engine::{Admitted, PeerInfo, Port};
 use cunkou_replica::{ActError, Authority, Membership, Replica, Who, World};
+use cunkou_keys::Key;
+use cunkou_store::Lock;
 use cunkou_store::{CaseRow, EntryState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -160,7 +162,12 @@ impl Station {
     }
 
     pub(crate) fn on(&mut self) {
-        let opened = Replica::open(self.folder.path(), membership(self.n), self.world.clone());
+        let opened = Replica::open(
+            self.folder.path(),
+            &Lock::Key(Key::of([self.n; 32])),
+            membership(self.n),
+            self.world.clone(),
+        );
         self.replica = Some(opened.expect("the replica opens"));
     }
 
