@@ -2,7 +2,7 @@
 
 use crate::home::{self, Home};
 use crate::import;
-use crate::options::{Action, BoxKind, Catalogue, Import, Options, RoleArg, Staff};
+use crate::options::{Action, BoxKind, Catalogue, Import, LeaseAction, Options, RoleArg, Staff};
 use cunkou_casework::catalogue::{Contacts, Items, Release, read};
 use cunkou_casework::county::{DeviceKind, Person, Place, Post, Role, Statement};
 use cunkou_casework::event::Level;
@@ -56,6 +56,13 @@ enum Command {
     Revoke {
         device: String,
         reason: String,
+    },
+    LeaseExtend {
+        device: String,
+        challenge: String,
+    },
+    Backup {
+        out: PathBuf,
     },
     Status,
 }
@@ -205,8 +212,15 @@ fn command(action: &Action) -> Result<Command, Failure> {
         Action::Revoke { device, reason } => {
             Command::Revoke { device: device.clone(), reason: reason.clone() }
         }
+        Action::Lease(LeaseAction::Extend { device, challenge }) => {
+            Command::LeaseExtend { device: device.clone(), challenge: challenge.clone() }
+        }
+        Action::Backup { out } => Command::Backup { out: absolute(out)? },
         Action::Status => Command::Status,
-        Action::Init { .. } | Action::Serve(_) => {
+        Action::Init { .. }
+        | Action::Serve(_)
+        | Action::Restore { .. }
+        | Action::Recover { .. } => {
             return Err(failed("not a command for a daemon"));
         }
     })
@@ -274,30 +288,37 @@ impl Execute for Home {
                 Ok(json!({ "schema": 1, "removed": login }))
             }
             Command::Revoke { device, reason } => {
-                let county = self.replica.county();
-                let found: Vec<DeviceId> = county
-                    .devices()
-                    .filter(|d| d.kind != DeviceKind::Relay)
-                    .map(|d| d.id)
-                    .filter(|id| device.len() >= 4 && id.to_string().starts_with(&device))
-                    .collect();
-                let [device] = found[..] else {
-                    let words = format!(
-                        "{} boxes have an id that begins so; give more of it, as the console lists it",
-                        found.len()
-                    );
-                    return Err(refused(words));
-                };
+                let device = self.find_box(&device)?;
                 let revoked = Statement::DeviceRevoked { device, reason };
                 self.replica.state(&self.authority, vec![revoked]).map_err(failed)?;
                 Ok(json!({ "schema": 1, "revoked": device.to_string() }))
             }
+            Command::LeaseExtend { device, challenge } => self.extend_lease(&device, &challenge),
+            Command::Backup { out } => self.back_up(&out, progress),
             Command::Status => self.status(),
         }
     }
 }
 
 impl Home {
+    /// The box whose id begins so.
+    pub(crate) fn find_box(&self, start: &str) -> Result<DeviceId, Failure> {
+        let county = self.replica.county();
+        let found: Vec<DeviceId> = county
+            .devices()
+            .filter(|d| d.kind != DeviceKind::Relay)
+            .map(|d| d.id)
+            .filter(|id| start.len() >= 4 && id.to_string().starts_with(start))
+            .collect();
+        match found[..] {
+            [device] => Ok(device),
+            _ => Err(refused(format!(
+                "{} boxes have an id that begins so; give more of it, as the console lists it",
+                found.len()
+            ))),
+        }
+    }
+
     fn offer(
         &self,
         offered: Offered,
@@ -469,6 +490,18 @@ impl Home {
             .read(|view| Ok((view.peers()?, view.entry_count()?)))
             .map_err(|e: StoreError| failed(e))?;
         let now = self.replica.now_ms();
+        let county = self.replica.county();
+        let revoked: Vec<Value> = county
+            .devices()
+            .filter(|d| !county.device_counts(d.id))
+            .map(|d| -> Result<Value, Failure> {
+                let word = self.replica.last_word_of(d.id).map_err(failed)?;
+                Ok(json!({
+                    "device": d.id.to_string(), "name": d.name,
+                    "keys_destroyed_ms": word.map(|w| w.at_ms),
+                }))
+            })
+            .collect::<Result<_, _>>()?;
         let boxes: Vec<Value> = peers
             .iter()
             .map(|p| {
@@ -489,6 +522,7 @@ impl Home {
             "quarantine": status.quarantine,
             "disk_free": cunkou_edge::app::disk_free(&self.data),
             "boxes": boxes,
+            "revoked": revoked,
         }))
     }
 }

@@ -67,6 +67,8 @@ impl Enroller for Home {
             county: me.county.0,
             authority: me.authority.0,
             index_secret: me.index_secret,
+            recovery: Some(self.recovery),
+            lease: Some(*self.lease_secret(device).bytes()),
             county_log: county_log.into_iter().map(|row| row.bytes.into()).collect(),
         })
     }

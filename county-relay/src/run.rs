@@ -4,7 +4,7 @@ use crate::home::{self, Home};
 use crate::options::{Options, ServeOptions};
 use crate::web;
 use cunkou_edge::cli::{Exit, Failure, abort_on_panic};
-use cunkou_edge::{App, Office, config, control};
+use cunkou_edge::{App, Door, Office, OpenDoor, config, control};
 use cunkou_engine::Port;
 use cunkou_link::{Enroller, Server};
 use serde::Deserialize;
@@ -56,7 +56,8 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
     let port: Arc<dyn Port> = home.replica.clone();
     let enroller: Arc<dyn Enroller> = home.clone();
     let server = Server::bind(quic, &home.certificate()?, port, enroller).map_err(failed)?;
-    let app = Arc::new(App::new(Office::County, home.replica.clone(), None));
+    let door: Arc<dyn Door> = Arc::new(OpenDoor(home.replica.clone()));
+    let app = Arc::new(App::new(Office::County, home.replica.clone(), None, door));
     let (stop, stopping) = tokio::sync::watch::channel(false);
     let until = |mut stopping: tokio::sync::watch::Receiver<bool>| async move {
         let _ = stopping.wait_for(|stop| *stop).await;

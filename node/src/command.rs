@@ -1,14 +1,17 @@
 //! Enrolment and status.
 
 use crate::home::{self, EnrolmentFile, failed};
+use crate::keeper::Keeper;
 use crate::options::Options;
 use cunkou_casework::entry::ClockSource;
 use cunkou_casework::hex;
 use cunkou_edge::app::disk_free;
+use cunkou_edge::Door;
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_edge::control::{self, Execute};
 use cunkou_link::{EnrolRequest, LinkError, enrol as redeem};
 use cunkou_replica::{Replica, SystemWorld, World};
+use cunkou_vault::LeaseStanding;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,11 +54,11 @@ pub(crate) async fn enrol(options: &Options, file: &Path) -> Result<(), Failure>
             };
             Failure::new(exit, e.to_string())
         })?;
-    home::keep(data, &read, &seed, &offer)?;
-    let log: Vec<Vec<u8>> = offer.county_log.iter().map(|b| b.to_vec()).collect();
     let folder = data.clone();
-    tokio::task::spawn_blocking(move || -> Result<(), Failure> {
-        home::open(&folder)?.replica.bootstrap(&log).map_err(failed)
+    let (file, kept) = (read, offer);
+    let read = tokio::task::spawn_blocking(move || -> Result<EnrolmentFile, Failure> {
+        home::keep(&folder, &file, &seed, &kept)?;
+        Ok(file)
     })
     .await
     .map_err(failed)??;
@@ -70,16 +73,60 @@ pub(crate) async fn enrol(options: &Options, file: &Path) -> Result<(), Failure>
 
 /// Answers commands of a running box.
 pub(crate) struct Executor {
-    pub(crate) replica: Arc<Replica>,
+    pub(crate) keeper: Arc<Keeper>,
     pub(crate) data: PathBuf,
 }
 
 impl Execute for Executor {
     fn execute(&self, command: Value, _: &dyn Fn(String)) -> Result<Value, Failure> {
-        if command["do"] != "status" {
-            return Err(Failure::new(Exit::Usage, "unknown command"));
+        match command["do"].as_str() {
+            Some("status") => {
+                let work = self.keeper.work();
+                let replica = work.as_ref().unwrap_or_else(|| self.keeper.open());
+                let mut status = status_of(replica, &self.data)?;
+                let (batches, bytes) = self.keeper.inbox();
+                let (standing, days_left) = match self.keeper.standing() {
+                    Some(LeaseStanding::Fine) => ("fine", None),
+                    Some(LeaseStanding::Warn { days_left, .. }) => ("warn", Some(days_left)),
+                    Some(LeaseStanding::Over) => ("over", Some(0)),
+                    None => ("unknown", None),
+                };
+                status["locked"] = json!(work.is_none());
+                status["inbox"] = json!({ "batches": batches, "bytes": bytes });
+                status["lease"] = json!({ "standing": standing, "days_left": days_left });
+                status["machine_secret"] = json!(self.keeper.machine());
+                Ok(status)
+            }
+            Some("lock") => {
+                let locked = self.keeper.lock();
+                Ok(json!({ "schema": 1, "locked": true, "was_open": locked }))
+            }
+            _ => Err(Failure::new(Exit::Usage, "unknown command")),
         }
-        status_of(&self.replica, &self.data)
+    }
+}
+
+/// Locks a running box.
+pub(crate) async fn lock(options: &Options) -> Result<(), Failure> {
+    match control::ask(&options.data, &json!({ "do": "lock" }), &|_| ()).await? {
+        Some(value) => {
+            show(options.json, &value, "locked; the first to sign in opens it");
+            Ok(())
+        }
+        None => Err(not_running(options)),
+    }
+}
+
+fn not_running(options: &Options) -> Failure {
+    let data = &options.data;
+    if let Err(destroyed) = home::not_destroyed(data) {
+        return destroyed;
+    }
+    if home::is_enrolled(data) {
+        Failure::new(Exit::NotRunning, format!("no box is running on {}", data.display()))
+    } else {
+        let words = format!("there is no enrolled box in {}", data.display());
+        Failure::new(Exit::NotEnrolled, words)
     }
 }
 
@@ -118,8 +165,9 @@ pub(crate) async fn status(options: &Options) -> Result<(), Failure> {
             .as_i64()
             .map_or_else(|| "never".to_owned(), cunkou_edge::lists::when);
         let words = format!(
-            "{}: running, version {}\nto upload: {} entries, {} bytes\nlast completed sync: {last}\nin quarantine: {}\nfree on disk: {} MB",
+            "{}: running, {}version {}\nto upload: {} entries, {} bytes\nlast completed sync: {last}\nin quarantine: {}\nfree on disk: {} MB",
             value["name"].as_str().unwrap_or("box"),
+            if value["locked"] == true { "locked, " } else { "" },
             value["version"].as_str().unwrap_or_default(),
             value["unsent"]["entries"],
             value["unsent"]["bytes"],
@@ -129,9 +177,5 @@ pub(crate) async fn status(options: &Options) -> Result<(), Failure> {
         show(options.json, &value, &words);
         return Ok(());
     }
-    if !home::is_enrolled(&options.data) {
-        let words = format!("there is no enrolled box in {}", options.data.display());
-        return Err(Failure::new(Exit::NotEnrolled, words));
-    }
-    Err(Failure::new(Exit::NotRunning, format!("no box is running on {}", options.data.display())))
+    Err(not_running(options))
 }

@@ -2,6 +2,7 @@
 
 mod command;
 mod home;
+mod keeper;
 mod options;
 mod practice;
 mod run;
@@ -20,6 +21,7 @@ async fn main() -> ExitCode {
     let done = match &options.action {
         Action::Enrol { file } => command::enrol(&options, file).await,
         Action::Serve(serve) => run::serve(&options, serve).await,
+        Action::Lock => command::lock(&options).await,
         Action::Status => command::status(&options).await,
     };
     match done {

@@ -41,9 +41,12 @@ pub(crate) enum Action {
     },
     /// Serve the pages over HTTP and keep in touch with the relay.
     #[command(
-        after_help = "Example:\n  cunkou-node --data ./box serve --http 127.0.0.1:8082\n\nThe same keys stand in a TOML file (--config) or in the environment as CUNKOU_NODE_HTTP and CUNKOU_NODE_RELAYS."
+        after_help = "Example:\n  cunkou-node --data ./box serve --http 127.0.0.1:8082\n\nThe same keys stand in a TOML file (--config) or in the environment as CUNKOU_NODE_HTTP, CUNKOU_NODE_RELAYS and CUNKOU_NODE_LOCK_AFTER."
     )]
     Serve(ServeOptions),
+    /// Lock a running box now: everybody is signed out; it goes on receiving.
+    #[command(after_help = "Example:\n  cunkou-node --data ./box lock")]
+    Lock,
     /// How the box is.
     #[command(after_help = "Example:\n  cunkou-node --data ./box status --json")]
     Status,
@@ -52,12 +55,16 @@ pub(crate) enum Action {
 /// How to serve.
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
-    /// TOML file with the keys http and relays.
+    /// TOML file with the keys http, relays and lock_after.
     #[arg(long)]
     pub(crate) config: Option<PathBuf>,
     /// Address of the pages, e.g. 0.0.0.0:80.
     #[arg(long)]
     pub(crate) http: Option<String>,
+    /// Lock by itself when nobody was signed in for so many minutes; without it the box stays open
+    /// until it is locked or switched off.
+    #[arg(long)]
+    pub(crate) lock_after: Option<u64>,
     /// Address of the relay, host:port, instead of those in the enrolment file.
     #[arg(long)]
     pub(crate) relay: Vec<String>,

@@ -8,7 +8,8 @@ use cunkou_casework::resident::Resident;
 use cunkou_casework::suite::{SecretKey, attachment_id};
 use cunkou_edge::{AppError, Practice};
 use cunkou_replica::{ActError, Authority, Membership, Replica, SystemWorld, Who, World};
-use cunkou_store::StoreError;
+use cunkou_keys::Key;
+use cunkou_store::{Lock, StoreError};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -57,7 +58,9 @@ pub(crate) fn make(folder: &Path, release: &Release) -> Result<Practice, AppErro
         authority: authority.0.public(),
         index_secret: seed(),
     };
-    let replica = Replica::open(folder, me, Arc::new(SystemWorld)).map_err(|e| ours(&e))?;
+    // Its key is never kept: what the last run left cannot be read, and is made anew anyway.
+    let replica = Replica::open(folder, &Lock::Key(Key::of(seed())), me, Arc::new(SystemWorld))
+        .map_err(|e| ours(&e))?;
     let bytes = release.encode();
     let digest = attachment_id(&bytes);
     replica.store().write_attachment(&digest.0, &bytes)?;

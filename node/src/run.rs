@@ -2,16 +2,14 @@
 
 use crate::command::Executor;
 use crate::home::{self, failed};
+use crate::keeper::Keeper;
 use crate::options::{Options, ServeOptions};
-use crate::web;
-use cunkou_casework::county::DeviceKind;
 use cunkou_edge::cli::{Exit, Failure, abort_on_panic};
-use cunkou_edge::{App, Office, config, control};
-use cunkou_engine::Port;
-use cunkou_link::Dialer;
+use cunkou_edge::{config, control};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
@@ -23,12 +21,34 @@ struct Config {
     http: Option<String>,
     #[serde(default)]
     relays: Option<Vec<String>>,
+    #[serde(default)]
+    lock_after: Option<Minutes>,
+}
+
+/// A number, or a number in an environment variable.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Minutes {
+    Number(u64),
+    Text(String),
+}
+
+impl Minutes {
+    fn read(self) -> Result<u64, Failure> {
+        match self {
+            Self::Number(minutes) => Ok(minutes),
+            Self::Text(text) => text.trim().parse().map_err(|_| {
+                let words = format!("lock_after: {text} is no number of minutes");
+                Failure::new(Exit::Usage, words)
+            }),
+        }
+    }
 }
 
 /// Serves until told to stop.
 pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(), Failure> {
     let config: Config =
-        config::read(given.config.as_deref(), "CUNKOU_NODE", &["http", "relays"], &["relays"])?;
+        config::read(given.config.as_deref(), "CUNKOU_NODE", &["http", "relays", "lock_after"], &["relays"])?;
     let http = given.http.clone().or(config.http).unwrap_or_else(|| "127.0.0.1:8082".into());
     let http: SocketAddr = http.parse().map_err(|_| {
         let words = format!("http: {http} is no address; write for example 0.0.0.0:80");
@@ -42,36 +62,31 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
     } else {
         given.relay.clone()
     };
-    let replica = home.replica.clone();
-    let kind = replica.device().map_or(DeviceKind::Village, |d| d.kind);
-    let office = if kind == DeviceKind::Township { Office::Township } else { Office::Village };
-    let port: Arc<dyn Port> = replica.clone();
-    let dialer = Dialer::new(relays, home.certificate()?, port);
-    let app = Arc::new(App::new(office, replica.clone(), Some(dialer.handle())));
+    let minutes = match given.lock_after {
+        Some(minutes) => Some(minutes),
+        None => config.lock_after.map(Minutes::read).transpose()?,
+    };
+    let lock_after = minutes.map(|minutes| Duration::from_secs(minutes.saturating_mul(60)));
+    let keeper = Keeper::begin(home, options.data.clone(), relays, lock_after)?;
     let socket = control::bind(&options.data).map_err(failed)?;
     let listener = TcpListener::bind(http)
         .await
         .map_err(|e| failed(format!("cannot listen on {http}: {e}")))?;
-    let jitter = replica.clone();
-    let link = tokio::spawn(dialer.run(move || {
-        let mut random = [0; 4];
-        jitter.draw(&mut random);
-        u32::from_be_bytes(random)
-    }));
-    let executor = Arc::new(Executor { replica, data: options.data.clone() });
+    let executor = Arc::new(Executor { keeper: keeper.clone(), data: options.data.clone() });
     let socket = tokio::spawn(control::serve(socket, executor));
-    let router = web::router(app, options.data.join("practice"));
+    let router = keeper.pages();
     let pages = tokio::spawn(async move { axum::serve(listener, router).await });
     info!(%http, "serving");
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        result = tokio::signal::ctrl_c() => result.map_err(failed)?,
-    }
+    let ended = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        result = tokio::signal::ctrl_c() => result.map_err(failed),
+        failure = keeper.watch() => Err(failure),
+    };
     info!("stopping");
-    for task in [link.abort_handle(), pages.abort_handle(), socket.abort_handle()] {
+    for task in [pages.abort_handle(), socket.abort_handle()] {
         task.abort();
     }
     let _ = std::fs::remove_file(control::socket(&options.data));
-    Ok(())
+    ended
 }

@@ -25,6 +25,7 @@ pub(crate) fn router(app: Arc<App>, practice: PathBuf) -> Router {
     let plain = Router::new()
         .route("/", get(home::page))
         .route("/sync", get(home::sync))
+        .route("/lock", post(home::lock))
         .route("/practice/enter", post(home::enter_practice))
         .route("/practice/leave", get(home::leave_practice))
         .route("/residents", get(residents::find))

@@ -2,6 +2,7 @@
 //! real browser that is told what to do by visible labels.
 
 pub mod agent;
+pub mod at_rest;
 pub mod bare;
 pub mod browser;
 pub mod county;

@@ -127,6 +127,16 @@ impl View<'_> {
         Ok(self.0.prepare_cached(sql)?.query_row([id], row).optional()?)
     }
 
+    /// The attachments that are here.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn attachments_here(&self) -> Result<Vec<[u8; 32]>, StoreError> {
+        let mut query = self.0.prepare_cached("SELECT id FROM attachment WHERE state = 1")?;
+        let rows = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        Ok(rows)
+    }
+
     /// Whether an attachment belongs to one of these scopes.
     ///
     /// # Errors

@@ -164,6 +164,25 @@ impl Store {
         Ok(())
     }
 
+    /// Copies a closed database to another file under another lock.
+    ///
+    /// # Errors
+    /// When the key is wrong, `to` cannot be written, or SQLite fails.
+    pub fn rewrap(from: &Path, old: &Lock, to: &Path, new: &Lock) -> Result<(), StoreError> {
+        let db = Connection::open(from)?;
+        unlock(&db, old)?;
+        let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        let key = match new {
+            Lock::Key(key) => raw_key(key),
+            Lock::Plain => Zeroizing::default(),
+        };
+        db.execute("ATTACH DATABASE ?1 AS rewrapped KEY ?2", (to.to_string_lossy(), &*key))?;
+        db.query_row("SELECT sqlcipher_export('rewrapped')", [], |_| Ok(()))?;
+        db.pragma_update(Some("rewrapped"), "user_version", version)?;
+        db.execute("DETACH DATABASE rewrapped", [])?;
+        Ok(())
+    }
+
     /// What SQLite and SQLCipher say of every page: empty when all is well.
     ///
     /// # Errors
@@ -209,16 +228,19 @@ impl Store {
     }
 }
 
+fn raw_key(key: &Key) -> Zeroizing<String> {
+    let digits: Zeroizing<String> =
+        Zeroizing::new(key.bytes().iter().map(|b| format!("{b:02x}")).collect());
+    Zeroizing::new(format!("x'{}'", *digits))
+}
+
 /// Gives SQLCipher the key; the first page that is read says whether it is the right one.
 fn unlock(db: &Connection, lock: &Lock) -> Result<(), StoreError> {
     if let Lock::Key(key) = lock {
         // What SQLCipher has to say comes back as our own error, not past the log.
         db.pragma_update(None, "cipher_log_level", "NONE")?;
-        let digits: Zeroizing<String> =
-            Zeroizing::new(key.bytes().iter().map(|b| format!("{b:02x}")).collect());
         // A raw key: it is random already, so no passphrase is stretched at each opening.
-        let words = Zeroizing::new(format!("x'{}'", *digits));
-        db.pragma_update(None, "key", &*words)?;
+        db.pragma_update(None, "key", &*raw_key(key))?;
         // The page of SQLite and of the disk: one page is one encryption and one write.
         db.pragma_update(None, "cipher_page_size", 4096)?;
         // Locking and wiping every buffer costs a third of the reads and does not help against

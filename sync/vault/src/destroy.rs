@@ -92,8 +92,8 @@ impl Vault {
     ///
     /// # Errors
     /// [`VaultError`].
-    pub fn forget_everything(self, machine: &dyn HardwareSecret) -> Result<(), VaultError> {
-        let folder = self.folder.clone();
+    pub fn forget_everything(&self, machine: &dyn HardwareSecret) -> Result<(), VaultError> {
+        let folder = &self.folder;
         let at_ms = self.open.now_ms();
         let mut marker = fs::File::create(folder.join(MARKER))?;
         let words = "这台盒子已被县里撤销,钥匙已销毁,数据不能再打开。请联系县信息员。\n\
@@ -101,7 +101,6 @@ impl Vault {
         writeln!(marker, "{at_ms}\n{words}")?;
         marker.sync_all()?;
         machine.destroy()?;
-        drop(self);
         for name in [OPEN_DB, "open.db-wal", "open.db-shm"] {
             remove(&folder.join(name))?;
         }

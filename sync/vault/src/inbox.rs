@@ -11,6 +11,7 @@ use cunkou_engine::{Admitted, Hello, Loaded, PeerInfo, Port, PortError, Refused}
 use cunkou_keys::{BoxSecret, Key, open_sealed, seal_to};
 use cunkou_store::{InboxRow, StoreError};
 use minicbor::bytes::ByteVec;
+use std::sync::atomic::Ordering;
 
 /// The inbox's public key.
 pub(crate) const PUBLIC: &str = "inbox public";
@@ -92,6 +93,9 @@ impl Port for Vault {
         entries: &[Vec<u8>],
     ) -> Result<Admitted, PortError> {
         let _turn = self.lock_turn();
+        if !self.receiving.load(Ordering::SeqCst) {
+            return Err(failed("the box is being unlocked"));
+        }
         let (_, bytes) = self.inbox().map_err(failed)?;
         if bytes > INBOX_BYTES_MAX {
             return Err(failed("the inbox of the locked box is full; somebody must sign in"));

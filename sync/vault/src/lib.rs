@@ -30,6 +30,7 @@ use cunkou_replica::{Membership, OpenError, Replica, World};
 use cunkou_store::{Lock, Store, StoreError};
 use minicbor::{Decode, Encode};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// The file of the open database in a box's folder.
@@ -94,13 +95,15 @@ impl std::fmt::Debug for Enrolled {
 #[derive(Debug)]
 pub struct Vault {
     /// The open database seen as a replica that holds the county log and credentials.
-    open: Replica,
+    open: Arc<Replica>,
     enrolled: Enrolled,
     machine: Key,
     folder: PathBuf,
     world: Arc<dyn SharedWorld>,
     /// What is done to the inbox and to the slots is done by one at a time.
     turn: Mutex<()>,
+    /// False while `work.db` is open: what arrives then goes there and not into the inbox.
+    receiving: AtomicBool,
 }
 
 /// A world that many hold.
@@ -182,7 +185,7 @@ impl Vault {
         let enrolled: Enrolled =
             decode(&bytes).map_err(|_| VaultError::Damaged("enrolment"))?;
         let me = membership(&enrolled);
-        let open = Replica::on(store, me, Arc::new(Passed(Arc::clone(&world))))?;
+        let open = Arc::new(Replica::on(store, me, Arc::new(Passed(Arc::clone(&world))))?);
         Ok(Self {
             open,
             enrolled,
@@ -190,13 +193,14 @@ impl Vault {
             folder: folder.to_owned(),
             world,
             turn: Mutex::default(),
+            receiving: AtomicBool::new(true),
         })
     }
 
     /// The open database as a replica: county log, people, credentials, throttle. It holds no case
     /// and no resident.
     #[must_use]
-    pub fn open_replica(&self) -> &Replica {
+    pub fn open_replica(&self) -> &Arc<Replica> {
         &self.open
     }
 
@@ -220,6 +224,12 @@ impl Vault {
     /// When the store fails.
     pub fn is_fresh(&self) -> Result<bool, StoreError> {
         Ok(self.open.store().read(|view| view.meta(unlock::SLOTS))?.is_none())
+    }
+
+    /// The work database was closed: what arrives goes into the inbox again.
+    pub fn locked(&self) {
+        let _turn = self.lock_turn();
+        self.receiving.store(true, Ordering::SeqCst);
     }
 
     /// How many batches wait in the inbox, and their bytes.

@@ -11,6 +11,7 @@ use cunkou_store::{Lock, Store, StoreError};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tracing::{info, warn};
 
 pub(crate) const SLOTS: &str = "slots";
@@ -167,6 +168,8 @@ impl Vault {
     /// inbox. A cut between the two admits it again, which changes nothing.
     fn drain(&self, work: &Replica) -> Result<(), VaultError> {
         let _turn = self.lock_turn();
+        // From here on what a dying session still brings is not acknowledged; it comes again.
+        self.receiving.store(false, Ordering::SeqCst);
         self.copy_public(work)?;
         let stored = [
             work.store().read(|view| view.meta(inbox::SECRET))?,

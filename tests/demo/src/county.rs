@@ -154,7 +154,7 @@ impl County {
 
     async fn live(&mut self, fresh: bool, marker: &Path, listener: UnixListener) -> Result<()> {
         if fresh {
-            if self.relay_data().join("county.json").exists() {
+            if self.relay_data().join("county.sealed").exists() {
                 self.say("the last founding was cut off; beginning again");
                 for name in ["relay", "township", "village1", "village2"] {
                     let _ = std::fs::remove_dir_all(self.data.join(name));

@@ -1,8 +1,9 @@
 //! What all handlers share.
 
+use crate::door::Door;
 use crate::session::Sessions;
 use cunkou_casework::catalogue::Release;
-use cunkou_casework::county::{Person, Role};
+use cunkou_casework::county::Person;
 use cunkou_casework::ids::PersonId;
 use cunkou_casework::suite::SecretKey;
 use cunkou_link::{LinkHandle, LinkState};
@@ -45,6 +46,8 @@ pub struct App {
     pub sessions: Sessions,
     /// Where the link stands; absent on a relay.
     pub link: Option<LinkHandle>,
+    /// Who keeps the door.
+    pub door: Arc<dyn Door>,
     /// One photo at a time: they are large, boxes are small.
     pub photos: Semaphore,
 }
@@ -52,13 +55,19 @@ pub struct App {
 impl App {
     /// For a replica and its link.
     #[must_use]
-    pub fn new(office: Office, replica: Arc<Replica>, link: Option<LinkHandle>) -> Self {
+    pub fn new(
+        office: Office,
+        replica: Arc<Replica>,
+        link: Option<LinkHandle>,
+        door: Arc<dyn Door>,
+    ) -> Self {
         Self {
             office,
             replica,
             practice: OnceLock::new(),
             sessions: Sessions::default(),
             link,
+            door,
             photos: Semaphore::new(1),
         }
     }
@@ -79,19 +88,7 @@ impl App {
     /// Who may sign in here.
     #[must_use]
     pub fn people(&self) -> Vec<Person> {
-        let county = self.replica.county();
-        let Some(me) = self.replica.device() else { return Vec::new() };
-        let may = |person: &&Person| {
-            person.posts.iter().any(|post| match (self.office, post.role) {
-                (Office::Village, Role::Agent) => me.places.contains(&post.place),
-                (Office::Township, Role::Township) => {
-                    me.places.iter().any(|p| county.township_of(*p) == Some(post.place))
-                }
-                (Office::County, Role::Reviewer | Role::Finance | Role::It) => true,
-                _ => false,
-            })
-        };
-        county.people().filter(may).cloned().collect()
+        self.replica.workers()
     }
 
     /// The catalogue in force.

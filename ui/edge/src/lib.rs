@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod desk;
+pub mod door;
 pub mod error;
 pub mod forms;
 pub mod lists;
@@ -18,5 +19,6 @@ pub mod shell;
 pub mod web;
 
 pub use app::{App, Office, Practice};
+pub use door::{Door, DoorError, Lease, OpenDoor};
 pub use error::AppError;
 pub use session::{Session, Signed};

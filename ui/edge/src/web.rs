@@ -29,6 +29,7 @@ const HTML: &str = "text/html; charset=utf-8";
 pub fn routes(app: Arc<App>, own: Router<Arc<App>>) -> Router {
     let shared = Router::new()
         .route("/login", get(login::page).post(login::sign_in))
+        .route("/lease", post(login::extend))
         .route("/logout", post(login::sign_out))
         .route("/set/{what}/{value}", get(set))
         .route("/guides", get(guide_list))
