@@ -92,10 +92,19 @@ impl Execute for Executor {
                     None => ("unknown", None),
                 };
                 status["locked"] = json!(work.is_none());
+                if work.is_none() {
+                    // A locked box cannot know it.
+                    status["residents"] = Value::Null;
+                }
                 status["inbox"] = json!({ "batches": batches, "bytes": bytes });
                 status["lease"] = json!({ "standing": standing, "days_left": days_left });
                 status["machine_secret"] = json!(self.keeper.machine());
                 Ok(status)
+            }
+            Some("unlock") => {
+                let text = |key: &str| command[key].as_str().unwrap_or_default().to_owned();
+                self.keeper.unlock(&text("login"), &text("pin"))?;
+                Ok(json!({ "schema": 1, "locked": false }))
             }
             Some("lock") => {
                 let locked = self.keeper.lock();
@@ -103,6 +112,20 @@ impl Execute for Executor {
             }
             _ => Err(Failure::new(Exit::Usage, "unknown command")),
         }
+    }
+}
+
+/// Opens a running box.
+pub(crate) async fn unlock(options: &Options, login: &str) -> Result<(), Failure> {
+    let mut pin = zeroize::Zeroizing::new(String::new());
+    std::io::stdin().read_line(&mut pin).map_err(failed)?;
+    let asked = json!({ "do": "unlock", "login": login, "pin": pin.trim() });
+    match control::ask(&options.data, &asked, &|_| ()).await? {
+        Some(value) => {
+            show(options.json, &value, "open");
+            Ok(())
+        }
+        None => Err(not_running(options)),
     }
 }
 

@@ -8,6 +8,7 @@ use axum::extract::Request;
 use cunkou_casework::county::{DeviceKind, Person};
 use cunkou_casework::suite::SecretKey;
 use cunkou_edge::cli::{Exit, Failure};
+use cunkou_edge::pin;
 use cunkou_edge::{App, Door, DoorError, Lease, Office};
 use cunkou_engine::Port;
 use cunkou_link::Dialer;
@@ -197,6 +198,22 @@ impl Keeper {
                 }
             }
         })
+    }
+
+    /// Opens the box as this person, without a session.
+    pub(crate) fn unlock(&self, login: &str, pin: &str) -> Result<(), Failure> {
+        let refused = |words: String| Failure::new(Exit::Refused, words);
+        let app = self.with(|now| Arc::clone(&now.app));
+        let app = app.ok_or_else(|| failed("the box is starting"))?;
+        if let Lease::Over(challenge) = self.lease() {
+            let words = format!("the lease is over; the number to read to the county: {challenge}");
+            return Err(refused(words));
+        }
+        let person = app.people().into_iter().find(|p| p.login == login);
+        let person = person.ok_or_else(|| refused(format!("nobody here has the login {login}")))?;
+        let key = pin::sign_in(&app, &person, pin).map_err(|e| refused(e.to_string()))?;
+        self.let_in(&person, key.as_ref()).map_err(|e| refused(e.to_string()))?;
+        Ok(())
     }
 
     fn lock_now(&self) -> Result<bool, Failure> {

@@ -21,6 +21,7 @@ async fn main() -> ExitCode {
     let done = match &options.action {
         Action::Enrol { file } => command::enrol(&options, file).await,
         Action::Serve(serve) => run::serve(&options, serve).await,
+        Action::Unlock { login } => command::unlock(&options, login).await,
         Action::Lock => command::lock(&options).await,
         Action::Status => command::status(&options).await,
     };

@@ -44,6 +44,15 @@ pub(crate) enum Action {
         after_help = "Example:\n  cunkou-node --data ./box serve --http 127.0.0.1:8082\n\nThe same keys stand in a TOML file (--config) or in the environment as CUNKOU_NODE_HTTP, CUNKOU_NODE_RELAYS and CUNKOU_NODE_LOCK_AFTER."
     )]
     Serve(ServeOptions),
+    /// Open a running box without a browser, as somebody who works there.
+    #[command(
+        after_help = "Example:\n  echo 2468 | cunkou-node --data ./box unlock --login li\n\nThe PIN is read from standard input and counted like one typed on the page."
+    )]
+    Unlock {
+        /// Short name to sign in with.
+        #[arg(long)]
+        login: String,
+    },
     /// Lock a running box now: everybody is signed out; it goes on receiving.
     #[command(after_help = "Example:\n  cunkou-node --data ./box lock")]
     Lock,

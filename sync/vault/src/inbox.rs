@@ -7,6 +7,7 @@
 use crate::{Vault, VaultError};
 use cunkou_casework::entry::{Entry, Kind};
 use cunkou_casework::event::{decode, encode};
+use cunkou_casework::ids::Scope;
 use cunkou_engine::{Admitted, Hello, Loaded, PeerInfo, Port, PortError, Refused};
 use cunkou_keys::{BoxSecret, Key, open_sealed, seal_to};
 use cunkou_store::{InboxRow, StoreError};
@@ -136,16 +137,18 @@ impl Port for Vault {
         Ok(false)
     }
 
-    fn wanted(&self, _: &PeerInfo, _: usize) -> Result<Vec<[u8; 32]>, PortError> {
-        Ok(Vec::new())
+    fn wanted(&self, peer: &PeerInfo, limit: usize) -> Result<Vec<[u8; 32]>, PortError> {
+        // The catalogue is public: guides can be read on a locked box.
+        let scopes = vec![Scope::System.to_string()];
+        self.open.wanted(&PeerInfo { scopes, ..peer.clone() }, limit)
     }
 
     fn attachment(&self, _: &PeerInfo, _: &[u8; 32]) -> Result<Option<Vec<u8>>, PortError> {
         Ok(None)
     }
 
-    fn keep_attachment(&self, _: &[u8; 32], _: &[u8]) -> Result<(), PortError> {
-        Err(failed("a locked box keeps no attachments"))
+    fn keep_attachment(&self, id: &[u8; 32], bytes: &[u8]) -> Result<(), PortError> {
+        self.open.keep_attachment(id, bytes)
     }
 
     fn on_change(&self, notify: Box<dyn Fn() + Send + Sync>) {

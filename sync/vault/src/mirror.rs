@@ -3,7 +3,8 @@
 use crate::{Vault, VaultError};
 use cunkou_casework::event::encode;
 use cunkou_replica::Replica;
-use cunkou_store::{EntryRow, EntryState, NewEntry, StoreError, Txn};
+use cunkou_engine::Port;
+use cunkou_store::{AttachmentState, EntryRow, EntryState, NewEntry, StoreError, Txn};
 
 const MARK: &str = "mirrored";
 /// So many entries are copied at a time.
@@ -25,6 +26,21 @@ fn append(tx: &Txn<'_>, scope: &str, row: &EntryRow) -> Result<(), StoreError> {
         bytes: &row.bytes,
     };
     tx.append(&new, scope).map(|_| ())
+}
+
+/// The published catalogue goes from one database to the other, so that it is fetched once.
+pub(crate) fn carry_catalogue(from: &Replica, to: &Replica) -> Result<(), VaultError> {
+    let county = to.county();
+    let Some((_, digest)) = county.catalogue() else { return Ok(()) };
+    let row = to.store().read(|view| view.attachment(&digest.0))?;
+    if row.is_some_and(|row| row.state == AttachmentState::Here) {
+        return Ok(());
+    }
+    if let Some(bytes) = from.store().read_attachment(&digest.0)? {
+        to.keep_attachment(&digest.0, &bytes)
+            .map_err(|_| StoreError::Damaged { what: "catalogue" })?;
+    }
+    Ok(())
 }
 
 impl Vault {
@@ -97,7 +113,7 @@ impl Vault {
                 if let Some(at) = seen {
                     self.contact_at(at)?;
                 }
-                return Ok(());
+                return carry_catalogue(work, &self.open);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Unlocking: a person's key opens their slot, the slot gives the work key, the work key opens
 //! `work.db`, and the inbox is drained into it.
 
+use crate::mirror::carry_catalogue;
 use crate::{Enrolled, Passed, Vault, VaultError, inbox, membership};
 use cunkou_casework::county::Person;
 use cunkou_casework::event::{decode, encode};
@@ -135,6 +136,7 @@ impl Vault {
         let me = membership(&self.enrolled);
         let replica = Replica::on(store, me, Arc::new(Passed(Arc::clone(&self.world))))?;
         self.drain(&replica)?;
+        carry_catalogue(&self.open, &replica)?;
         self.refresh_slots(work)?;
         self.mirror(&replica)?;
         Ok(Unlocked { replica: Arc::new(replica), work: work.clone() })

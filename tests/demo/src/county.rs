@@ -329,6 +329,15 @@ impl County {
             loop {
                 let status =
                     self.command("cunkou-node", &self.data.join(name), &["status"], "").await;
+                if status.as_ref().is_ok_and(|s| s["locked"] == true)
+                    && let Some((_, login, _, pin, ..)) =
+                        PEOPLE.iter().find(|person| person.6 == *name)
+                {
+                    // As the first of the day does; until the wrapped key has come it fails.
+                    let arguments = ["unlock", "--login", login];
+                    let _ =
+                        self.command("cunkou-node", &self.data.join(name), &arguments, pin).await;
+                }
                 let (held, catalogue) = match &status {
                     Ok(s) => (s["residents"].as_u64().unwrap_or(0), s["catalogue"].is_string()),
                     Err(_) => (0, false),
