@@ -25,6 +25,8 @@ use tracing::{info, warn};
 
 /// How often the lease and the idle time are looked at.
 const TICK: Duration = Duration::from_secs(30);
+/// How often closed cases are looked through for what may leave.
+const EVICT_EVERY: Duration = Duration::from_secs(3600);
 /// What the work database learned is copied into the open one this much later: a batch of news is
 /// one write.
 const MIRROR_AFTER: Duration = Duration::from_secs(2);
@@ -231,6 +233,7 @@ impl Keeper {
         let mut last = Instant::now();
         let mut busy = Instant::now();
         let mut tick = tokio::time::interval(TICK);
+        let mut evicted: Option<Instant> = None;
         if self.home.vault.is_revoked() {
             self.revoked.notify_one();
         }
@@ -253,6 +256,15 @@ impl Keeper {
             });
             if somebody.await.ok().flatten().unwrap_or(true) {
                 busy = Instant::now();
+            }
+            if evicted.is_none_or(|at| at.elapsed() >= EVICT_EVERY)
+                && let Some(work) = self.work()
+            {
+                evicted = Some(Instant::now());
+                let done = tokio::task::spawn_blocking(move || work.evict());
+                if let Ok(Err(error)) = done.await {
+                    warn!(%error, "closed cases cannot leave");
+                }
             }
             if self.lock_after.is_some_and(|after| busy.elapsed() >= after) {
                 let keeper = Arc::clone(&self);

@@ -15,6 +15,8 @@ pub enum AttachmentState {
     Wanted,
     /// Here.
     Here,
+    /// It was here and left when its case did; the county has it.
+    Left,
 }
 
 /// What is known of an attachment.
@@ -120,8 +122,11 @@ impl View<'_> {
     pub fn attachment(&self, id: &[u8; 32]) -> Result<Option<AttachmentRow>, StoreError> {
         let sql = "SELECT state, bytes FROM attachment WHERE id = ?1";
         let row = |row: &rusqlite::Row<'_>| {
-            let here: bool = row.get(0)?;
-            let state = if here { AttachmentState::Here } else { AttachmentState::Wanted };
+            let state = match row.get::<_, i64>(0)? {
+                1 => AttachmentState::Here,
+                2 => AttachmentState::Left,
+                _ => AttachmentState::Wanted,
+            };
             Ok(AttachmentRow { state, bytes: row.get(1)? })
         };
         Ok(self.0.prepare_cached(sql)?.query_row([id], row).optional()?)
@@ -174,14 +179,15 @@ impl View<'_> {
         Ok(out)
     }
 
-    /// How many of a subject's attachments are here, and how many it has.
+    /// How many of a subject's attachments are here, and how many are to be: those that left
+    /// earlier and are cited again do not count.
     ///
     /// # Errors
     /// When SQLite fails.
     pub fn attachments_of(&self, subject: &[u8; 16]) -> Result<(u64, u64), StoreError> {
-        let sql = "SELECT coalesce(sum(a.state), 0), count(*) FROM
+        let sql = "SELECT coalesce(sum(a.state = 1), 0), count(*) FROM
                    (SELECT DISTINCT attachment FROM attachment_of WHERE subject = ?1) o
-                   JOIN attachment a ON a.id = o.attachment";
+                   JOIN attachment a ON a.id = o.attachment WHERE a.state <> 2";
         let row =
             self.0.prepare_cached(sql)?.query_row([subject], |r| Ok((r.get(0)?, r.get(1)?)))?;
         Ok(row)

@@ -11,6 +11,7 @@ mod cases;
 mod documents;
 mod entries;
 mod error;
+mod evict;
 mod inbox;
 mod open;
 mod people;

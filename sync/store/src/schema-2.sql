@@ -7,3 +7,8 @@ CREATE TABLE inbox(
     sealed BLOB NOT NULL
 ) STRICT;
 CREATE INDEX entry_kind ON entry(kind, pos) WHERE kind >= 4;
+-- Subjects whose content left this box: their entries are empty, their names stay.
+CREATE TABLE evicted(
+    subject BLOB PRIMARY KEY,
+    at_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

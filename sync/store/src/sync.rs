@@ -101,6 +101,11 @@ impl View<'_> {
             let (seq, via): (u64, i64) = (row.get(0)?, row.get(1)?);
             if via != peer {
                 let entry: Vec<u8> = row.get(2)?;
+                // What left this box has nothing to send; its place is passed over.
+                if entry.is_empty() {
+                    upto = seq;
+                    continue;
+                }
                 if bytes > 0 && bytes + entry.len() > bytes_max {
                     break;
                 }

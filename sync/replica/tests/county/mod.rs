@@ -176,6 +176,11 @@ impl Station {
         self.replica = None;
     }
 
+    /// So many days go by on this station's clock.
+    pub(crate) fn wait_days(&self, days: i64) {
+        self.world.now_ms.fetch_add(days * 24 * 3600 * 1000, Ordering::SeqCst);
+    }
+
     pub(crate) fn restart(&mut self) {
         self.off();
         self.on();
