@@ -117,13 +117,21 @@ impl HardwareSecret for FileSecret {
 #[derive(Clone, Debug)]
 pub struct Tpm2 {
     folder: PathBuf,
+    /// How tpm2-tools reach the chip, when not by their own default.
+    tcti: Option<String>,
 }
 
 impl Tpm2 {
     /// `machine.tpm-pub` and `machine.tpm-priv` in this folder.
     #[must_use]
     pub fn in_folder(folder: &Path) -> Self {
-        Self { folder: folder.to_owned() }
+        Self { folder: folder.to_owned(), tcti: None }
+    }
+
+    /// The same, by another way to the chip, e.g. `swtpm:path=…`.
+    #[must_use]
+    pub fn reached_by(self, tcti: &str) -> Self {
+        Self { tcti: Some(tcti.to_owned()), ..self }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -143,7 +151,11 @@ impl Tpm2 {
 
     fn run(&self, program: &str, args: &[&str], input: Option<&[u8]>) -> Result<Vec<u8>, KeyError> {
         let chip = |e: String| KeyError::Chip(format!("{program}: {e}"));
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        if let Some(tcti) = &self.tcti {
+            command.env("TPM2TOOLS_TCTI", tcti);
+        }
+        let mut child = command
             .args(args)
             .current_dir(&self.folder)
             .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
