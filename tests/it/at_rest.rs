@@ -294,7 +294,22 @@ fn a_backup_opens_for_the_county_alone_and_a_restored_county_gets_from_its_boxes
     fs::create_dir_all(&alone).expect("a folder");
     fs::copy(&backup, alone.join("county.ckb")).expect("a copy");
     assert_eq!(search(&alone).0, Vec::<PathBuf>::new());
-    // After the backup the village files once more; then the county's machine burns.
+    // After the backup the village files once more, and somebody is added; then the county's
+    // machine burns.
+    let add = |login: &str, name: &str| {
+        let add =
+            ["staff", "add", "--login", login, "--name", name, "--role", "agent", "--places", "101"];
+        place.county.relay(&add, "864202").expect("it runs").json().expect("added");
+    };
+    let knows = |name: &str| {
+        let stranger = Agent::stranger(&format!("http://{}", place.county.http(1)));
+        until("the name at the box", 60, || {
+            stranger.get("/login").ok()?.page().ok()?.contains(name).then_some(())
+        })
+        .expect("known");
+    };
+    add("sun", "孙丽");
+    knows("孙丽");
     let later = li.file(&people[1], "S1-gaoling", &mut papers).expect("filed");
     until("sent", 60, sent).expect("sent");
     let key = place.outside.path().join("recovery.key");
@@ -319,6 +334,14 @@ fn a_backup_opens_for_the_county_alone_and_a_restored_county_gets_from_its_boxes
     };
     until("the later case", 120, has).expect("the box brought it");
     assert!(li.receipt(&later.case).expect("an answer"));
+    // The county log comes back from the boxes as well, and goes on from there.
+    until("the county log", 60, || {
+        let told = place.county.relay(&["staff", "list"], "").ok()?.json().ok()?;
+        told["people"].as_array()?.iter().any(|p| p["login"] == "sun").then_some(())
+    })
+    .expect("the box brought it");
+    add("zhou", "周洁");
+    knows("周洁");
     let again = place.county.relay(&["restore", "--from", &backup, "--key", &key], "");
     assert_eq!(again.expect("it runs").code, 5, "a folder that is not empty");
     drop((node, relay));

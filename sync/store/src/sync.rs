@@ -205,6 +205,8 @@ impl Txn<'_> {
         {
             self.0.execute("DELETE FROM cursor WHERE peer = ?1", [before.id])?;
             self.0.execute("DELETE FROM acked WHERE peer = ?1", [before.id])?;
+            // Restored from a backup it may lack what it gave us itself: that is sent back, too.
+            self.0.execute("UPDATE entry SET via = -2 WHERE via = ?1", [before.id])?;
         }
         let sql = "INSERT INTO peer(device, store, epoch, name, software, seen_ms, clock_error_ms)
                    VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)
