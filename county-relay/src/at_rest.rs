@@ -8,7 +8,7 @@ use crate::home::{self, Home};
 use cunkou_casework::hex;
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_keys::{
-    Key, EXTENSION_DIGITS, extension_code, files, machine_secret, open_sealed, seal_to,
+    EXTENSION_DIGITS, Key, extension_code, files, machine_secret, open_sealed, seal_to,
 };
 use cunkou_replica::SystemWorld;
 use cunkou_store::{Lock, Store, StoreError};
@@ -54,7 +54,8 @@ impl<W: Write> Writer<W> {
     }
 
     fn member(&mut self, name: &str, content: &[u8]) -> Result<(), Failure> {
-        let bytes = files::encrypt(&self.key, &bound(self.members, name), content).map_err(failed)?;
+        let bytes =
+            files::encrypt(&self.key, &bound(self.members, name), content).map_err(failed)?;
         self.members += 1;
         let mut put = |part: &[u8]| self.to.write_all(part).map_err(failed);
         put(&(name.len() as u32).to_be_bytes())?;
@@ -115,7 +116,8 @@ impl<R: Read> Reader<R> {
         if length > 200 {
             return Err(damaged());
         }
-        let name = String::from_utf8(Self::exact(&mut self.from, length)?).map_err(|_| damaged())?;
+        let name =
+            String::from_utf8(Self::exact(&mut self.from, length)?).map_err(|_| damaged())?;
         let mut length = [0; 8];
         self.from.read_exact(&mut length).map_err(|_| damaged())?;
         let length = usize::try_from(u64::from_be_bytes(length)).map_err(|_| damaged())?;
@@ -135,7 +137,10 @@ impl Home {
     pub(crate) fn extend_lease(&self, device: &str, challenge: &str) -> Result<Value, Failure> {
         let device = self.find_box(device)?;
         if !self.replica.county().device_counts(device) {
-            return Err(Failure::new(Exit::Refused, "this box is revoked; its lease is not extended"));
+            return Err(Failure::new(
+                Exit::Refused,
+                "this box is revoked; its lease is not extended",
+            ));
         }
         let digits: String = challenge.chars().filter(char::is_ascii_digit).collect();
         if digits.len() != cunkou_keys::CHALLENGE_DIGITS as usize {
@@ -151,11 +156,7 @@ impl Home {
     }
 
     /// Writes a backup: a snapshot of the database, every attachment, and what the folder keeps.
-    pub(crate) fn back_up(
-        &self,
-        out: &Path,
-        progress: &dyn Fn(String),
-    ) -> Result<Value, Failure> {
+    pub(crate) fn back_up(&self, out: &Path, progress: &dyn Fn(String)) -> Result<Value, Failure> {
         let snapshot = self.data.join("backup.part");
         let _ = fs::remove_file(&snapshot);
         let store = self.replica.store();

@@ -214,7 +214,8 @@ pub(crate) fn open(data: &Path) -> Result<Option<Home>, Failure> {
         authority: authority.0.public(),
         index_secret: seed_of(&kept.index_secret).ok_or_else(damaged)?,
     };
-    let replica = Replica::open(data, &work_lock(&machine), me, Arc::new(SystemWorld)).map_err(failed)?;
+    let replica =
+        Replica::open(data, &work_lock(&machine), me, Arc::new(SystemWorld)).map_err(failed)?;
     let ca = CertificateAuthority::read(&kept.ca_certificate, &kept.ca_key).map_err(failed)?;
     let certificate = hex::decode(&kept.certificate);
     Ok(Some(Home {

@@ -56,7 +56,11 @@ async fn boxes(signed: Signed) -> Result<Markup, AppError> {
                     let words = l.t("已撤销,已销毁密钥", "revoked; keys destroyed");
                     (format!("{words} {}", when(word.at_ms)), "grey")
                 }
-                _ => (l.t("已撤销,还没确认销毁密钥", "revoked; keys not known to be destroyed").to_owned(), "red"),
+                _ => (
+                    l.t("已撤销,还没确认销毁密钥", "revoked; keys not known to be destroyed")
+                        .to_owned(),
+                    "red",
+                ),
             },
             Some(p) if now - p.seen_ms > SILENT_MS => (l.span(now - p.seen_ms), "amber"),
             Some(p) => (l.span(now - p.seen_ms), ""),

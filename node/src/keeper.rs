@@ -90,13 +90,18 @@ impl Keeper {
         Ok(me)
     }
 
-    fn start(&self, replica: Arc<Replica>, port: Arc<dyn Port>, work: Option<Unlocked>) -> Result<Now, Failure> {
+    fn start(
+        &self,
+        replica: Arc<Replica>,
+        port: Arc<dyn Port>,
+        work: Option<Unlocked>,
+    ) -> Result<Now, Failure> {
         let _runtime = self.runtime.enter();
         let kind = replica.device().map_or(DeviceKind::Village, |d| d.kind);
-        let office =
-            if kind == DeviceKind::Township { Office::Township } else { Office::Village };
+        let office = if kind == DeviceKind::Township { Office::Township } else { Office::Village };
         let dialer = Dialer::new(self.relays.clone(), self.home.certificate()?, port);
-        let app = Arc::new(App::new(office, Arc::clone(&replica), Some(dialer.handle()), self.door()?));
+        let app =
+            Arc::new(App::new(office, Arc::clone(&replica), Some(dialer.handle()), self.door()?));
         let jitter = Arc::clone(&replica);
         let link = self.runtime.spawn(dialer.run(move || {
             let mut random = [0; 4];
@@ -318,7 +323,9 @@ impl Door for Keeper {
     ) -> Result<Option<Arc<App>>, DoorError> {
         let ours = |e: &dyn std::fmt::Display| DoorError::Ours(e.to_string());
         let _turn = self.take_turn();
-        if let Some(app) = self.with(|now| now.work.is_some().then(|| Arc::clone(&now.app))).flatten() {
+        if let Some(app) =
+            self.with(|now| now.work.is_some().then(|| Arc::clone(&now.app))).flatten()
+        {
             return Ok(Some(app));
         }
         let key = key.ok_or(DoorError::NoSlot)?;

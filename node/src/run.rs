@@ -47,8 +47,12 @@ impl Minutes {
 
 /// Serves until told to stop.
 pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(), Failure> {
-    let config: Config =
-        config::read(given.config.as_deref(), "CUNKOU_NODE", &["http", "relays", "lock_after"], &["relays"])?;
+    let config: Config = config::read(
+        given.config.as_deref(),
+        "CUNKOU_NODE",
+        &["http", "relays", "lock_after"],
+        &["relays"],
+    )?;
     let http = given.http.clone().or(config.http).unwrap_or_else(|| "127.0.0.1:8082".into());
     let http: SocketAddr = http.parse().map_err(|_| {
         let words = format!("http: {http} is no address; write for example 0.0.0.0:80");

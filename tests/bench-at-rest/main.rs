@@ -12,7 +12,7 @@ use cunkou_casework::resident::Resident;
 use cunkou_casework::suite::{SecretKey, attachment_id};
 use cunkou_keys::Key;
 use cunkou_replica::{ActError, Authority, Membership, Replica, SystemWorld, Who};
-use cunkou_store::{Lock, PeerRow, Store, StoreError};
+use cunkou_store::{Lock, PeerRow, Store};
 use std::sync::Arc;
 use std::time::Instant;
 use tempfile::TempDir;
@@ -96,7 +96,11 @@ impl Side {
             replica.act(|desk| -> Result<(), ActError> {
                 for i in part * 500..(part + 1) * 500 {
                     let resident = Resident {
-                        name: format!("{}{}", ["张", "王", "李", "赵"][i as usize % 4], ["秀兰", "建军", "文林"][i as usize % 3]),
+                        name: format!(
+                            "{}{}",
+                            ["张", "王", "李", "赵"][i as usize % 4],
+                            ["秀兰", "建军", "文林"][i as usize % 3]
+                        ),
                         phone: format!("139{i:08}"),
                         group: (i % 6).to_string(),
                         ..Resident::default()
@@ -133,7 +137,11 @@ impl Side {
                 .collect();
             desk.edit(case, who, &writes)?;
             let filer = Filer::Applicant;
-            desk.event(case, who, Step::Submitted { filer, attachments: vec![], deferred: vec![] })?;
+            desk.event(
+                case,
+                who,
+                Step::Submitted { filer, attachments: vec![], deferred: vec![] },
+            )?;
             Ok(case)
         })?;
         self.cases.push(case);
@@ -211,8 +219,7 @@ fn main() -> Result<()> {
     let mut times = [0.0; 2];
     for (side, time) in sides.iter().zip(&mut times) {
         let folder = TempDir::new()?;
-        let fresh =
-            Replica::open(folder.path(), &side.lock, membership(2), Arc::new(SystemWorld))?;
+        let fresh = Replica::open(folder.path(), &side.lock, membership(2), Arc::new(SystemWorld))?;
         let seen = PeerRow {
             id: 0,
             device: [3; 16],
@@ -252,16 +259,22 @@ fn main() -> Result<()> {
         open[i] = ms(begun);
     }
     // What one guess of a PIN costs: the parameters of ui/edge/src/pin.rs.
-    let params = argon2::Params::new(32 * 1024, 3, 1, Some(32)).map_err(|e| anyhow::anyhow!("{e}"))?;
+    let params =
+        argon2::Params::new(32 * 1024, 3, 1, Some(32)).map_err(|e| anyhow::anyhow!("{e}"))?;
     let argon = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
     let mut guesses = Vec::new();
     for i in 0..15u8 {
         let (mut out, begun) = ([0; 32], Instant::now());
-        argon.hash_password_into(&[i; 6], &[7; 16], &mut out).map_err(|e| anyhow::anyhow!("{e}"))?;
+        argon
+            .hash_password_into(&[i; 6], &[7; 16], &mut out)
+            .map_err(|e| anyhow::anyhow!("{e}"))?;
         guesses.push(ms(begun));
     }
     guesses.sort_by(f64::total_cmp);
-    println!("{{\"part\":\"at-rest.guess\",\"unit\":\"ms\",\"least\":{:.1},\"median\":{:.1}}}", guesses[0], guesses[7]);
+    println!(
+        "{{\"part\":\"at-rest.guess\",\"unit\":\"ms\",\"least\":{:.1},\"median\":{:.1}}}",
+        guesses[0], guesses[7]
+    );
     report("size", "MB", size[0], size[1]);
     report("open", "ms", open[0], open[1]);
     Ok(())

@@ -69,7 +69,9 @@ fn kill(serving: &Serving) {
 fn csv(people: &[(&str, &str, &str)]) -> String {
     let mut out = "姓名,身份证号,村,村民小组,户主姓名,与户主关系,联系电话,小名,住址,民族,银行卡号,残疾人证号,低保,退役军人\n".to_owned();
     for (name, id, phone) in people {
-        out += &format!("{name},{id},云岭村,1,{name},户主,{phone},,云溪县清河镇云岭村1组,汉族,,,否,否\n");
+        out += &format!(
+            "{name},{id},云岭村,1,{name},户主,{phone},,云溪县清河镇云岭村1组,汉族,,,否,否\n"
+        );
     }
     out
 }
@@ -147,7 +149,8 @@ fn a_stolen_disk_of_box_or_relay_shows_no_name_and_no_number_of_anybody() {
     for resident in &people {
         let filed = li.file(resident, "S1-gaoling", &mut papers).expect("filed");
         assert!(li.receipt(&filed.case).expect("an answer"));
-        pages += &li.get(&format!("/cases/{}", filed.case)).expect("a page").page().expect("a page");
+        pages +=
+            &li.get(&format!("/cases/{}", filed.case)).expect("a page").page().expect("a page");
     }
     assert!(PEOPLE.iter().any(|(name, ..)| pages.contains(name)), "the control: it is shown");
     until("everything at the county", 60, || {
@@ -259,7 +262,8 @@ fn a_revoked_box_destroys_its_keys_within_seconds_and_the_county_shows_that_it_d
         assert!(destroyed.expect("destroyed") > 0, "open: {open}");
         let folder = place.folder("one");
         until("the marker", 30, || {
-            (folder.join("destroyed.txt").exists() && !folder.join("open.db").exists()).then_some(())
+            (folder.join("destroyed.txt").exists() && !folder.join("open.db").exists())
+                .then_some(())
         })
         .expect("forgotten");
         for gone in ["machine.key", "open.db", "work.db", "work.db-wal", "attachments"] {
@@ -297,8 +301,9 @@ fn a_backup_opens_for_the_county_alone_and_a_restored_county_gets_from_its_boxes
     // After the backup the village files once more, and somebody is added; then the county's
     // machine burns.
     let add = |login: &str, name: &str| {
-        let add =
-            ["staff", "add", "--login", login, "--name", name, "--role", "agent", "--places", "101"];
+        let add = [
+            "staff", "add", "--login", login, "--name", name, "--role", "agent", "--places", "101",
+        ];
         place.county.relay(&add, "864202").expect("it runs").json().expect("added");
     };
     let knows = |name: &str| {

@@ -54,10 +54,7 @@ fn keys(value: &Value) -> BTreeSet<&str> {
 #[test]
 fn every_level_of_help_shows_an_example() {
     let levels: [(&str, &[&[&str]]); 2] = [
-        (
-            "cunkou-node",
-            &[&[], &["enrol"], &["serve"], &["unlock"], &["lock"], &["status"]],
-        ),
+        ("cunkou-node", &[&[], &["enrol"], &["serve"], &["unlock"], &["lock"], &["status"]]),
         (
             "cunkou-relay",
             &[

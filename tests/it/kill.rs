@@ -29,8 +29,7 @@ fn pid_of(node: &Node) -> Option<Pid> {
 fn integrity(county: &County, node: &str) -> String {
     let folder = &county.data(node);
     let copy = tempfile::tempdir().expect("a folder");
-    for name in
-        ["work.db", "work.db-wal", "open.db", "open.db-wal", "machine.key", "county.sealed"]
+    for name in ["work.db", "work.db-wal", "open.db", "open.db-wal", "machine.key", "county.sealed"]
     {
         let from = folder.join(name);
         if from.exists() {

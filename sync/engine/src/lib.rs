@@ -18,5 +18,6 @@ pub use backoff::Backoff;
 pub use port::{Admitted, Loaded, PeerInfo, Port, PortError, RefusalCode, Refused};
 pub use session::{Input, Output, Progress, Session};
 pub use wire::{
-    BATCH_BYTES, FRAME_BYTES_MAX, Frame, Hello, LAST_WORD_BYTES_MAX, PROTOCOL, SCOPES_MAX, ScopeState, Violation,
+    BATCH_BYTES, FRAME_BYTES_MAX, Frame, Hello, LAST_WORD_BYTES_MAX, PROTOCOL, SCOPES_MAX,
+    ScopeState, Violation,
 };

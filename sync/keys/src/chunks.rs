@@ -71,7 +71,7 @@ pub fn open_from(key: &Key, name: &[u8], file: &[u8], from: usize) -> Result<Vec
     let first = from / CHUNK;
     let mut out = Vec::with_capacity(body.len().saturating_sub(first * (CHUNK + TAG)));
     for (i, chunk) in chunks.iter().enumerate().skip(first) {
-        let payload = Payload { msg: *chunk, aad: name };
+        let payload = Payload { msg: chunk, aad: name };
         let number = u32::try_from(i).map_err(|_| KeyError::Wrong)?;
         let part = stream.decrypt(number, i + 1 == chunks.len(), payload);
         out.extend_from_slice(&part.map_err(|_| KeyError::Wrong)?);

@@ -145,7 +145,8 @@ impl Tpm2 {
     /// Whether a chip and its programs are here.
     #[must_use]
     pub fn is_there(&self) -> bool {
-        let chip = Path::new("/dev/tpmrm0").exists() || std::env::var_os("TPM2TOOLS_TCTI").is_some();
+        let chip =
+            Path::new("/dev/tpmrm0").exists() || std::env::var_os("TPM2TOOLS_TCTI").is_some();
         chip && self.run("tpm2_getcap", &["properties-fixed"], None).is_ok()
     }
 
@@ -177,14 +178,20 @@ impl Tpm2 {
     /// The primary key is derived by the chip from its own seed: the same each time.
     fn primary(&self) -> Result<(), KeyError> {
         let args = ["-Q", "-C", "o", "-g", "sha256", "-G", "ecc", "-c", "machine.tpm-ctx"];
-        self.run("tpm2_createprimary", &args, None).map(|_| ())
+        self.run("tpm2_createprimary", &args, None).map(|_| self.flush())
+    }
+
+    /// A chip has room for three objects; without a resource manager they stay until told to go.
+    /// What is needed again is in a context file.
+    fn flush(&self) {
+        let _ = self.run("tpm2_flushcontext", &["-t"], None);
     }
 
     fn clear_context(&self) {
         for name in ["machine.tpm-ctx", "machine.tpm-obj"] {
             let _ = fs::remove_file(self.path(name));
         }
-        let _ = self.run("tpm2_flushcontext", &["-t"], None);
+        self.flush();
     }
 }
 
@@ -199,12 +206,20 @@ impl HardwareSecret for Tpm2 {
         }
         self.primary()?;
         let load = [
-            "-Q", "-C", "machine.tpm-ctx", "-u", "machine.tpm-pub", "-r", "machine.tpm-priv", "-c",
+            "-Q",
+            "-C",
+            "machine.tpm-ctx",
+            "-u",
+            "machine.tpm-pub",
+            "-r",
+            "machine.tpm-priv",
+            "-c",
             "machine.tpm-obj",
         ];
         let bytes = self
             .run("tpm2_load", &load, None)
-            .and_then(|_| self.run("tpm2_unseal", &["-c", "machine.tpm-obj"], None));
+            .map(|_| self.flush())
+            .and_then(|()| self.run("tpm2_unseal", &["-c", "machine.tpm-obj"], None));
         self.clear_context();
         let key: [u8; 32] = bytes?.try_into().map_err(|_| KeyError::Wrong)?;
         Ok(Some(Key::of(key)))
@@ -214,8 +229,17 @@ impl HardwareSecret for Tpm2 {
         let key = Key::random()?;
         self.primary()?;
         let create = [
-            "-Q", "-C", "machine.tpm-ctx", "-i", "-", "-u", "machine.tpm-pub", "-r",
-            "machine.tpm-priv", "-a", "fixedtpm|fixedparent|noda",
+            "-Q",
+            "-C",
+            "machine.tpm-ctx",
+            "-i",
+            "-",
+            "-u",
+            "machine.tpm-pub",
+            "-r",
+            "machine.tpm-priv",
+            "-a",
+            "fixedtpm|fixedparent|noda",
         ];
         let made = self.run("tpm2_create", &create, Some(key.bytes()));
         self.clear_context();

@@ -166,7 +166,10 @@ mod tests {
         let secret = BoxSecret::random().expect("random");
         let public = secret.public().expect("a key");
         let sealed = seal_to(&public, None, b"inbox", b"words").expect("sealed");
-        assert_eq!(open_sealed(&secret, None, b"inbox", &sealed).expect("opened")[..], b"words"[..]);
+        assert_eq!(
+            open_sealed(&secret, None, b"inbox", &sealed).expect("opened")[..],
+            b"words"[..]
+        );
         assert!(open_sealed(&secret, None, b"slot", &sealed).is_err());
         assert!(open_sealed(&secret, Some(&Key::of([1; 32])), b"inbox", &sealed).is_err());
         let other = BoxSecret::random().expect("random");

@@ -43,7 +43,11 @@ impl Slot {
     ///
     /// # Errors
     /// When the key is none.
-    pub fn for_recovery(work: &Key, county: &[u8; 32], device: &[u8; 16]) -> Result<Self, KeyError> {
+    pub fn for_recovery(
+        work: &Key,
+        county: &[u8; 32],
+        device: &[u8; 16],
+    ) -> Result<Self, KeyError> {
         let sealed = seal_to(county, None, &info(county, device), work.bytes())?;
         Ok(Self { holder: *county, sealed: sealed.into() })
     }
@@ -54,7 +58,12 @@ impl Slot {
     /// [`KeyError::Wrong`].
     pub fn open(&self, seed: &[u8; 32], machine: &Key, device: &[u8; 16]) -> Result<Key, KeyError> {
         let secret = BoxSecret::of_seed(seed);
-        self.opened(&open_sealed(&secret, Some(machine), &info(&self.holder, device), &self.sealed)?)
+        self.opened(&open_sealed(
+            &secret,
+            Some(machine),
+            &info(&self.holder, device),
+            &self.sealed,
+        )?)
     }
 
     /// Opens the county's slot with its recovery secret.

@@ -20,7 +20,7 @@ impl Chip {
         let process = Command::new("swtpm")
             .args(["socket", "--tpm2", "--tpmstate", &format!("dir={}", folder.path().display())])
             .args(["--server", &format!("type=unixio,path={}", path("chip"))])
-            .args(["--ctrl", &format!("type=unixio,path={}", path("control"))])
+            .args(["--ctrl", &format!("type=unixio,path={}", path("chip.ctrl"))])
             .args(["--flags", "not-need-init,startup-clear"])
             .stdout(Stdio::null())
             .spawn()
@@ -30,6 +30,7 @@ impl Chip {
             assert!(Instant::now() < end, "swtpm made no socket");
             std::thread::park_timeout(Duration::from_millis(20));
         }
+        // tpm2-tools look for the control socket under this name.
         Self { process, tcti: format!("swtpm:path={}", path("chip")), _folder: folder }
     }
 }

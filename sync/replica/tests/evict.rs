@@ -89,7 +89,10 @@ fn on_day_31_the_content_has_left_the_card_stays_and_sync_neither_brings_it_back
     assert_eq!(bytes(&county.yunling, id), None);
     assert_eq!(state(&county.yunling, id), Some(AttachmentState::Left));
     let card = county.yunling.row(case).expect("the card");
-    assert_eq!((&card.number, &card.item, &card.phase), (&before.number, &before.item, &before.phase));
+    assert_eq!(
+        (&card.number, &card.item, &card.phase),
+        (&before.number, &before.item, &before.phase)
+    );
     assert_eq!(card.applicant, "金***");
     let rows = county.yunling.store().read(|view| view.entries_of(&case.0)).expect("readable");
     assert!(!rows.is_empty() && rows.iter().all(|row| row.bytes.is_empty()), "names without bytes");
@@ -128,9 +131,10 @@ fn a_material_that_left_is_used_again_by_reference_on_day_31_and_on_day_300_with
         assert!(seen.content_holds);
         assert_eq!(seen.attachments, (1, 1), "day {days}: the reviewer sees the photo");
         let scopes = [format!("place:{YUNLING}")];
-        let may = county.relay.store().read(|view| -> Result<bool, StoreError> {
-            view.attachment_in(&id.0, &scopes)
-        });
+        let may = county
+            .relay
+            .store()
+            .read(|view| -> Result<bool, StoreError> { view.attachment_in(&id.0, &scopes) });
         assert!(may.expect("readable"));
         assert_eq!(bytes(&county.relay, id).as_deref(), Some(PHOTO));
     }
@@ -151,8 +155,7 @@ fn a_thief_with_every_key_does_not_find_what_left() {
             .expect("unlocked");
         std::fs::read(open).expect("readable")
     };
-    let contains =
-        |all: &[u8]| all.windows(NAME.len()).any(|window| window == NAME.as_bytes());
+    let contains = |all: &[u8]| all.windows(NAME.len()).any(|window| window == NAME.as_bytes());
     assert!(contains(&plain(&county.yunling)), "the control");
     county.yunling.evict().expect("the store works");
     assert!(!contains(&plain(&county.yunling)));

@@ -57,7 +57,8 @@ impl View<'_> {
         pos: u64,
         limit: u32,
     ) -> Result<Vec<(String, EntryRow)>, StoreError> {
-        let sql = "SELECT e.pos, e.id, e.subject, e.kind, e.state, e.reason, e.received_ms, e.bytes,
+        let sql =
+            "SELECT e.pos, e.id, e.subject, e.kind, e.state, e.reason, e.received_ms, e.bytes,
                      (SELECT l.scope FROM log l WHERE l.pos = e.pos LIMIT 1)
                    FROM entry e WHERE e.kind >= 4 AND e.pos > ?1 ORDER BY e.pos LIMIT ?2";
         let mut query = self.0.prepare_cached(sql)?;
@@ -108,7 +109,8 @@ impl Txn<'_> {
     /// # Errors
     /// When SQLite fails.
     pub fn forget_credentials(&self) -> Result<(), StoreError> {
-        self.0.execute("DELETE FROM log WHERE pos IN (SELECT pos FROM entry WHERE kind = 5)", [])?;
+        self.0
+            .execute("DELETE FROM log WHERE pos IN (SELECT pos FROM entry WHERE kind = 5)", [])?;
         self.0.execute("DELETE FROM entry WHERE kind = 5", [])?;
         Ok(())
     }

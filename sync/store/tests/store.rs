@@ -1,11 +1,11 @@
 //! The store's promises, on a real database in a folder of its own.
 #![allow(missing_docs)]
 
+use cunkou_keys::Key;
 use cunkou_store::{
     AttachmentState, EntryState, KeyKind, Lock, NewEntry, PeerRow, Redeemed, ResidentRow, Store,
     StoreError,
 };
-use cunkou_keys::Key;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -41,8 +41,9 @@ fn append(store: &Store, n: u8, via: i64, scope: &str) -> Option<u64> {
 }
 
 fn log(store: &Store, scope: &str, after: u64, peer: i64, most: usize) -> (u64, Vec<u8>) {
-    let (upto, entries) =
-        store.read(|view| view.log_after(scope, after, peer, most, u64::MAX >> 1)).expect("the store works");
+    let (upto, entries) = store
+        .read(|view| view.log_after(scope, after, peer, most, u64::MAX >> 1))
+        .expect("the store works");
     (upto, entries.iter().map(|e| e[0]).collect())
 }
 

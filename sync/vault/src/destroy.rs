@@ -53,8 +53,7 @@ impl Vault {
             return Ok(());
         };
         let key = &self.open.me().key;
-        let word =
-            LastWord::sign(self.enrolled.county, device, position, self.open.now_ms(), key);
+        let word = LastWord::sign(self.enrolled.county, device, position, self.open.now_ms(), key);
         self.open.store().write(|tx| -> Result<(), StoreError> {
             if tx.meta(LAST_WORD)?.is_none() {
                 tx.set_meta(LAST_WORD, &encode(&word))?;

@@ -47,7 +47,13 @@ pub(crate) fn secret(bytes: &[u8]) -> Option<BoxSecret> {
 }
 
 impl Vault {
-    fn seal(&self, peer: &PeerInfo, scope: &str, upto: u64, entries: &[Vec<u8>]) -> Result<Vec<u8>, PortError> {
+    fn seal(
+        &self,
+        peer: &PeerInfo,
+        scope: &str,
+        upto: u64,
+        entries: &[Vec<u8>],
+    ) -> Result<Vec<u8>, PortError> {
         let public = self.open.store().read(|view| view.meta(PUBLIC)).map_err(failed)?;
         let public: [u8; 32] = public
             .and_then(|bytes| bytes.try_into().ok())

@@ -182,8 +182,7 @@ impl Vault {
         }
         let store = Store::open_as(folder, OPEN_DB, &open_lock(machine))?;
         let bytes = store.read(|view| view.meta(ENROLLED))?.ok_or(VaultError::Empty)?;
-        let enrolled: Enrolled =
-            decode(&bytes).map_err(|_| VaultError::Damaged("enrolment"))?;
+        let enrolled: Enrolled = decode(&bytes).map_err(|_| VaultError::Damaged("enrolment"))?;
         let me = membership(&enrolled);
         let open = Arc::new(Replica::on(store, me, Arc::new(Passed(Arc::clone(&world))))?);
         Ok(Self {

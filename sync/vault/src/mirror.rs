@@ -2,8 +2,8 @@
 
 use crate::{Vault, VaultError};
 use cunkou_casework::event::encode;
-use cunkou_replica::Replica;
 use cunkou_engine::Port;
+use cunkou_replica::Replica;
 use cunkou_store::{AttachmentState, EntryRow, EntryState, NewEntry, StoreError, Txn};
 
 const MARK: &str = "mirrored";
@@ -74,8 +74,10 @@ impl Vault {
                     let mut theirs = cursors.clone();
                     mine.sort();
                     theirs.sort();
-                    if known.epoch != peer.epoch || known.completed_ms != peer.completed_ms
-                        || known.seen_ms != peer.seen_ms || mine != theirs
+                    if known.epoch != peer.epoch
+                        || known.completed_ms != peer.completed_ms
+                        || known.seen_ms != peer.seen_ms
+                        || mine != theirs
                     {
                         return Ok(false);
                     }
@@ -139,7 +141,11 @@ impl Vault {
     }
 
     /// What a value encodes to; here so that the callers need no codec.
-    pub(crate) fn put<T: minicbor::Encode<()>>(&self, key: &str, value: &T) -> Result<(), StoreError> {
+    pub(crate) fn put<T: minicbor::Encode<()>>(
+        &self,
+        key: &str,
+        value: &T,
+    ) -> Result<(), StoreError> {
         self.open.store().write(|tx| tx.set_meta(key, &encode(value)))
     }
 }

@@ -217,9 +217,8 @@ pub fn recover(
     let (enrolled, slots) = store.read(|view| -> Result<_, StoreError> {
         Ok((view.meta(crate::ENROLLED)?, view.meta(SLOTS)?))
     })?;
-    let enrolled: Enrolled = enrolled
-        .and_then(|bytes| decode(&bytes).ok())
-        .ok_or(VaultError::Damaged("enrolment"))?;
+    let enrolled: Enrolled =
+        enrolled.and_then(|bytes| decode(&bytes).ok()).ok_or(VaultError::Damaged("enrolment"))?;
     let slots = slots_of(slots)?.ok_or(VaultError::Empty)?;
     let public = secret.public()?;
     let slot = slots.iter().find(|slot| slot.holder == public);

@@ -32,11 +32,12 @@ fn a_locked_box_receives_and_acknowledges_and_the_first_sign_in_finds_it() {
     assert!(work.case(case).expect("readable").is_some());
     assert_eq!(vault.inbox().expect("readable"), (0, 0));
     relay.talk(&*work);
-    assert_eq!(relay.cursor_of(&*work), relay.head(VILLAGE), "nothing is asked for again");
+    assert_eq!(relay.cursor_of(&work), relay.head(VILLAGE), "nothing is asked for again");
 }
 
 #[test]
-fn nothing_that_arrives_while_locked_can_be_read_with_the_machine_key_once_somebody_has_signed_in() {
+fn nothing_that_arrives_while_locked_can_be_read_with_the_machine_key_once_somebody_has_signed_in()
+{
     let relay = Relay::founded();
     let the_box = Box_::enrolled(&relay);
     let vault = the_box.vault();
@@ -65,7 +66,8 @@ fn a_cut_between_admitting_a_batch_and_dropping_it_changes_nothing() {
     // open.db as it was before the drain: what a cut between the two commits leaves.
     let before = the_box.copy_open_db();
     let vault = the_box.vault();
-    let once = the_box.count(&vault.unlock(&agent(AGENT), &pin_key(AGENT)).expect("signs in").replica);
+    let once =
+        the_box.count(&vault.unlock(&agent(AGENT), &pin_key(AGENT)).expect("signs in").replica);
     drop(vault);
     the_box.put_open_db(&before);
     let vault = the_box.vault();

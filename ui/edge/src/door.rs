@@ -40,8 +40,11 @@ pub trait Door: std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// [`DoorError`].
-    fn let_in(&self, person: &Person, key: Option<&SecretKey>)
-    -> Result<Option<Arc<App>>, DoorError>;
+    fn let_in(
+        &self,
+        person: &Person,
+        key: Option<&SecretKey>,
+    ) -> Result<Option<Arc<App>>, DoorError>;
 
     /// How long the box still opens.
     fn lease(&self) -> Lease {

@@ -71,8 +71,7 @@ fn login_view(app: &App, headers: &HeaderMap, view: Login) -> (StatusCode, Marku
         Lease::Over(challenge) => Some(challenge),
         _ => None,
     };
-    let mut view =
-        Login { people: people.collect(), lease, locked: app.door.is_locked(), ..view };
+    let mut view = Login { people: people.collect(), lease, locked: app.door.is_locked(), ..view };
     if view.people.len() == 1 {
         view.chosen.clone_from(&view.people[0].0);
     }

@@ -47,7 +47,11 @@ pub fn resume(shell: &Shell, address: &str, carried: &[(String, String)]) -> Mar
 /// The box has not heard from the county for too long.
 fn lease(shell: &Shell, challenge: &str, fault: Option<&str>) -> Markup {
     let l = shell.lang;
-    let mut code = Input::line("code", l.t("县里念的号码(10 位)", "The code that the county reads (10 digits)"), "");
+    let mut code = Input::line(
+        "code",
+        l.t("县里念的号码(10 位)", "The code that the county reads (10 digits)"),
+        "",
+    );
     code.fault = fault.map(str::to_owned);
     let (first, second) = challenge.split_at_checked(4).unwrap_or((challenge, ""));
     html! {

@@ -105,8 +105,12 @@ impl Relay {
             Statement::Person(agent(AGENT)),
         ];
         replica.state(&Authority(secret(99)), statements).expect("founded");
-        let relay =
-            Self { replica, other, recovery: BoxSecret::random().expect("random"), _folders: folders };
+        let relay = Self {
+            replica,
+            other,
+            recovery: BoxSecret::random().expect("random"),
+            _folders: folders,
+        };
         relay.other.bootstrap(&relay.county_log()).expect("enrolled");
         relay
     }
