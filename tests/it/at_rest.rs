@@ -277,6 +277,85 @@ fn a_revoked_box_destroys_its_keys_within_seconds_and_the_county_shows_that_it_d
     }
 }
 
+/// Sets a stopped box's lease as if the county had last been reached so long ago.
+fn days_without_the_county(place: &Place, days: i64) {
+    use cunkou_keys::HardwareSecret;
+    let folder = place.folder("one");
+    let machine = cunkou_keys::FileSecret::in_folder(&folder).load().expect("readable");
+    let key = machine.expect("a machine key").derive("open.db");
+    let store = cunkou_store::Store::open_as(&folder, "open.db", &cunkou_store::Lock::Key(key))
+        .expect("opens");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock");
+    let now = i64::try_from(now.as_millis()).expect("a time");
+    let lease = cunkou_vault::Lease::begin(now - days * 24 * 3600 * 1000);
+    let bytes = cunkou_casework::event::encode(&lease);
+    store
+        .write(|tx| -> Result<(), cunkou_store::StoreError> { tx.set_meta("lease", &bytes) })
+        .expect("written");
+}
+
+#[test]
+fn a_box_long_without_the_county_warns_then_stops_opening_until_a_code_is_read_over_the_phone() {
+    let place = place();
+    let relay = place.county.serve_relay().expect("a relay");
+    place.import(&PEOPLE[..1]);
+    place.enrol();
+    let node = place.serve();
+    let li = place.agent();
+    until("a resident", 60, || li.residents(0).ok().filter(|p| p.len() == 1)).expect("one");
+    let told = place.county.relay(&["status"], "").expect("it runs").json().expect("a status");
+    let device = told["boxes"][0]["device"].as_str().expect("a box").to_owned();
+    drop((node, relay));
+
+    days_without_the_county(&place, 47);
+    let node = place.serve();
+    let home = place.agent().get("/").expect("an answer").page().expect("a page");
+    assert!(home.contains("很久没有联系上县里了") && home.contains("13"), "{home}");
+    drop(node);
+
+    days_without_the_county(&place, 61);
+    let node = place.serve();
+    let url = format!("http://{}", place.county.http(1));
+    let refused = Agent::sign_in(&url, "li", "246810").expect_err("the lease is over");
+    assert!(!refused.to_string().contains("PIN"), "{refused}");
+    let stranger = Agent::stranger(&url);
+    let page = stranger.get("/login").expect("an answer").page().expect("a page");
+    assert!(page.contains("60 天没有联系上县里"), "{page}");
+    let from = page.find("<strong>").expect("the number") + "<strong>".len();
+    let challenge: String = page[from..from + 9].chars().filter(char::is_ascii_digit).collect();
+    let wrong = stranger.post("/lease", &[("code", "0000000000")]).expect("an answer");
+    assert_eq!(wrong.status, 422);
+    let extend = ["lease", "extend", &device, "--challenge", &challenge];
+    let told = place.county.relay(&extend, "").expect("it runs").json().expect("a code");
+    let code = told["code"].as_str().expect("a code");
+    stranger.post("/lease", &[("code", code)]).expect("an answer").done().expect("extended");
+    assert_eq!(place.agent().residents(0).expect("a list").len(), 1);
+    assert_eq!(place.status()["lease"]["days_left"], 14);
+    drop(node);
+}
+
+#[test]
+fn wrong_pins_are_counted_while_locked_and_a_power_cut_gives_no_try_back() {
+    let place = place();
+    let relay = place.county.serve_relay().expect("a relay");
+    place.enrol();
+    let node = place.serve();
+    place.agent();
+    drop((node, relay));
+    let node = place.serve();
+    let url = format!("http://{}", place.county.http(1));
+    for _ in 0..5 {
+        assert!(Agent::sign_in(&url, "li", "000000").is_err());
+    }
+    kill(&node);
+    drop(node);
+    let node = place.serve();
+    let refused = Agent::sign_in(&url, "li", "246810").expect_err("even the right one waits");
+    assert!(refused.to_string().contains("错得太多"), "{refused}");
+    assert_eq!(place.status()["locked"], true);
+    drop(node);
+}
+
 #[test]
 fn a_backup_opens_for_the_county_alone_and_a_restored_county_gets_from_its_boxes_what_it_lacks() {
     let place = place();

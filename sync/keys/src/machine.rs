@@ -239,7 +239,7 @@ impl HardwareSecret for Tpm2 {
             "-r",
             "machine.tpm-priv",
             "-a",
-            "fixedtpm|fixedparent|noda",
+            "fixedtpm|fixedparent|userwithauth|noda",
         ];
         let made = self.run("tpm2_create", &create, Some(key.bytes()));
         self.clear_context();

@@ -128,7 +128,8 @@ impl Port for Vault {
     }
 
     fn completed(&self, peer: &PeerInfo) -> Result<(), PortError> {
-        self.open.completed(peer)
+        self.open.completed(peer)?;
+        self.contact().map_err(failed)
     }
 
     fn heads(&self, peer: &PeerInfo) -> Result<Vec<(String, u64)>, PortError> {

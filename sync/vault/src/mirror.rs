@@ -54,7 +54,7 @@ impl Vault {
         let turn = self.lock_turn();
         let mark = self.open.store().read(|view| view.meta(MARK))?.unwrap_or_default();
         let mut mark = <[u8; 8]>::try_from(&mark[..]).map_or(0, u64::from_be_bytes);
-        let mut grew = false;
+        let (mut grew, mut contact) = (false, false);
         loop {
             let (rows, peers) = work.store().read(|view| -> Result<_, StoreError> {
                 let rows = view.public_after(mark, PART)?;
@@ -67,6 +67,15 @@ impl Vault {
             })?;
             let whole = rows.len() < PART as usize;
             let last = rows.last().map_or(mark, |(_, row)| row.pos);
+            // A contact is one that the open database has not seen; what it knows is none again.
+            contact |= self.open.store().read(|view| -> Result<bool, StoreError> {
+                for (peer, _) in &peers {
+                    if view.peer(&peer.device)?.is_none_or(|known| known.seen_ms != peer.seen_ms) {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            })?;
             let same = self.open.store().read(|view| -> Result<bool, StoreError> {
                 for (peer, cursors) in &peers {
                     let Some(known) = view.peer(&peer.device)? else { return Ok(false) };
@@ -112,7 +121,7 @@ impl Vault {
                 if grew {
                     self.open.county_grew()?;
                 }
-                if let Some(at) = seen {
+                if let Some(at) = seen.filter(|_| contact) {
                     self.contact_at(at)?;
                 }
                 return carry_catalogue(work, &self.open);

@@ -3,11 +3,13 @@
 
 mod county;
 
-use county::{AGENT, Box_, LATER, Relay, VILLAGE, agent, has_open_inbox_secret, pin_key, sees};
+use county::{
+    AGENT, Box_, LATER, Relay, VILLAGE, agent, has_open_inbox_secret, pin_key, rot_the_inbox, sees,
+};
 use cunkou_casework::county::Statement;
 use cunkou_engine::Port;
 use cunkou_replica::LastWord;
-use cunkou_vault::{UnlockError, Vault};
+use cunkou_vault::{EXTENSION_DAYS, LeaseStanding, UnlockError, Vault};
 
 #[test]
 fn a_locked_box_receives_and_acknowledges_and_the_first_sign_in_finds_it() {
@@ -165,4 +167,58 @@ fn a_box_without_a_revocation_destroys_nothing() {
     relay.talk(&vault);
     vault.destroy().expect("nothing to do");
     vault.unlock(&agent(AGENT), &pin_key(AGENT)).expect("signs in");
+}
+
+#[test]
+fn a_rotten_batch_locks_nobody_out_and_the_county_sends_it_again() {
+    let relay = Relay::founded();
+    let the_box = Box_::enrolled(&relay);
+    let vault = the_box.vault();
+    relay.talk(&vault);
+    vault.unlock(&agent(AGENT), &pin_key(AGENT)).expect("signs in");
+    vault.locked();
+    let cases: Vec<_> = (0..3).map(|i| relay.open_case(&format!("case {i}"))).collect();
+    relay.talk(&vault);
+    rot_the_inbox(&vault);
+    let work = vault.unlock(&agent(AGENT), &pin_key(AGENT)).expect("signs in").replica;
+    relay.talk(&*work);
+    for case in cases {
+        assert!(work.case(case).expect("readable").is_some());
+    }
+    assert_eq!(vault.inbox().expect("readable"), (0, 0));
+}
+
+#[test]
+fn an_extension_read_over_the_phone_opens_a_box_whose_lease_is_over() {
+    let relay = Relay::founded();
+    let the_box = Box_::enrolled(&relay);
+    let vault = the_box.vault();
+    relay.talk(&vault);
+    assert_eq!(vault.pass_time(0).expect("counted"), LeaseStanding::Fine);
+    let day = 24 * 3600 * 1000;
+    assert_eq!(vault.pass_time(60 * day).expect("counted"), LeaseStanding::Over);
+    drop(vault);
+    let vault = the_box.vault();
+    assert_eq!(vault.pass_time(0).expect("counted"), LeaseStanding::Over, "after a restart");
+    let challenge = vault.lease_challenge().expect("a number");
+    assert!(vault.extend_lease("1234567890").is_err());
+    let shared = cunkou_keys::Key::of([7; 32]);
+    let device = vault.enrolled().device.0;
+    let code = cunkou_keys::extension_code(&shared, &device, &challenge, EXTENSION_DAYS);
+    vault.extend_lease(&code).expect("extended");
+    let warned = LeaseStanding::Warn { days_left: 14, urgent: false };
+    assert_eq!(vault.pass_time(0).expect("counted"), warned);
+    assert!(vault.extend_lease(&code).is_err(), "a second time");
+    // Receiving goes on all the while, and contact ends it.
+    assert_eq!(vault.pass_time(14 * day).expect("counted"), LeaseStanding::Over);
+    relay.open_case("meanwhile");
+    assert!(relay.talk(&vault) > 0);
+    assert_eq!(vault.pass_time(0).expect("counted"), LeaseStanding::Fine);
+    // Unlocking mirrors what is known already; that is no contact.
+    assert_eq!(
+        vault.pass_time(46 * day).expect("counted"),
+        LeaseStanding::Warn { days_left: 14, urgent: false }
+    );
+    vault.unlock(&agent(AGENT), &pin_key(AGENT)).expect("signs in");
+    assert!(matches!(vault.pass_time(0).expect("counted"), LeaseStanding::Warn { .. }));
 }

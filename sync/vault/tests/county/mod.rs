@@ -300,3 +300,15 @@ pub(crate) fn sees(vault: &Vault, words: &str) -> bool {
 pub(crate) fn has_open_inbox_secret(vault: &Vault) -> bool {
     vault.beside("inbox secret").expect("the store works").is_some()
 }
+
+/// The first batch of the inbox is damaged.
+pub(crate) fn rot_the_inbox(vault: &Vault) {
+    let store = vault.open_replica().store();
+    let row = store.read(|view| view.inbox_first()).expect("the store works").expect("a batch");
+    store
+        .write(|tx| -> Result<(), StoreError> {
+            tx.clear_inbox()?;
+            tx.put_inbox(&row.device, &row.scope, row.upto, b"rotten")
+        })
+        .expect("the store works");
+}
