@@ -25,6 +25,8 @@ use tracing::{info, warn};
 
 /// How often the lease and the idle time are looked at.
 const TICK: Duration = Duration::from_secs(30);
+/// How often the time without the county is written down.
+const COUNT_EVERY: Duration = Duration::from_secs(600);
 /// How often closed cases are looked through for what may leave.
 const EVICT_EVERY: Duration = Duration::from_secs(3600);
 /// What the work database learned is copied into the open one this much later: a batch of news is
@@ -172,7 +174,7 @@ impl Keeper {
 
     /// Days since the county confirmed the box, for status.
     pub(crate) fn standing(&self) -> Option<LeaseStanding> {
-        self.home.vault.pass_time(0).ok()
+        self.home.vault.lease_standing().ok()
     }
 
     fn watch_revocation(&self, replica: &Arc<Replica>) {
@@ -235,7 +237,8 @@ impl Keeper {
     /// Looks after lease, idle time and revocation; ends when the box has destroyed its keys and
     /// the county has heard of it.
     pub(crate) async fn watch(self: Arc<Self>) -> Failure {
-        let mut last = Instant::now();
+        // What is not written yet is lost in a power cut; each writing wears the disk.
+        let mut counted = None;
         let mut busy = Instant::now();
         let mut tick = tokio::time::interval(TICK);
         let mut evicted: Option<Instant> = None;
@@ -249,11 +252,16 @@ impl Keeper {
                 },
                 _ = tick.tick() => {}
             }
-            let awake = i64::try_from(last.elapsed().as_millis()).unwrap_or(i64::MAX);
-            last = Instant::now();
+            let awake = counted.map_or(Some(Duration::ZERO), |at: Instant| {
+                Some(at.elapsed()).filter(|elapsed| *elapsed >= COUNT_EVERY)
+            });
+            if awake.is_some() {
+                counted = Some(Instant::now());
+            }
             let keeper = Arc::clone(&self);
             let somebody = tokio::task::spawn_blocking(move || {
-                if let Err(error) = keeper.home.vault.pass_time(awake) {
+                let awake = awake.map(|d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX));
+                if let Some(Err(error)) = awake.map(|ms| keeper.home.vault.pass_time(ms)) {
                     warn!(%error, "the lease cannot be counted");
                 }
                 let now = keeper.open().now_ms();
@@ -343,7 +351,7 @@ impl Door for Keeper {
     }
 
     fn lease(&self) -> Lease {
-        match self.home.vault.pass_time(0) {
+        match self.home.vault.lease_standing() {
             Ok(LeaseStanding::Warn { days_left, urgent }) => Lease::Ends(days_left, urgent),
             Ok(LeaseStanding::Over) => {
                 Lease::Over(self.home.vault.lease_challenge().unwrap_or_default())

@@ -169,6 +169,16 @@ impl Vault {
         Ok(out)
     }
 
+    /// How the lease stands now; nothing is written.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub fn lease_standing(&self) -> Result<LeaseStanding, VaultError> {
+        let mut lease = self.lease()?;
+        lease.pass(self.open.now_ms(), 0);
+        Ok(lease.standing())
+    }
+
     /// Time goes on; `awake_ms` of it since the last call by a clock that nobody sets.
     ///
     /// # Errors
