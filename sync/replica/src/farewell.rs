@@ -115,3 +115,25 @@ impl Replica {
         Ok(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cunkou_casework::hex;
+
+    /// The bytes of docs/wire.md: a relay of any version reads them.
+    #[test]
+    fn a_last_word_has_these_bytes() {
+        let key = SecretKey::from_seed(&[7; 32]);
+        let (county, device) = (SubjectId([1; 16]), DeviceId([2; 16]));
+        let word = LastWord::sign(county, device, 9, 1_795_000_000_000, &key);
+        let bytes = encode(&word);
+        assert_eq!(
+            hex::encode(&bytes[..45]),
+            "8550010101010101010101010101010101015002020202020202020202020202020202091b000001a1ee565e00"
+        );
+        let read: LastWord = decode(&bytes).expect("read");
+        assert_eq!(read, word);
+        assert!(key.public().verifies(&read.signed_bytes(), &read.signature));
+    }
+}
