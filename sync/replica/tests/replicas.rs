@@ -266,7 +266,7 @@ fn a_box_cannot_put_entries_into_a_scope_or_kind_that_is_not_its_own() {
     // A witness by a box that is no relay.
     let witness =
         cunkou_casework::event::Witness { entries: after, log: [1; 16], position: 1, time_ms: 1 };
-    let payload = cunkou_casework::event::encode(&witness);
+    let payload = encode(&witness);
     let by_box = (None, BOX_LONGTAN);
     let witness = forge(case, Kind::Witness, by_box, by_box, 2, payload.clone(), head);
     let of_county = SubjectId([0xc0; 16]);
