@@ -127,7 +127,7 @@ impl Kept {
 
     fn write(&self, data: &Path) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(self).map_err(failed)?;
-        crate::home::write_private(&data.join(FILE), &text).map_err(failed)?;
+        crate::home::write_private(&data.join(FILE), text.as_bytes()).map_err(failed)?;
         // For people and for tests: what a tablet is to trust.
         let pem: Vec<String> = self.roots()?.iter().map(|root| pem(root)).collect();
         fs::write(data.join("ca.pem"), pem.concat()).map_err(failed)

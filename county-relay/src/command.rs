@@ -3,8 +3,8 @@
 use crate::certificates;
 use crate::home::{self, Home};
 use crate::options::{
-    Action, Administrators, BoxKind, Ca, Catalogue, Export, GrantAction, Import, Options, RoleArg,
-    Staff,
+    Action, Administrators, BoxKind, Ca, Catalogue, Export, GrantAction, Import, LeaseAction,
+    Options, RoleArg, Staff,
 };
 use crate::{import, keys};
 use cunkou_casework::catalogue::{Contacts, Items, Release, read};
@@ -108,6 +108,13 @@ enum Command {
     },
     Renew {
         file: PathBuf,
+        out: PathBuf,
+    },
+    LeaseExtend {
+        device: String,
+        challenge: String,
+    },
+    Backup {
         out: PathBuf,
     },
     Status,
@@ -271,6 +278,10 @@ fn command(data: &Path, action: &Action) -> Result<Command, Failure> {
         Action::Revoke { device, reason } => {
             Command::Revoke { device: device.clone(), reason: reason.clone() }
         }
+        Action::Lease(LeaseAction::Extend { device, challenge }) => {
+            Command::LeaseExtend { device: device.clone(), challenge: challenge.clone() }
+        }
+        Action::Backup { out } => Command::Backup { out: absolute(out)? },
         Action::Submit { file } => Command::Submit { file: absolute(file)? },
         Action::Administrators(Administrators::List) => Command::Administrators,
         Action::Administrators(Administrators::Replace { who, threshold }) => Command::Replace {
@@ -313,6 +324,8 @@ fn command(data: &Path, action: &Action) -> Result<Command, Failure> {
         | Action::NewKey { .. }
         | Action::Sign { .. }
         | Action::Serve(_)
+        | Action::Restore { .. }
+        | Action::Recover { .. }
         | Action::Routes => {
             return Err(failed("not a command for a daemon"));
         }
@@ -381,7 +394,7 @@ impl Execute for Home {
                 self.remove_staff(&login, reason, distrust)
             }
             Command::Lift { device } => {
-                let device = self.box_named(&device)?;
+                let device = self.find_box(&device)?;
                 let lifted = self.replica.lift(device).map_err(failed)?;
                 Ok(json!({ "schema": 1, "device": device.to_string(), "lifted": lifted }))
             }
@@ -400,7 +413,7 @@ impl Execute for Home {
                 }))
             }
             Command::Revoke { device, reason } => {
-                let device = self.box_named(&device)?;
+                let device = self.find_box(&device)?;
                 let revoked = Statement::DeviceRevoked { device, reason };
                 self.say(vec![revoked], json!({ "schema": 1, "revoked": device.to_string() }))
             }
@@ -424,6 +437,8 @@ impl Execute for Home {
             }
             Command::TrustRoot { root } => self.certificates.trust(&root),
             Command::Renew { file, out } => self.renew_by_file(&file, &out),
+            Command::LeaseExtend { device, challenge } => self.extend_lease(&device, &challenge),
+            Command::Backup { out } => self.back_up(&out, progress),
             Command::Status => self.status(),
         }
     }
@@ -442,22 +457,21 @@ fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
 
 impl Home {
     /// The box whose id begins so.
-    fn box_named(&self, beginning: &str) -> Result<DeviceId, Failure> {
+    pub(crate) fn find_box(&self, start: &str) -> Result<DeviceId, Failure> {
         let county = self.replica.county();
         let found: Vec<DeviceId> = county
             .devices()
             .filter(|d| d.kind != DeviceKind::Relay)
             .map(|d| d.id)
-            .filter(|id| beginning.len() >= 4 && id.to_string().starts_with(beginning))
+            .filter(|id| start.len() >= 4 && id.to_string().starts_with(start))
             .collect();
-        let [device] = found[..] else {
-            let words = format!(
+        match found[..] {
+            [device] => Ok(device),
+            _ => Err(refused(format!(
                 "{} boxes have an id that begins so; give more of it, as the console lists it",
                 found.len()
-            );
-            return Err(refused(words));
-        };
-        Ok(device)
+            ))),
+        }
     }
 
     /// Answers a renewal request that was carried here.
@@ -655,6 +669,18 @@ impl Home {
             .read(|view| Ok((view.peers()?, view.entry_count()?, view.suspensions()?)))
             .map_err(|e: StoreError| failed(e))?;
         let now = self.replica.now_ms();
+        let county = self.replica.county();
+        let revoked: Vec<Value> = county
+            .devices()
+            .filter(|d| !county.device_counts(d.id))
+            .map(|d| -> Result<Value, Failure> {
+                let word = self.replica.last_word_of(d.id).map_err(failed)?;
+                Ok(json!({
+                    "device": d.id.to_string(), "name": d.name,
+                    "keys_destroyed_ms": word.map(|w| w.at_ms),
+                }))
+            })
+            .collect::<Result<_, _>>()?;
         let boxes: Vec<Value> = peers
             .iter()
             .map(|p| {
@@ -678,6 +704,7 @@ impl Home {
             "certificates": self.certificates.status(now)?,
             "disk_free": cunkou_edge::app::disk_free(&self.data),
             "boxes": boxes,
+            "revoked": revoked,
         }))
     }
 }

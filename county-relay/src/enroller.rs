@@ -72,6 +72,8 @@ impl Enroller for Home {
             county: me.county.0,
             founding: self.replica.county().founding().unwrap_or(EntryId([0; 32])).0,
             index_secret: me.index_secret,
+            recovery: Some(self.recovery),
+            lease: Some(*self.lease_secret(device).bytes()),
             county_log: county_log.into_iter().map(|row| row.bytes.into()).collect(),
             issuing: Some(issued.issuing),
             roots: Some(issued.roots),

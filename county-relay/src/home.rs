@@ -9,21 +9,27 @@ use cunkou_casework::county::{
 use cunkou_casework::hex;
 use cunkou_casework::ids::{DeviceId, SubjectId};
 use cunkou_casework::suite::SecretKey;
-use cunkou_edge::bounded;
 use cunkou_edge::cli::{Exit, Failure};
+use cunkou_keys::{BoxSecret, Key, machine_secret, seal_under, unseal_under};
 use cunkou_link::Bounds;
 use cunkou_replica::{Authority, Guard, Membership, Replica, SystemWorld, World};
+use cunkou_store::Lock;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::fs::{self, File};
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use zeroize::{Zeroize, Zeroizing};
 
-const FILE: &str = "county.json";
+/// Sealed under the machine key.
+const FILE: &str = "county.sealed";
+const SEALED: &[u8] = b"cunkou county file v1\0";
+/// Taken away from the relay after founding: see docs/at-rest.md.
+const RECOVERY: &str = "recovery.key";
 
-/// What the folder keeps beside the store; readable by its owner alone.
+/// What the folder keeps beside the store.
 #[derive(Debug, Serialize, Deserialize)]
 struct Kept {
     schema: u32,
@@ -36,6 +42,19 @@ struct Kept {
     #[serde(default)]
     authority_seed: Option<String>,
     index_secret: String,
+    /// The county's recovery key, public part (X25519).
+    recovery: String,
+    /// From it each box's lease secret is derived.
+    lease_seed: String,
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        for secret in [&mut self.device_seed, &mut self.index_secret, &mut self.lease_seed] {
+            secret.zeroize();
+        }
+        self.authority_seed.zeroize();
+    }
 }
 
 /// An opened county.
@@ -45,6 +64,10 @@ pub(crate) struct Home {
     pub(crate) replica: Arc<Replica>,
     pub(crate) authority: Authority,
     pub(crate) certificates: Certificates,
+    /// Six digits.
+    pub(crate) code: String,
+    pub(crate) recovery: [u8; 32],
+    lease: Key,
     /// One enrolment at a time: each takes the next number blocks.
     pub(crate) enrolling: std::sync::Mutex<()>,
     _lock: File,
@@ -59,12 +82,12 @@ fn seed_of(digits: &str) -> Option<[u8; 32]> {
 }
 
 /// Writes a file that only its owner reads, whole or not at all.
-pub(crate) fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     use std::io::Write;
     let part = path.with_extension("part");
     let mut file =
         fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&part, path)
 }
@@ -168,8 +191,9 @@ pub(crate) fn found(
         now_ms: world.now_ms(),
     };
     let offline = certificates::found(data, &founding)?;
+    let recovery = BoxSecret::random().map_err(failed)?;
     let kept = Kept {
-        schema: 1,
+        schema: 2,
         name: name.to_owned(),
         code: code.to_owned(),
         county,
@@ -177,9 +201,19 @@ pub(crate) fn found(
         device_seed: hex::encode(&device_seed),
         authority_seed: authority_seed.map(|seed| hex::encode(&seed)),
         index_secret: hex::encode(&seed()),
+        recovery: hex::encode(&recovery.public().map_err(failed)?),
+        lease_seed: hex::encode(&seed()),
     };
-    let text = serde_json::to_string_pretty(&kept).map_err(failed)?;
-    write_private(&data.join(FILE), &text).map_err(failed)?;
+    let machine = machine_secret(data, true);
+    let machine = match machine.load().map_err(failed)? {
+        Some(key) => key,
+        None => machine.create().map_err(failed)?,
+    };
+    fs::create_dir_all(&offline).map_err(failed)?;
+    fs::set_permissions(&offline, fs::Permissions::from_mode(0o700)).map_err(failed)?;
+    let digits = hex::encode(recovery.key().bytes());
+    write_private(&offline.join(RECOVERY), digits.as_bytes()).map_err(failed)?;
+    keep(data, &machine, &kept)?;
     let home = open(data)?.ok_or_else(|| failed("the folder is in use"))?;
     let relay = Device {
         id: device,
@@ -230,6 +264,7 @@ pub(crate) fn found(
         "schema": 1, "county": county.to_string(), "name": name, "code": code,
         "fingerprint": fingerprint, "ca": data.join("ca.pem"), "administrators": key_files,
         "root_key": offline,
+        "recovery_key": offline.join(RECOVERY),
         "root_key_words": "复制到两个 U 盘分开锁好,然后从本机删除 / copy it to two sticks, lock them away in two places, then delete it here",
         "next": match guards {
             Guards::Single => "publish a catalogue, add staff, enrol boxes, then serve",
@@ -268,16 +303,9 @@ fn ceremony(name: &str, guards: &Guards<'_>) -> Result<Vec<(Administrator, Secre
 /// Opens the county; nothing when a daemon holds it.
 pub(crate) fn open(data: &Path) -> Result<Option<Home>, Failure> {
     let path = data.join(FILE);
-    let text = bounded::text(&path, bounded::SMALL_BYTES_MAX).map_err(|_| {
-        let words = format!(
-            "there is no county in {}; found one with: cunkou-relay --data {} init --name … --code …",
-            data.display(),
-            data.display()
-        );
-        Failure::new(Exit::NotEnrolled, words)
-    })?;
+    let (text, machine) = read_kept(data)?;
     let kept: Kept =
-        serde_json::from_str(&text).map_err(|e| failed(format!("{}: {e}", path.display())))?;
+        serde_json::from_slice(&text).map_err(|e| failed(format!("{}: {e}", path.display())))?;
     let Some(lock) = lock(data)? else { return Ok(None) };
     let damaged = || failed(format!("{} is damaged; restore it from a backup", path.display()));
     let device_seed = seed_of(&kept.device_seed).ok_or_else(damaged)?;
@@ -297,7 +325,9 @@ pub(crate) fn open(data: &Path) -> Result<Option<Home>, Failure> {
         anchor,
         index_secret: seed_of(&kept.index_secret).ok_or_else(damaged)?,
     };
-    let replica = Replica::open(data, me, Arc::new(SystemWorld), Guard::child()).map_err(failed)?;
+    let replica =
+        Replica::open(data, &work_lock(&machine), me, Arc::new(SystemWorld), Guard::child())
+            .map_err(failed)?;
     let relay = replica.me().key.public();
     let certificates = Certificates::open(data, relay.0)?;
     Ok(Some(Home {
@@ -305,7 +335,65 @@ pub(crate) fn open(data: &Path) -> Result<Option<Home>, Failure> {
         replica: Arc::new(replica),
         authority,
         certificates,
+        code: kept.code.clone(),
+        recovery: seed_of(&kept.recovery).ok_or_else(damaged)?,
+        lease: Key::of(seed_of(&kept.lease_seed).ok_or_else(damaged)?),
         enrolling: std::sync::Mutex::default(),
         _lock: lock,
     }))
+}
+
+/// The key of a relay's database and attachments.
+pub(crate) fn work_key(machine: &Key) -> Key {
+    machine.derive("relay work.db")
+}
+
+/// The lock made of it.
+pub(crate) fn work_lock(machine: &Key) -> Lock {
+    Lock::Key(work_key(machine))
+}
+
+fn keep(data: &Path, machine: &Key, kept: &Kept) -> Result<(), Failure> {
+    write_kept(data, machine, &Zeroizing::new(serde_json::to_vec(kept).map_err(failed)?))
+}
+
+/// Seals the county's file under a machine's secret.
+pub(crate) fn write_kept(data: &Path, machine: &Key, text: &[u8]) -> Result<(), Failure> {
+    let sealed = seal_under(&machine.derive("county file"), SEALED, text).map_err(failed)?;
+    write_private(&data.join(FILE), &sealed).map_err(failed)
+}
+
+/// The county's file, opened, and the machine's secret.
+pub(crate) fn read_kept(data: &Path) -> Result<(Zeroizing<Vec<u8>>, Key), Failure> {
+    let path = data.join(FILE);
+    let sealed = fs::read(&path).map_err(|_| {
+        let words = format!(
+            "there is no county in {}; found one with: cunkou-relay --data {} init --name … --code …",
+            data.display(),
+            data.display()
+        );
+        Failure::new(Exit::NotEnrolled, words)
+    })?;
+    let machine = machine_secret(data, false).load().map_err(failed)?.ok_or_else(|| {
+        let words = "the machine's secret is not here; restore the county from a backup";
+        Failure::new(Exit::Failed, words)
+    })?;
+    let text = unseal_under(&machine.derive("county file"), SEALED, &sealed)
+        .map_err(|e| failed(format!("{}: {e}", path.display())))?;
+    Ok((text, machine))
+}
+
+/// Reads the county's recovery secret from the file that was carried away at founding.
+pub(crate) fn recovery_secret(file: &Path) -> Result<BoxSecret, Failure> {
+    let text = fs::read_to_string(file).map_err(|e| failed(format!("{}: {e}", file.display())))?;
+    seed_of(text.trim())
+        .map(|bytes| BoxSecret::of(Key::of(bytes)))
+        .ok_or_else(|| failed(format!("{} is no recovery key", file.display())))
+}
+
+impl Home {
+    /// The lease secret that a box shares with this county.
+    pub(crate) fn lease_secret(&self, device: DeviceId) -> Key {
+        self.lease.derive(&format!("lease of {device}"))
+    }
 }

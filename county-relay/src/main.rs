@@ -1,6 +1,7 @@
 //! `cunkou-relay`: the county's relay and console.
 
 mod administrators;
+mod at_rest;
 mod authority;
 mod certificates;
 mod command;
@@ -40,6 +41,10 @@ fn say_error(failure: &Failure) {
     eprintln!("cunkou-relay: {}", failure.words);
 }
 
+fn failed(e: impl std::fmt::Display) -> Failure {
+    Failure::new(Exit::Failed, e.to_string())
+}
+
 async fn act(options: &Options) -> Result<(), Failure> {
     match &options.action {
         Action::Init(init) => {
@@ -61,11 +66,27 @@ async fn act(options: &Options) -> Result<(), Failure> {
                 options.json,
                 &serde_json::json!({ "schema": 1, "name": name, "key": key, "next": next }),
             );
+            Ok(())
+        }
         Action::Routes => {
             command::show(true, &web::routes().describe());
             Ok(())
         }
         Action::Serve(serve) => run::serve(options, serve).await,
+        Action::Restore { from, key } => {
+            let (data, from, key) = (options.data.clone(), from.clone(), key.clone());
+            let work = move || at_rest::restore(&data, &from, &key);
+            let done = tokio::task::spawn_blocking(work).await.map_err(failed)??;
+            command::show(options.json, &done);
+            Ok(())
+        }
+        Action::Recover { folder, key, give_slots } => {
+            let (folder, key, give) = (folder.clone(), key.clone(), *give_slots);
+            let work = move || at_rest::recover(&folder, &key, give);
+            let done = tokio::task::spawn_blocking(work).await.map_err(failed)??;
+            command::show(options.json, &done);
+            Ok(())
+        }
         other => command::run(options, other).await,
     }
 }

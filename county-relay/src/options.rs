@@ -177,6 +177,45 @@ pub(crate) enum Action {
     /// Every address of the console, for tests.
     #[command(hide = true)]
     Routes,
+    /// The lease of a box that has not reached the county for long.
+    #[command(
+        subcommand,
+        after_help = "Example:\n  cunkou-relay --data ./county lease extend 6f1c… --challenge 12345678"
+    )]
+    Lease(LeaseAction),
+    /// Write a backup, sealed to the county's recovery key; also while serving.
+    #[command(after_help = "Example:\n  cunkou-relay --data ./county backup --out county.ckb")]
+    Backup {
+        /// Where to write it; must not exist.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Make a county's folder from a backup, on any machine. The folder must be empty.
+    #[command(
+        after_help = "Example:\n  cunkou-relay --data ./county restore --from county.ckb --key /media/safe/recovery.key"
+    )]
+    Restore {
+        /// The backup.
+        #[arg(long)]
+        from: PathBuf,
+        /// The county's recovery key.
+        #[arg(long)]
+        key: PathBuf,
+    },
+    /// Open the data of a box for the county and say whether it is whole. The box must be stopped.
+    #[command(
+        after_help = "Example:\n  cunkou-relay recover /var/lib/cunkou-node --key /media/safe/recovery.key --give-slots"
+    )]
+    Recover {
+        /// The box's data folder, with its machine's secret.
+        folder: PathBuf,
+        /// The county's recovery key.
+        #[arg(long)]
+        key: PathBuf,
+        /// Give everybody who works there a slot, so that they can open it again.
+        #[arg(long)]
+        give_slots: bool,
+    },
     /// How the relay is.
     #[command(after_help = "Example:\n  cunkou-relay --data ./county status --json")]
     Status,
@@ -368,6 +407,22 @@ pub(crate) enum BoxKind {
     Village,
     /// In a township centre.
     Township,
+}
+
+/// Leases.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LeaseAction {
+    /// The code that gives a box 14 more days; to be read back over the phone.
+    #[command(
+        after_help = "Example:\n  cunkou-relay --data ./county lease extend 6f1c… --challenge 12345678\n\nAsk who is calling before you read the code."
+    )]
+    Extend {
+        /// Id of the box, or its beginning, as the console lists it.
+        device: String,
+        /// The number that the box shows.
+        #[arg(long)]
+        challenge: String,
+    },
 }
 
 /// People.

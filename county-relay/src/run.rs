@@ -7,7 +7,7 @@ use cunkou_edge::cli::{Exit, Failure, abort_on_panic};
 use cunkou_edge::deciding::Deciding;
 use cunkou_edge::hosts::Hosts;
 use cunkou_edge::open::Open;
-use cunkou_edge::{App, Office, config, control, serve};
+use cunkou_edge::{App, Door, Office, OpenDoor, config, control, serve};
 use cunkou_engine::Port;
 use cunkou_link::{RelayCredentials, Server};
 use serde::Deserialize;
@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 
-const KEYS: [&str; 4] = ["https", "http", "quic", "hours"];
+const KEYS: [&str; 6] = ["https", "http", "quic", "hours", "rp_id", "require_security_key"];
 /// So often the relay looks whether its own certificates are to be renewed.
 const LOOK: Duration = Duration::from_secs(3600);
 
@@ -59,8 +59,6 @@ fn demands_keys(given: &ServeOptions, config: &Config) -> Result<bool, Failure> 
     }
 }
 
-const KEYS: [&str; 4] = ["http", "quic", "rp_id", "require_security_key"];
-
 fn failed(e: impl std::fmt::Display) -> Failure {
     Failure::new(Exit::Failed, e.to_string())
 }
@@ -101,7 +99,8 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
     let relay: Arc<dyn RelayCredentials> = home.clone();
     let server = Server::bind(quic, port, relay).map_err(failed)?;
     let hosts = Arc::new(Hosts::new(home.certificates.hosts()));
-    let app = Arc::new(App::new(Office::County, home.replica.clone(), None, hosts));
+    let door: Arc<dyn Door> = Arc::new(OpenDoor(home.replica.clone()));
+    let app = Arc::new(App::new(Office::County, home.replica.clone(), None, hosts, door));
     let rp_id = given.rp_id.clone().or_else(|| config.rp_id.clone());
     let rp_id = rp_id.unwrap_or_else(|| format!("c{}.home.arpa", home.code));
     let _ = app.deciding.set(Deciding::new(rp_id, demands_keys(given, &config)?));
@@ -110,7 +109,8 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
         let _ = stopping.wait_for(|stop| *stop).await;
     };
     let boxes = tokio::spawn(server.run(until(stopping.clone())));
-    let console = serve::https(https, home.certificates.web(), web::router(app.clone(), home.clone()));
+    let console =
+        serve::https(https, home.certificates.web(), web::router(app.clone(), home.clone()));
     let console = tokio::spawn(console.await.map_err(failed)?);
     let trusted = home.clone();
     let open = Open {
@@ -129,7 +129,12 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
     info!("stopping");
     stop.send_replace(true);
     let _ = boxes.await;
-    for task in [console.abort_handle(), open.abort_handle(), renewing.abort_handle(), signing.abort_handle()] {
+    for task in [
+        console.abort_handle(),
+        open.abort_handle(),
+        renewing.abort_handle(),
+        signing.abort_handle(),
+    ] {
         task.abort();
     }
     socket.abort();

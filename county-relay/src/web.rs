@@ -58,7 +58,17 @@ async fn boxes(signed: Signed) -> Result<Markup, AppError> {
         let counts = county.device_counts(device.id);
         let villages: Vec<String> = device.places.iter().map(|p| county.place_name(*p)).collect();
         let (last, tone) = match seen {
-            _ if !counts => (l.t("已撤销", "revoked").to_owned(), "red"),
+            _ if !counts => match replica.last_word_of(device.id) {
+                Ok(Some(word)) => {
+                    let words = l.t("已撤销,已销毁密钥", "revoked; keys destroyed");
+                    (format!("{words} {}", when(word.at_ms)), "grey")
+                }
+                _ => (
+                    l.t("已撤销,还没确认销毁密钥", "revoked; keys not known to be destroyed")
+                        .to_owned(),
+                    "red",
+                ),
+            },
             _ if suspended.iter().any(|s| s.device == device.id.0) => {
                 (l.t("已暂停:异常记录过多", "suspended: too many bad entries").to_owned(), "red")
             }

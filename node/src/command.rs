@@ -1,10 +1,12 @@
 //! Enrolment and status.
 
 use crate::home::{self, EnrolmentFile, failed};
+use crate::keeper::Keeper;
 use crate::options::Options;
 use crate::wallet::{self, Wallet};
 use cunkou_casework::entry::ClockSource;
 use cunkou_casework::hex;
+use cunkou_edge::Door;
 use cunkou_edge::app::disk_free;
 use cunkou_edge::bounded;
 use cunkou_edge::cli::{Exit, Failure};
@@ -12,6 +14,7 @@ use cunkou_edge::control::{self, Execute};
 use cunkou_edge::{export, renewal};
 use cunkou_link::{Credentials, EnrolRequest, LinkError, enrol as redeem};
 use cunkou_replica::{Replica, SystemWorld, World};
+use cunkou_vault::LeaseStanding;
 use serde_json::{Value, json};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -63,11 +66,11 @@ pub(crate) async fn enrol(
         })?;
     // First: the other file makes the folder a box.
     wallet::keep(data, &read.relay_name, &read.root, &web_key, addresses, &offer)?;
-    home::keep(data, &read, &seed, &offer)?;
-    let log: Vec<Vec<u8>> = offer.county_log.iter().map(|b| b.to_vec()).collect();
     let folder = data.clone();
-    tokio::task::spawn_blocking(move || -> Result<(), Failure> {
-        home::open(&folder)?.replica.bootstrap(&log).map_err(failed)
+    let (file, kept) = (read, offer);
+    let read = tokio::task::spawn_blocking(move || -> Result<EnrolmentFile, Failure> {
+        home::keep(&folder, &file, &seed, &kept)?;
+        Ok(file)
     })
     .await
     .map_err(failed)??;
@@ -82,8 +85,7 @@ pub(crate) async fn enrol(
 
 /// Answers commands of a running box.
 pub(crate) struct Executor {
-    pub(crate) replica: Arc<Replica>,
-    pub(crate) wallet: Arc<Wallet>,
+    pub(crate) keeper: Arc<Keeper>,
     pub(crate) data: PathBuf,
 }
 
@@ -91,20 +93,90 @@ impl Execute for Executor {
     fn execute(&self, command: Value, _: &dyn Fn(String)) -> Result<Value, Failure> {
         match command["do"].as_str() {
             Some("status") => {
-                let mut status = status_of(&self.replica, &self.data)?;
-                status["certificate_days"] = json!(self.wallet.days_left());
-                status["host"] = json!(self.wallet.hosts().first());
+                let work = self.keeper.work();
+                let replica = work.as_ref().unwrap_or_else(|| self.keeper.open());
+                let mut status = status_of(replica, &self.data)?;
+                let (batches, bytes) = self.keeper.inbox();
+                let (standing, days_left) = match self.keeper.standing() {
+                    Some(LeaseStanding::Fine) => ("fine", None),
+                    Some(LeaseStanding::Warn { days_left, .. }) => ("warn", Some(days_left)),
+                    Some(LeaseStanding::Over) => ("over", Some(0)),
+                    None => ("unknown", None),
+                };
+                status["locked"] = json!(work.is_none());
+                if work.is_none() {
+                    // A locked box cannot know it.
+                    status["residents"] = Value::Null;
+                }
+                status["inbox"] = json!({ "batches": batches, "bytes": bytes });
+                status["lease"] = json!({ "standing": standing, "days_left": days_left });
+                status["machine_secret"] = json!(self.keeper.machine());
+                status["certificate_days"] = json!(self.keeper.wallet().days_left());
+                status["host"] = json!(self.keeper.wallet().hosts().first());
                 Ok(status)
             }
-            Some("renew_request") => Ok(request_of(&self.replica, &self.wallet)),
-            Some("renew") => take(&self.wallet, command["answer"].as_str().unwrap_or_default()),
+            Some("renew_request") => Ok(request_of(self.keeper.open(), self.keeper.wallet())),
+            Some("renew") => {
+                take(self.keeper.wallet(), command["answer"].as_str().unwrap_or_default())
+            }
             Some("export") => {
                 let text = |key: &str| command[key].as_str().unwrap_or_default();
                 let photos = command["photos"].as_bool().unwrap_or(true);
-                export::to_file(&self.replica, text("number"), Path::new(text("out")), photos)
+                let work = self.keeper.work().ok_or_else(|| {
+                    let words = "the box is locked; sign in on its page or run: cunkou-node unlock";
+                    Failure::new(Exit::Refused, words)
+                })?;
+                export::to_file(&work, text("number"), Path::new(text("out")), photos)
+            }
+            Some("unlock") => {
+                let text = |key: &str| command[key].as_str().unwrap_or_default().to_owned();
+                self.keeper.unlock(&text("login"), &text("pin"))?;
+                Ok(json!({ "schema": 1, "locked": false }))
+            }
+            Some("lock") => {
+                let locked = self.keeper.lock();
+                Ok(json!({ "schema": 1, "locked": true, "was_open": locked }))
             }
             _ => Err(Failure::new(Exit::Usage, "unknown command")),
         }
+    }
+}
+
+/// Opens a running box.
+pub(crate) async fn unlock(options: &Options, login: &str) -> Result<(), Failure> {
+    let mut pin = zeroize::Zeroizing::new(String::new());
+    std::io::stdin().read_line(&mut pin).map_err(failed)?;
+    let asked = json!({ "do": "unlock", "login": login, "pin": pin.trim() });
+    match control::ask(&options.data, &asked, &|_| ()).await? {
+        Some(value) => {
+            show(options.json, &value, "open");
+            Ok(())
+        }
+        None => Err(not_running(options)),
+    }
+}
+
+/// Locks a running box.
+pub(crate) async fn lock(options: &Options) -> Result<(), Failure> {
+    match control::ask(&options.data, &json!({ "do": "lock" }), &|_| ()).await? {
+        Some(value) => {
+            show(options.json, &value, "locked; the first to sign in opens it");
+            Ok(())
+        }
+        None => Err(not_running(options)),
+    }
+}
+
+fn not_running(options: &Options) -> Failure {
+    let data = &options.data;
+    if let Err(destroyed) = home::not_destroyed(data) {
+        return destroyed;
+    }
+    if home::is_enrolled(data) {
+        Failure::new(Exit::NotRunning, format!("no box is running on {}", data.display()))
+    } else {
+        let words = format!("there is no enrolled box in {}", data.display());
+        Failure::new(Exit::NotEnrolled, words)
     }
 }
 
@@ -132,8 +204,9 @@ async fn by_box(
     let data = options.data.clone();
     let work = move || {
         let home = home::open(&data)?;
-        let wallet = Wallet::open(&data, home.replica.clone())?;
-        here(&home.replica, &wallet)
+        let replica = home.vault.open_replica();
+        let wallet = Wallet::open(&data, replica.clone())?;
+        here(replica, &wallet)
     };
     tokio::task::spawn_blocking(work).await.map_err(failed)?
 }
@@ -221,8 +294,9 @@ pub(crate) async fn status(options: &Options) -> Result<(), Failure> {
             .as_i64()
             .map_or_else(|| "never".to_owned(), cunkou_edge::lists::when);
         let words = format!(
-            "{}: running, version {}\nto upload: {} entries, {} bytes\nlast completed sync: {last}\nin quarantine: {}\nfree on disk: {} MB",
+            "{}: running, {}version {}\nto upload: {} entries, {} bytes\nlast completed sync: {last}\nin quarantine: {}\nfree on disk: {} MB",
             value["name"].as_str().unwrap_or("box"),
+            if value["locked"] == true { "locked, " } else { "" },
             value["version"].as_str().unwrap_or_default(),
             value["unsent"]["entries"],
             value["unsent"]["bytes"],
@@ -232,9 +306,5 @@ pub(crate) async fn status(options: &Options) -> Result<(), Failure> {
         show(options.json, &value, &words);
         return Ok(());
     }
-    if !home::is_enrolled(&options.data) {
-        let words = format!("there is no enrolled box in {}", options.data.display());
-        return Err(Failure::new(Exit::NotEnrolled, words));
-    }
-    Err(Failure::new(Exit::NotRunning, format!("no box is running on {}", options.data.display())))
+    Err(not_running(options))
 }

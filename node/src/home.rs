@@ -1,20 +1,18 @@
-//! The box's folder: who it is, its key and certificate.
+//! The box's folder: its vault and the machine's secret. Certificates are the wallet's.
 
-use cunkou_casework::hex;
 use cunkou_casework::ids::{DeviceId, EntryId, SubjectId};
-use cunkou_casework::suite::SecretKey;
-use cunkou_edge::bounded;
 use cunkou_edge::cli::{Exit, Failure};
+use cunkou_keys::{HardwareSecret, machine_secret};
 use cunkou_link::OfferedEnrolment;
-use cunkou_replica::{Guard, Membership, Replica, SystemWorld};
+use cunkou_replica::{Guard, SystemWorld};
+use cunkou_vault::{Destroyed, Enrolled, Vault, VaultError};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-const FILE: &str = "box.json";
+/// Under this name the vault keeps [`Kept`].
+const BOX: &str = "box";
 
 /// The one-time file that county IT makes.
 #[derive(Debug, Deserialize)]
@@ -28,32 +26,24 @@ pub(crate) struct EnrolmentFile {
     pub(crate) token: String,
 }
 
-/// What the folder keeps beside the store; readable by its owner alone.
-#[derive(Debug, Serialize, Deserialize)]
+/// How the box reaches its relay; lies in the vault.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Kept {
     schema: u32,
-    device: DeviceId,
-    county: SubjectId,
-    founding: EntryId,
-    index_secret: String,
-    seed: String,
     pub(crate) relays: Vec<String>,
 }
 
-/// An opened box.
+/// An opened box, locked.
 #[derive(Debug)]
 pub(crate) struct Home {
-    pub(crate) replica: Arc<Replica>,
+    pub(crate) vault: Arc<Vault>,
     pub(crate) kept: Kept,
+    pub(crate) machine: Box<dyn HardwareSecret>,
     _lock: File,
 }
 
 pub(crate) fn failed(e: impl std::fmt::Display) -> Failure {
     Failure::new(Exit::Failed, e.to_string())
-}
-
-fn key(text: &str) -> Option<[u8; 32]> {
-    hex::decode(text)?.try_into().ok()
 }
 
 /// Keeps what enrolment gave, whole or not at all.
@@ -63,50 +53,73 @@ pub(crate) fn keep(
     seed: &[u8; 32],
     offer: &OfferedEnrolment,
 ) -> Result<(), Failure> {
-    let kept = Kept {
-        schema: 1,
+    let kept = Kept { schema: 2, relays: file.relays.clone() };
+    let kept = serde_json::to_vec(&kept).map_err(failed)?;
+    let enrolled = Enrolled {
         device: DeviceId(offer.device),
+        seed: *seed,
         county: SubjectId(offer.county),
         founding: EntryId(offer.founding),
-        index_secret: hex::encode(&offer.index_secret),
-        seed: hex::encode(seed),
-        relays: file.relays.clone(),
+        index_secret: offer.index_secret,
+        recovery: offer.recovery,
+        lease: offer.lease,
     };
-    let text = serde_json::to_string_pretty(&kept).map_err(failed)?;
-    let (path, part) = (data.join(FILE), data.join("box.part"));
-    let write = || -> std::io::Result<()> {
-        let mut to = fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&part)?;
-        to.write_all(text.as_bytes())?;
-        to.sync_all()?;
-        fs::rename(&part, &path)?;
-        File::open(data)?.sync_all()
+    let machine = machine_secret(data, true);
+    let key = match machine.load().map_err(failed)? {
+        Some(key) => key,
+        None => machine.create().map_err(failed)?,
     };
-    write().map_err(|e| failed(format!("{}: {e}", path.display())))
+    let log: Vec<Vec<u8>> = offer.county_log.iter().map(|b| b.to_vec()).collect();
+    let world = Arc::new(SystemWorld);
+    Vault::create(data, &key, &enrolled, &log, &[(BOX, &kept)], world, Guard::child)
+        .map_err(failed)?;
+    Ok(())
 }
 
-/// Whether the folder holds a box.
+fn open_vault(data: &Path, machine: &dyn HardwareSecret) -> Result<Option<Vault>, Failure> {
+    let Some(key) = machine.load().map_err(failed)? else { return Ok(None) };
+    match Vault::open(data, &key, Arc::new(SystemWorld), Guard::child) {
+        Ok(vault) => Ok(Some(vault)),
+        Err(VaultError::Empty) => Ok(None),
+        Err(e) => Err(failed(e)),
+    }
+}
+
+/// Whether the folder holds a box, destroyed or not.
 pub(crate) fn is_enrolled(data: &Path) -> bool {
-    data.join(FILE).exists()
+    data.join(cunkou_vault::OPEN_DB).exists() || Destroyed::in_folder(data).is_some()
+}
+
+/// Fails when the box of this folder has destroyed its keys.
+pub(crate) fn not_destroyed(data: &Path) -> Result<(), Failure> {
+    match Destroyed::in_folder(data) {
+        None => Ok(()),
+        Some(destroyed) => {
+            let when = cunkou_edge::lists::when(destroyed.at_ms);
+            let words = format!(
+                "这台盒子已被县里撤销,钥匙已于 {when} 销毁,数据不能再打开,请联系县信息员 \
+                 / the county revoked this box and it destroyed its keys ({when}); \
+                 its data never opens again. To use the machine anew, enrol it in an empty folder"
+            );
+            Err(Failure::new(Exit::Refused, words))
+        }
+    }
 }
 
 /// Opens the box; fails when a daemon holds it.
 pub(crate) fn open(data: &Path) -> Result<Home, Failure> {
-    let path = data.join(FILE);
-    let text = bounded::text(&path, bounded::SMALL_BYTES_MAX).map_err(|_| {
+    not_destroyed(data)?;
+    let not_enrolled = || {
         let words = format!(
             "this box is not enrolled; ask county IT for an enrolment file and run: \
              cunkou-node --data {} enrol FILE",
             data.display()
         );
         Failure::new(Exit::NotEnrolled, words)
-    })?;
-    let damaged = || failed(format!("{} is damaged; enrol the box again", path.display()));
-    let kept: Kept = serde_json::from_str(&text).map_err(|_| damaged())?;
+    };
+    if !is_enrolled(data) {
+        return Err(not_enrolled());
+    }
     let lock = fs::OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -115,13 +128,10 @@ pub(crate) fn open(data: &Path) -> Result<Home, Failure> {
         .map_err(failed)?;
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)
         .map_err(|_| failed(format!("a box is running on {} already", data.display())))?;
-    let me = Membership {
-        device: kept.device,
-        key: SecretKey::from_seed(&key(&kept.seed).ok_or_else(damaged)?),
-        county: kept.county,
-        anchor: kept.founding.into(),
-        index_secret: key(&kept.index_secret).ok_or_else(damaged)?,
-    };
-    let replica = Replica::open(data, me, Arc::new(SystemWorld), Guard::child()).map_err(failed)?;
-    Ok(Home { replica: Arc::new(replica), kept, _lock: lock })
+    let machine = machine_secret(data, false);
+    let vault = open_vault(data, &*machine)?.ok_or_else(not_enrolled)?;
+    let kept = vault.beside(BOX).map_err(failed)?.unwrap_or_default();
+    let kept: Kept = serde_json::from_slice(&kept)
+        .map_err(|_| failed("the box's vault is damaged; enrol the box again"))?;
+    Ok(Home { vault: Arc::new(vault), kept, machine, _lock: lock })
 }

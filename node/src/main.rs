@@ -2,6 +2,7 @@
 
 mod command;
 mod home;
+mod keeper;
 mod options;
 mod practice;
 mod run;
@@ -34,6 +35,8 @@ async fn program() -> ExitCode {
         Action::Export { number, out, no_photos } => {
             command::export(&options, number, out, !no_photos).await
         }
+        Action::Unlock { login } => command::unlock(&options, login).await,
+        Action::Lock => command::lock(&options).await,
         Action::Status => command::status(&options).await,
     };
     match done {

@@ -82,6 +82,18 @@ pub(crate) enum Action {
         #[arg(long)]
         no_photos: bool,
     },
+    /// Open a running box without a browser, as somebody who works there.
+    #[command(
+        after_help = "Example:\n  echo 2468 | cunkou-node --data ./box unlock --login li\n\nThe PIN is read from standard input and counted like one typed on the page."
+    )]
+    Unlock {
+        /// Short name to sign in with.
+        #[arg(long)]
+        login: String,
+    },
+    /// Lock a running box now: everybody is signed out; it goes on receiving.
+    #[command(after_help = "Example:\n  cunkou-node --data ./box lock")]
+    Lock,
     /// How the box is.
     #[command(after_help = "Example:\n  cunkou-node --data ./box status --json")]
     Status,
@@ -90,7 +102,7 @@ pub(crate) enum Action {
 /// How to serve.
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
-    /// TOML file with the keys https, http, relays, addresses and hours.
+    /// TOML file with the keys https, http, relays, addresses, hours and lock_after.
     #[arg(long)]
     pub(crate) config: Option<PathBuf>,
     /// Address of the pages, e.g. 0.0.0.0:443.
@@ -100,6 +112,10 @@ pub(crate) struct ServeOptions {
     /// served when it is not given.
     #[arg(long)]
     pub(crate) http: Option<String>,
+    /// Lock by itself when nobody was signed in for so many minutes; without it the box stays open
+    /// until it is locked or switched off.
+    #[arg(long)]
+    pub(crate) lock_after: Option<u64>,
     /// Address of the relay, host:port, instead of those in the enrolment file.
     #[arg(long)]
     pub(crate) relay: Vec<String>,

@@ -7,8 +7,9 @@ use cunkou_casework::ids::{DeviceId, PersonId, PlaceId, SubjectId};
 use cunkou_casework::resident::Resident;
 use cunkou_casework::suite::{SecretKey, attachment_id};
 use cunkou_edge::{AppError, Practice};
+use cunkou_keys::Key;
 use cunkou_replica::{ActError, Authority, Guard, Membership, Replica, SystemWorld, Who, World};
-use cunkou_store::StoreError;
+use cunkou_store::{Lock, StoreError};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -57,8 +58,10 @@ pub(crate) fn make(folder: &Path, release: &Release) -> Result<Practice, AppErro
         anchor: authority.0.public().into(),
         index_secret: seed(),
     };
-    let replica =
-        Replica::open(folder, me, Arc::new(SystemWorld), Guard::child()).map_err(|e| ours(&e))?;
+    // Its key is never kept: what the last run left cannot be read, and is made anew anyway.
+    let lock = Lock::Key(Key::of(seed()));
+    let replica = Replica::open(folder, &lock, me, Arc::new(SystemWorld), Guard::child())
+        .map_err(|e| ours(&e))?;
     let bytes = release.encode();
     let digest = attachment_id(&bytes);
     replica.store().write_attachment(&digest.0, &bytes)?;

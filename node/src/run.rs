@@ -2,22 +2,20 @@
 
 use crate::command::Executor;
 use crate::home::{self, failed};
+use crate::keeper::Keeper;
 use crate::options::{Options, ServeOptions};
 use crate::wallet::Wallet;
-use crate::web;
-use cunkou_casework::county::DeviceKind;
 use cunkou_edge::cli::{Exit, Failure, abort_on_panic};
 use cunkou_edge::open::Open;
-use cunkou_edge::{App, Office, config, control, serve};
-use cunkou_engine::Port;
-use cunkou_link::Dialer;
+use cunkou_edge::{config, control, serve};
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
-const KEYS: [&str; 5] = ["https", "http", "relays", "addresses", "hours"];
+const KEYS: [&str; 6] = ["https", "http", "relays", "addresses", "hours", "lock_after"];
 
 /// Configuration of a serving box.
 #[derive(Debug, Deserialize)]
@@ -32,6 +30,8 @@ struct Config {
     addresses: Option<Vec<IpAddr>>,
     #[serde(default)]
     hours: Option<String>,
+    #[serde(default)]
+    lock_after: Option<Minutes>,
 }
 
 fn address(text: &str, what: &str) -> Result<SocketAddr, Failure> {
@@ -39,6 +39,26 @@ fn address(text: &str, what: &str) -> Result<SocketAddr, Failure> {
         let words = format!("{what}: {text} is no address; write for example 0.0.0.0:443");
         Failure::new(Exit::Usage, words)
     })
+}
+
+/// A number, or a number in an environment variable.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Minutes {
+    Number(u64),
+    Text(String),
+}
+
+impl Minutes {
+    fn read(self) -> Result<u64, Failure> {
+        match self {
+            Self::Number(minutes) => Ok(minutes),
+            Self::Text(text) => text.trim().parse().map_err(|_| {
+                let words = format!("lock_after: {text} is no number of minutes");
+                Failure::new(Exit::Usage, words)
+            }),
+        }
+    }
 }
 
 /// Serves until told to stop.
@@ -57,48 +77,39 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
     } else {
         given.relay.clone()
     };
-    let replica = home.replica.clone();
-    let kind = replica.device().map_or(DeviceKind::Village, |d| d.kind);
-    let office = if kind == DeviceKind::Township { Office::Township } else { Office::Village };
-    let port: Arc<dyn Port> = replica.clone();
-    let wallet = Arc::new(Wallet::open(&options.data, replica.clone())?);
+    let minutes = match given.lock_after {
+        Some(minutes) => Some(minutes),
+        None => config.lock_after.map(Minutes::read).transpose()?,
+    };
+    let lock_after = minutes.map(|minutes| Duration::from_secs(minutes.saturating_mul(60)));
+    let wallet = Arc::new(Wallet::open(&options.data, home.vault.open_replica().clone())?);
     if let Some(addresses) = config.addresses {
         wallet.reached_at(addresses)?;
     }
-    let dialer = Dialer::new(relays, wallet.clone(), port);
-    let app = Arc::new(App::new(office, replica.clone(), Some(dialer.handle()), wallet.hosts()));
+    let keeper = Keeper::begin(home, wallet.clone(), options.data.clone(), relays, lock_after)?;
     let socket = control::bind(&options.data).map_err(failed)?;
-    let jitter = replica.clone();
-    let link = tokio::spawn(dialer.run(move || {
-        let mut random = [0; 4];
-        jitter.draw(&mut random);
-        u32::from_be_bytes(random)
-    }));
-    let executor =
-        Arc::new(Executor { replica, wallet: wallet.clone(), data: options.data.clone() });
+    let executor = Arc::new(Executor { keeper: keeper.clone(), data: options.data.clone() });
     let socket = tokio::spawn(control::serve(socket, executor));
-    let router = web::router(app.clone(), options.data.join("practice"));
-    let pages = serve::https(https, wallet.web(), router).await.map_err(failed)?;
+    let pages = serve::https(https, wallet.web(), keeper.pages()).await.map_err(failed)?;
     let pages = tokio::spawn(pages);
     let open = Open {
         https: https.port(),
-        app,
+        app: keeper.app().ok_or_else(|| failed("the box is stopping"))?,
         hours: config.hours.unwrap_or_default(),
         roots: Box::new(move || wallet.trusted_roots()),
     };
     let open = serve::http(http, open).await.map_err(failed)?;
     info!(%https, "serving");
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        result = tokio::signal::ctrl_c() => result.map_err(failed)?,
-    }
+    let ended = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        result = tokio::signal::ctrl_c() => result.map_err(failed),
+        failure = keeper.watch() => Err(failure),
+    };
     info!("stopping");
-    for task in
-        [link.abort_handle(), pages.abort_handle(), open.abort_handle(), socket.abort_handle()]
-    {
+    for task in [pages.abort_handle(), open.abort_handle(), socket.abort_handle()] {
         task.abort();
     }
     let _ = std::fs::remove_file(control::socket(&options.data));
-    Ok(())
+    ended
 }

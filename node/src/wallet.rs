@@ -286,8 +286,10 @@ mod tests {
     use cunkou_casework::ids::{DeviceId, SubjectId};
     use cunkou_casework::suite::SecretKey;
     use cunkou_engine::{Hello, PROTOCOL, PeerInfo, Port};
+    use cunkou_keys::Key;
     use cunkou_link::{Bounds, Purpose, Renewed, RootAuthority, device_spki};
-    use cunkou_replica::{Authority, Membership, World};
+    use cunkou_replica::{Authority, Guard, Membership, World};
+    use cunkou_store::Lock;
     use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 
     /// 1 June 2026.
@@ -358,12 +360,20 @@ mod tests {
             device: DeviceId([2; 16]),
             key: SecretKey::from_seed(&BOX),
             county: SubjectId([1; 16]),
-            authority: authority.0.public(),
+            anchor: authority.0.public().into(),
             index_secret: [0; 32],
         };
         let world = Arc::new(Hands(clock.clone(), AtomicU8::new(1)));
-        let replica =
-            Arc::new(Replica::open(folder.path(), me, world).expect("as the test made it"));
+        let replica = Arc::new(
+            Replica::open(
+                folder.path(),
+                &Lock::Key(Key::of([7; 32])),
+                me,
+                world,
+                Guard::in_this_process(),
+            )
+            .expect("as the test made it"),
+        );
         let founded = Statement::Founded { name: "甲县".into(), authority: authority.0.public() };
         let devices = [device(3, &RELAY, DeviceKind::Relay), device(2, &BOX, DeviceKind::Village)];
         replica
@@ -379,7 +389,9 @@ mod tests {
             device: [2; 16],
             certificate: first.certificate,
             county: [1; 16],
-            authority: authority.0.public().0,
+            founding: [0; 32],
+            recovery: None,
+            lease: None,
             index_secret: [0; 32],
             county_log: Vec::new(),
             issuing: Some(first.issuing),

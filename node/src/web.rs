@@ -27,6 +27,7 @@ pub(crate) fn routes() -> Routes {
     let pages = Routes::default()
         .get("/", Signed, Personal, home::page)
         .get("/sync", Signed, Nothing, home::sync)
+        .post("/lock", Signed, Nothing, home::lock)
         .post("/practice/enter", Signed, Nothing, home::enter_practice)
         .post("/practice/leave", Signed, Nothing, home::leave_practice)
         .get("/residents", Signed, Personal, residents::find)

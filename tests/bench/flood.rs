@@ -24,11 +24,10 @@ fn round_trips(honest: &WildBox, n: usize) -> Result<Vec<f64>> {
 pub(crate) fn latency(report: &Report, world: &World) -> Result<()> {
     for (name, place) in [("honest", HONEST), ("flooding", FLOODING)] {
         let place = place.to_string();
-        let file = world.county.offer(name, "village", &place, &world.county.quic())?;
-        world.county.node(name, &["enrol", &file])?.json()?;
+        world.county.offer(name, "village", &place, &world.county.quic())?;
     }
     let quic = world.county.quic();
-    let folder = |name: &str| world.county.data.join(name);
+    let folder = |name: &str| world.county.data.join(format!("{name}.enrol"));
     let honest = WildBox::start(&folder("honest"), HONEST, &quic, Says::OneByOne, 1)?;
     patiently("a first round trip", || honest.round_trip().ok())?;
     let quiet = round_trips(&honest, 200)?;

@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use cunkou_tests::agent::Agent;
 use cunkou_tests::bare::{Bare, Serving};
 use cunkou_tests::county::free_ports;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -67,8 +67,8 @@ impl World {
 
     /// The database of a node, to read.
     pub(crate) fn database(&self, node: &str) -> Result<Connection> {
-        let path = self.county.data.join(node).join("work.db");
-        Ok(Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?)
+        let data = &self.county.data;
+        cunkou_tests::at_rest::database(&data.join("relay"), &data.join(node))
     }
 }
 

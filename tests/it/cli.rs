@@ -54,7 +54,10 @@ fn keys(value: &Value) -> BTreeSet<&str> {
 #[test]
 fn every_level_of_help_shows_an_example() {
     let levels: [(&str, &[&[&str]]); 4] = [
-        ("cunkou-node", &[&[], &["enrol"], &["serve"], &["export"], &["status"]]),
+        (
+            "cunkou-node",
+            &[&[], &["enrol"], &["serve"], &["unlock"], &["lock"], &["export"], &["status"]],
+        ),
         ("cunkou-verify", &[&[]]),
         ("cunkou-ukey", &[&[]]),
         (
@@ -76,6 +79,11 @@ fn every_level_of_help_shows_an_example() {
                 &["revoke"],
                 &["export"],
                 &["export", "case"],
+                &["lease"],
+                &["lease", "extend"],
+                &["backup"],
+                &["restore"],
+                &["recover"],
                 &["status"],
             ],
         ),
@@ -180,8 +188,17 @@ fn status_has_exactly_the_promised_keys_and_exits_with_three_when_nothing_runs()
         "quarantine",
         "disk_free",
     ];
-    let of_box = ["name", "catalogue", "residents", "host", "certificate_days"];
-    let of_relay = ["county", "fingerprint", "entries", "boxes", "certificates"];
+    let of_box = [
+        "name",
+        "catalogue",
+        "residents",
+        "host",
+        "certificate_days",
+        "inbox",
+        "lease",
+        "machine_secret",
+    ];
+    let of_relay = ["county", "fingerprint", "entries", "boxes", "certificates", "revoked"];
     let status = until("a completed sync", 60, || {
         let status = county.node("one", &["status"]).ok()?.json().ok()?;
         status["last_completed_sync"].is_i64().then_some(status)
@@ -190,9 +207,10 @@ fn status_has_exactly_the_promised_keys_and_exits_with_three_when_nothing_runs()
     assert_eq!(keys(&status), common.into_iter().chain(of_box).collect());
     let told = county.relay(&["status"], "").expect("it runs").json().expect("a status");
     assert_eq!(keys(&told), common.into_iter().chain(of_relay).collect());
-    for status in [&status, &told] {
+    // Nobody has signed in to the box: it received everything locked.
+    for (status, locked) in [(&status, true), (&told, false)] {
         assert_eq!(status["schema"], 1);
-        assert_eq!((&status["enrolled"], &status["locked"]), (&true.into(), &false.into()));
+        assert_eq!((&status["enrolled"], &status["locked"]), (&true.into(), &locked.into()));
         assert_eq!(keys(&status["unsent"]), ["entries", "bytes", "oldest_s"].into());
         assert_eq!(keys(&status["clock"]), ["source", "error_s"].into());
         assert!(status["clock"]["error_s"].is_i64(), "{status}");

@@ -20,12 +20,11 @@ fn a_box_that_sends_rubbish_is_suspended_in_words_until_county_it_lifts_it_and_o
     let county = Bare::found(&programs()?, folder.path(), free_ports()?, "云溪县")?;
     let _relay = county.serve_relay()?;
     for (name, place) in [("honest", "103"), ("wild", "104")] {
-        let file = county.offer(name, "village", place, &county.quic())?;
-        county.node(name, &["enrol", &file])?.json()?;
+        county.offer(name, "village", place, &county.quic())?;
     }
     let quic = county.quic();
-    let honest = WildBox::start(&county.data.join("honest"), 103, &quic, Says::OneByOne, 1)?;
-    let wild = WildBox::start(&county.data.join("wild"), 104, &quic, Says::Rubbish, 2)?;
+    let honest = WildBox::start(&county.data.join("honest.enrol"), 103, &quic, Says::OneByOne, 1)?;
+    let wild = WildBox::start(&county.data.join("wild.enrol"), 104, &quic, Says::Rubbish, 2)?;
     until("a suspension", 120, || {
         row(&county, "wild").is_ok_and(|row| row["suspended"] == true).then_some(())
     })?;

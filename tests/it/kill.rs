@@ -1,10 +1,10 @@
 //! Power cuts of processes: whatever was shown to somebody is still there, and whole.
 
 use cunkou_tests::agent::{Agent, Dice, Filed, Papers};
+use cunkou_tests::at_rest;
 use cunkou_tests::county::{County, Node, until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -26,15 +26,17 @@ fn pid_of(node: &Node) -> Option<Pid> {
 }
 
 /// What SQLite says of a copy of the database as the killed process left it.
-fn integrity(folder: &Path) -> String {
+fn integrity(county: &County, node: &str) -> String {
+    let folder = &county.data(node);
     let copy = tempfile::tempdir().expect("a folder");
-    for name in ["work.db", "work.db-wal"] {
+    for name in ["work.db", "work.db-wal", "open.db", "open.db-wal", "machine.key", "county.sealed"]
+    {
         let from = folder.join(name);
         if from.exists() {
             std::fs::copy(from, copy.path().join(name)).expect("a copy");
         }
     }
-    let db = rusqlite::Connection::open(copy.path().join("work.db")).expect("a database");
+    let db = at_rest::database(&county.data("relay"), copy.path()).expect("a database");
     db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("an answer")
 }
 
@@ -118,7 +120,7 @@ fn after_kill_nine_of_box_or_relay_at_random_moments_every_shown_receipt_exists_
             until("its end", 10, || pid_of(county.node(victim)).is_none().then_some(()))
                 .expect("it ended");
             let promised = shown.lock().expect("no panic").clone();
-            assert_eq!(integrity(&county.data(victim)), "ok", "round {round}: {victim}");
+            assert_eq!(integrity(&county, victim), "ok", "round {round}: {victim}");
             county.start_node(victim).expect("it starts again");
             let agent = agent(&county, "li").expect("li signs in");
             for filed in &promised[checked..] {
@@ -161,8 +163,8 @@ fn after_kill_nine_of_box_or_relay_at_random_moments_every_shown_receipt_exists_
     for name in ["relay", "township", "village1", "village2"] {
         assert_eq!(county.status(name).expect("a status")["quarantine"], 0, "{name}");
         county.stop(name).expect("it stops");
-        assert_eq!(integrity(&county.data(name)), "ok", "{name}");
-        let db = rusqlite::Connection::open(county.data(name).join("work.db")).expect("a database");
+        assert_eq!(integrity(&county, name), "ok", "{name}");
+        let db = at_rest::database(&county.data("relay"), &county.data(name)).expect("a database");
         let twice = "SELECT count(*) FROM
             (SELECT number FROM case_row GROUP BY number HAVING count(*) > 1)";
         let twice: u64 = db.query_row(twice, [], |row| row.get(0)).expect("an answer");

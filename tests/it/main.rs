@@ -1,6 +1,7 @@
 //! Whole-system stories: real binaries on loopback.
 #![allow(missing_docs)]
 
+mod at_rest;
 mod bad_input;
 mod ceremony;
 mod certificates;

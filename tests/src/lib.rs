@@ -2,9 +2,10 @@
 //! real browser that is told what to do by visible labels.
 
 pub mod agent;
+pub mod at_rest;
 pub mod bare;
 pub mod browser;
 pub mod county;
 pub mod pictures;
-pub mod wild;
 pub mod trust;
+pub mod wild;

@@ -1,17 +1,21 @@
 //! A box that is enrolled and says what it likes: to flood a relay, and to time what an honest
 //! box notices of it. It speaks the real protocol over the real link; its store is made up.
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use cunkou_casework::county::CountyLog;
 use cunkou_casework::document::{Document, Schema, Section, Write, actor};
 use cunkou_casework::entry::{ClockSource, Entry, Header, Kind, Signers};
 use cunkou_casework::hex;
-use cunkou_casework::ids::{DeviceId, Incarnation, SubjectId};
-use cunkou_casework::suite::{PublicKey, SecretKey};
+use cunkou_casework::ids::{DeviceId, EntryId, Incarnation, SubjectId};
+use cunkou_casework::suite::SecretKey;
 use cunkou_engine::{
     Admitted, Hello, Loaded, PROTOCOL, PeerInfo, Port, PortError, Refused, ScopeState,
 };
-use cunkou_link::{DeviceCertificate, Dialer, LinkHandle, pem_to_der};
+use cunkou_link::{
+    Clock, Credentials, DeviceCertificate, Dialer, EnrolRequest, LinkError, LinkHandle,
+    RenewRequest, SignedRenewal, WebKey, enrol,
+};
+use cunkou_replica::{SystemWorld, World};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -57,53 +61,88 @@ impl std::fmt::Debug for WildBox {
     }
 }
 
-fn seed(text: &serde_json::Value) -> Result<Vec<u8>> {
-    text.as_str().and_then(hex::decode).context("no digits in box.json")
+/// The certificates of a wild box; it never renews them.
+struct Papers {
+    chain: Vec<Vec<u8>>,
+    roots: Vec<Vec<u8>>,
+    seed: [u8; 32],
+    relay_name: String,
+}
+
+impl Credentials for Papers {
+    fn certificate(&self) -> Result<DeviceCertificate, LinkError> {
+        let (chain, roots) = (self.chain.clone(), self.roots.clone());
+        Ok(DeviceCertificate::new(chain, &self.seed, roots, self.relay_name.clone()))
+    }
+    fn clock(&self) -> Clock {
+        Clock { now_ms: SystemWorld.now_ms(), floor_ms: 0 }
+    }
+    fn due(&self) -> bool {
+        false
+    }
+    fn request(&self) -> RenewRequest {
+        RenewRequest::new(&self.seed, Vec::new(), Vec::new())
+    }
+    fn renewed(&self, _: &SignedRenewal) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 impl WildBox {
-    /// Takes over the folder of an enrolled box and talks over so many connections at once.
+    /// Redeems an enrolment file of its own and talks over so many connections at once.
     ///
     /// # Errors
-    /// When the folder is not that of a box.
+    /// When the relay does not enrol it.
     pub fn start(
-        folder: &Path,
+        file: &Path,
         place: u32,
         relay: &str,
         says: Says,
         connections: usize,
     ) -> Result<Self> {
-        let kept: serde_json::Value =
-            serde_json::from_slice(&std::fs::read(folder.join("box.json"))?)?;
-        let words = |name: &str| kept[name].as_str().unwrap_or_default().to_owned();
-        let bytes: [u8; 32] =
-            seed(&kept["seed"])?.try_into().map_err(|_| anyhow!("no seed in box.json"))?;
-        let authority: PublicKey = serde_json::from_value(kept["authority"].clone())?;
-        let county: SubjectId = words("county").parse()?;
-        let (chain, root) = (seed(&kept["certificate"])?, pem_to_der(&words("root"))?);
+        let file: serde_json::Value = serde_json::from_slice(&std::fs::read(file)?)?;
+        let words = |name: &str| file[name].as_str().unwrap_or_default().to_owned();
+        let token = hex::decode(&words("token")).and_then(|t| t.try_into().ok());
+        let token = token.context("no token in the enrolment file")?;
+        let mut bytes = [0; 32];
+        SystemWorld.random(&mut bytes);
+        let web_key = WebKey::generate()?.public();
+        let request = EnrolRequest::new(token, &bytes, web_key, Vec::new());
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let relays = [relay.to_owned()];
+        let (name, root) = (words("relay_name"), words("root"));
+        let offer = runtime.block_on(enrol(&relays, &name, &root, &request))?;
+        let mut log = CountyLog::new(SubjectId(offer.county), EntryId(offer.founding));
+        for statement in &offer.county_log {
+            log.take(&Entry::decode(statement)?)?;
+        }
+        let issuing = offer.issuing.context("no issuing certificate")?.to_vec();
+        let papers = Arc::new(Papers {
+            chain: vec![offer.certificate.to_vec(), issuing],
+            roots: offer.roots.unwrap_or_default().iter().map(|r| r.to_vec()).collect(),
+            seed: bytes,
+            relay_name: name,
+        });
         let mut run = [0; 16];
         run[..4].copy_from_slice(&std::process::id().to_be_bytes());
         run[4] = says as u8;
         let inner = Arc::new(Inner {
             says,
             scope: format!("place:{place}"),
-            device: words("device").parse()?,
+            device: DeviceId(offer.device),
             key: SecretKey::from_seed(&bytes),
             run,
-            county: Mutex::new(CountyLog::new(county, authority)),
+            county: Mutex::new(log),
             head: AtomicU64::new(if says == Says::OneByOne { 0 } else { ENDLESS }),
             acked: Mutex::new(0),
             news: Condvar::new(),
             listeners: Mutex::default(),
         });
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let mut links = Vec::new();
         for _ in 0..connections {
             let port: Arc<dyn Port> = Arc::new(Wild(Arc::clone(&inner)));
-            let (chain, root) = (chain.clone(), root.clone());
-            let certificate = DeviceCertificate::new(chain, &bytes, root, words("relay_name"));
-            let dialer = Dialer::new(vec![relay.to_owned()], certificate, port);
+            let dialer = Dialer::new(vec![relay.to_owned()], papers.clone(), port);
             links.push(dialer.handle());
             runtime.spawn(dialer.run(|| 0));
         }
@@ -265,10 +304,14 @@ impl Port for Wild {
         Ok(())
     }
 
-    fn heads(&self, scopes: &[String]) -> Result<Vec<(String, u64)>, PortError> {
+    fn heard(&self, _: &PeerInfo, _: &[u8]) -> Result<bool, PortError> {
+        Ok(false)
+    }
+
+    fn heads(&self, peer: &PeerInfo) -> Result<Vec<(String, u64)>, PortError> {
         let head = self.0.head.load(Ordering::SeqCst);
         let of = |scope: &String| if *scope == self.0.scope { head } else { 0 };
-        Ok(scopes.iter().map(|scope| (scope.clone(), of(scope))).collect())
+        Ok(peer.scopes.iter().map(|scope| (scope.clone(), of(scope))).collect())
     }
 
     fn wanted(&self, _: &PeerInfo, _: usize) -> Result<Vec<[u8; 32]>, PortError> {

@@ -8,13 +8,14 @@ use cunkou_casework::entry::ClockSource;
 use cunkou_edge::app::disk_free;
 use cunkou_edge::lists::when;
 use cunkou_edge::session::token;
-use cunkou_edge::{AppError, Office, Signed};
+use cunkou_edge::{AppError, Lease, Office, Signed};
 use cunkou_link::LinkState;
 use cunkou_store::CaseFilter;
 use cunkou_ui::page::home::{Home, page as render};
 use cunkou_ui::page::sync::{Sync, page as render_sync};
 use maud::Markup;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// So many lines of each kind on the first page.
 const SHOWN: u32 = 50;
@@ -42,6 +43,10 @@ pub(crate) async fn page(signed: Signed) -> Result<Markup, AppError> {
             },
             ..signed.filter()
         })?,
+        lease_days: match signed.app.door.lease() {
+            Lease::Ends(days, _) => Some(days),
+            Lease::Fine | Lease::Over(_) => None,
+        },
         no_catalogue: signed.replica().release().is_none(),
         offer_practice: !signed.session.practice && signed.app.office == Office::Village,
     };
@@ -54,7 +59,7 @@ pub(crate) async fn sync(signed: Signed) -> Result<Markup, AppError> {
     let status = replica.status()?;
     let now = replica.now_ms();
     let link = signed.app.link_state();
-    let mut view = Sync::default();
+    let mut view = Sync { offer_lock: !signed.app.door.is_locked(), ..Sync::default() };
     let state = match &link {
         Some(LinkState::Online(progress)) => {
             view.progress = Some((progress.to_send, progress.to_receive));
@@ -120,6 +125,12 @@ pub(crate) async fn sync(signed: Signed) -> Result<Markup, AppError> {
         })
         .collect();
     Ok(render_sync(&signed.shell("/sync"), &view))
+}
+
+pub(crate) async fn lock(signed: Signed) -> Result<Redirect, AppError> {
+    let door = Arc::clone(&signed.app.door);
+    tokio::task::spawn_blocking(move || door.lock()).await?;
+    Ok(Redirect::to("/login"))
 }
 
 pub(crate) async fn enter_practice(

@@ -121,11 +121,26 @@ pub trait Port: Send + Sync + 'static {
     /// When the store fails.
     fn completed(&self, peer: &PeerInfo) -> Result<(), PortError>;
 
-    /// Heads of our logs.
+    /// Heads of our logs of the peer's scopes, as far as they are for this peer.
     ///
     /// # Errors
     /// When the store fails.
-    fn heads(&self, scopes: &[String]) -> Result<Vec<(String, u64)>, PortError>;
+    fn heads(&self, peer: &PeerInfo) -> Result<Vec<(String, u64)>, PortError>;
+
+    /// What this side has to say as its very last word, once greeted; nothing for most.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn last_word(&self) -> Result<Option<Vec<u8>>, PortError> {
+        Ok(None)
+    }
+
+    /// The peer has said its last word. True when it was kept: the peer is then told so by the
+    /// close of the connection.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn heard(&self, peer: &PeerInfo, words: &[u8]) -> Result<bool, PortError>;
 
     /// Attachments that we lack and this peer may have.
     ///

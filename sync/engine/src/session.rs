@@ -1,6 +1,9 @@
 //! One conversation with one peer.
 
-use crate::wire::{BATCH_BYTES, Frame, Hello, PROTOCOL, QUESTION_BYTES_MAX, SCOPES_MAX, Violation};
+use crate::wire::{
+    BATCH_BYTES, Frame, Hello, LAST_WORD_BYTES_MAX, PROTOCOL, QUESTION_BYTES_MAX, SCOPES_MAX,
+    Violation,
+};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -52,6 +55,8 @@ pub enum Input {
     /// Reading had stopped because a quota was used up and goes on: what the peer owes, it owes
     /// from now.
     Resumed,
+    /// This side has a last word to say.
+    LastWord(Vec<u8>),
     /// The time asked for has come.
     Tick,
 }
@@ -92,6 +97,8 @@ pub enum Output {
     Question(Vec<u8>),
     /// The peer has answered.
     Answer(Vec<u8>),
+    /// The peer has said its last word: keep it and close.
+    LastWord(Vec<u8>),
     /// Both sides have everything there was.
     Completed,
     /// End the conversation.
@@ -232,7 +239,14 @@ impl Session {
                         self.out.push_back(Output::Answer(bytes.into()));
                     }
                 }
+                Frame::LastWord(words) if words.len() <= LAST_WORD_BYTES_MAX => {
+                    self.out.push_back(Output::LastWord(words.into()));
+                }
+                Frame::LastWord(words) => return Err(Violation::FrameTooLong(words.len())),
             },
+            Input::LastWord(words) => {
+                self.out.push_back(Output::Send(Frame::LastWord(words.into()).encode()));
+            }
             Input::Committed { scope, head } => {
                 if let Some(lane) = self.lanes.get_mut(&scope) {
                     lane.our_head = lane.our_head.max(head);

@@ -92,6 +92,10 @@ pub enum Frame {
         #[n(1)]
         upto: u64,
     },
+    /// My last word: opaque here, signed. Whoever has kept it closes the connection with a code
+    /// that says so.
+    #[n(4)]
+    LastWord(#[n(0)] ByteVec),
     /// A question about the receiver's log; at most [`QUESTION_BYTES_MAX`].
     #[n(5)]
     Question(#[n(0)] ByteVec),
@@ -99,6 +103,9 @@ pub enum Frame {
     #[n(6)]
     Answer(#[n(0)] ByteVec),
 }
+
+/// A last word is never longer. Bytes.
+pub const LAST_WORD_BYTES_MAX: usize = 4096;
 
 /// A question is never longer. Bytes.
 pub const QUESTION_BYTES_MAX: usize = 4096;

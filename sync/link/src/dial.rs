@@ -87,12 +87,13 @@ impl Dialer {
         LinkHandle { state: self.state.subscribe(), nudge: Arc::clone(&self.nudge) }
     }
 
-    /// Connects and talks until the task is dropped; `random` gives the jitter.
+    /// Connects and talks until the task is dropped, or until the relay has kept this box's last
+    /// word; `random` gives the jitter.
     pub async fn run(mut self, random: impl Fn() -> u32) {
         loop {
             for relay in self.relays.clone() {
                 let error = match self.attempt(&relay).await {
-                    Ok(()) => return,
+                    Ok(()) | Err(LinkError::Heard) => return,
                     Err(error) => error,
                 };
                 let refused = matches!(

@@ -2,7 +2,8 @@
 
 use crate::quotas::Account;
 use crate::{
-    CLOSE_REFUSED, CLOSE_SCOPES, CLOSE_VIOLATION, LinkError, attachments, explain, frames,
+    CLOSE_HEARD, CLOSE_REFUSED, CLOSE_SCOPES, CLOSE_VIOLATION, LinkError, attachments, explain,
+    frames,
 };
 use cunkou_engine::{FRAME_BYTES_MAX, Input, Output, PeerInfo, Port, Progress, Session};
 use quinn::{Connection, RecvStream, SendStream};
@@ -99,8 +100,8 @@ impl Conversation {
                         return Ok(());
                     }
                     self.check_peer()?;
-                    let (port, scopes) = (Arc::clone(&self.port), self.peer.scopes.clone());
-                    for (scope, head) in blocking(move || port.heads(&scopes)).await?? {
+                    let (port, peer) = (Arc::clone(&self.port), self.peer.clone());
+                    for (scope, head) in blocking(move || port.heads(&peer)).await?? {
                         session.handle(begun.elapsed(), Input::Committed { scope, head });
                     }
                 }
@@ -176,9 +177,13 @@ impl Conversation {
             }
             Output::Greeted(hello) => {
                 info!(peer = %self.peer.name, software = %hello.software, "talking");
+                let after = Arc::clone(&port);
                 blocking(move || port.greeted(&peer, &hello)).await??;
                 let debt = self.account.as_ref().map_or(Duration::ZERO, |a| a.debt());
                 self.pause(debt);
+                if let Some(words) = blocking(move || after.last_word()).await?? {
+                    session.handle(begun.elapsed(), Input::LastWord(words));
+                }
             }
             Output::Load { scope, after, bytes_max } => {
                 let of = scope.clone();
@@ -205,6 +210,15 @@ impl Conversation {
             }
             Output::Acked { scope, upto } => {
                 blocking(move || port.acked(&peer, &scope, upto)).await??;
+            }
+            Output::LastWord(words) => {
+                if !blocking(move || port.heard(&peer, &words)).await?? {
+                    self.connection.close(CLOSE_VIOLATION.into(), b"a last word that is not yours");
+                    return Err(LinkError::Violation("a last word that is not the peer's".into()));
+                }
+                info!(peer = %self.peer.name, "a revoked box says that it destroyed its keys");
+                self.connection.close(CLOSE_HEARD.into(), b"heard");
+                return Err(LinkError::Heard);
             }
             Output::Question(bytes) => {
                 let answer = blocking(move || port.answer(&peer, &bytes)).await??;

@@ -99,6 +99,12 @@ pub struct OfferedEnrolment {
     /// The certificate of its pages, DER.
     #[n(8)]
     pub web_certificate: Option<ByteVec>,
+    /// The county's recovery key (X25519), to which the box seals its work key.
+    #[cbor(n(9), with = "minicbor::bytes")]
+    pub recovery: Option<[u8; 32]>,
+    /// The secret of this box's lease, shared with the relay alone.
+    #[cbor(n(10), with = "minicbor::bytes")]
+    pub lease: Option<[u8; 32]>,
 }
 
 /// What the relay answers.

@@ -56,6 +56,9 @@ pub enum LinkError {
     /// The peer broke the protocol.
     #[error("the conversation was ended: {0}")]
     Violation(String),
+    /// The last word of a revoked box was kept; nothing more is said.
+    #[error("the county has heard this box's last word")]
+    Heard,
     /// Our own store failed.
     #[error(transparent)]
     Store(#[from] cunkou_engine::PortError),
@@ -70,6 +73,7 @@ pub(crate) const CLOSE_REFUSED: u32 = 1;
 pub(crate) const CLOSE_VIOLATION: u32 = 2;
 pub(crate) const CLOSE_SCOPES: u32 = 3;
 pub(crate) const CLOSE_RUN_OUT: u32 = 4;
+pub(crate) const CLOSE_HEARD: u32 = 5;
 
 pub(crate) const ALPN_SYNC: &[u8] = b"cunkou-sync/1";
 pub(crate) const ALPN_RENEW: &[u8] = b"cunkou-renew/1";
@@ -87,6 +91,7 @@ pub(crate) fn explain(e: &quinn::ConnectionError) -> LinkError {
         E::ApplicationClosed(close) if close.error_code == CLOSE_RUN_OUT.into() => {
             LinkError::RunOut
         }
+        E::ApplicationClosed(close) if close.error_code == CLOSE_HEARD.into() => LinkError::Heard,
         E::ConnectionClosed(close) if about_certificate(close.error_code.into()) => {
             LinkError::OtherCounty("the relay does not accept this box's certificate".into())
         }

@@ -77,7 +77,10 @@ impl Port for Empty {
     fn completed(&self, _: &PeerInfo) -> Result<(), PortError> {
         Ok(())
     }
-    fn heads(&self, _: &[String]) -> Result<Vec<(String, u64)>, PortError> {
+    fn heard(&self, _: &PeerInfo, _: &[u8]) -> Result<bool, PortError> {
+        Ok(false)
+    }
+    fn heads(&self, _: &PeerInfo) -> Result<Vec<(String, u64)>, PortError> {
         Ok(Vec::new())
     }
     fn wanted(&self, _: &PeerInfo, _: usize) -> Result<Vec<[u8; 32]>, PortError> {

@@ -12,7 +12,7 @@ use cunkou_casework::event::{Event, Step, Witness, decode, encode};
 use cunkou_casework::hex;
 use cunkou_casework::ids::{DeviceId, EntryId, Scope, SubjectId};
 use cunkou_engine::{Admitted, Limits};
-use cunkou_store::{EntryState, NewEntry, PeerRow, StoreError};
+use cunkou_store::{EntryState, NewEntry, PeerRow, StoreError, Txn};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use tracing::warn;
@@ -21,13 +21,18 @@ use tracing::warn;
 const WITNESSED_MAX: usize = 500;
 
 impl Replica {
-    /// Commits a batch from a peer with its cursor, then derives what follows from it.
-    pub(crate) fn admit(
+    /// Commits a batch from a peer with its cursor, then derives what follows from it. `also` is
+    /// done in the same transaction.
+    ///
+    /// # Errors
+    /// When the store fails; nothing is then committed.
+    pub fn admit(
         &self,
         peer: &PeerRow,
         scope: &str,
         upto: u64,
         batch: &[Vec<u8>],
+        also: impl FnOnce(&Txn<'_>) -> Result<(), StoreError>,
     ) -> Result<Admitted, StoreError> {
         let mut county = (*self.county()).clone();
         let head_before = county.head().position;
@@ -96,6 +101,7 @@ impl Replica {
                     desk.witness(subject, scope, &entries)?;
                 }
             }
+            also(tx)?;
             tx.set_cursor(peer.id, scope, upto)?;
             tx.count_contact(peer.id, u64::from(admitted.new), 0)?;
             Ok(admitted)
@@ -115,7 +121,7 @@ impl Replica {
     }
 
     /// What a relay says it has of ours, its log is to show.
-    fn note_witness(&self, tx: &cunkou_store::Txn<'_>, entry: &Entry) -> Result<(), StoreError> {
+    fn note_witness(&self, tx: &Txn<'_>, entry: &Entry) -> Result<(), StoreError> {
         let relay = entry.header().device;
         if let Ok(witness) = decode::<Witness>(entry.payload()) {
             for id in &witness.entries {
@@ -225,7 +231,10 @@ impl Replica {
     }
 
     /// The county log has grown: what waited for it, or did not count without it, is judged again.
-    pub(crate) fn county_grew(&self) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn county_grew(&self) -> Result<(), StoreError> {
         let before = self.county();
         self.reload_county().map_err(|_| StoreError::Damaged { what: "county log" })?;
         let revoked = self.county().revoked_since(&before);

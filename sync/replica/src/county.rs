@@ -113,6 +113,17 @@ impl Replica {
         Ok(())
     }
 
+    /// Wants the published catalogue, when it is not here.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn want_published(&self) -> Result<(), StoreError> {
+        let county = self.county();
+        let Some((_, digest)) = county.catalogue() else { return Ok(()) };
+        let system = Scope::System.to_string();
+        self.store.write(|tx| tx.attachment_named(&digest.0, &system, &self.me.county.0))
+    }
+
     /// Loads the published catalogue if its bytes are here; a broken one leaves the old in place.
     pub(crate) fn reload_release(&self) {
         let county = self.county();

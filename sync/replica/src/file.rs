@@ -281,7 +281,9 @@ impl Replica {
         subject: SubjectId,
     ) -> Result<Option<CaseFile>, StoreError> {
         let county = self.county();
-        if view.subject(&subject.0)?.is_none_or(|(schema, _)| schema != CASE) {
+        if view.subject(&subject.0)?.is_none_or(|(schema, _)| schema != CASE)
+            || view.evicted(&subject.0)?.is_some()
+        {
             return Ok(None);
         }
         let gathered = gather(view.entries_of(&subject.0)?, &county);

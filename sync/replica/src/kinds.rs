@@ -13,12 +13,15 @@ pub(crate) fn schema_of(code: u8) -> Schema {
     if code == CASE { Schema::Case1 } else { Schema::Resident1 }
 }
 
+/// A statement of the county log.
+pub(crate) const COUNTY: u8 = 4;
+
 pub(crate) fn kind_code(kind: Kind) -> u8 {
     match kind {
         Kind::Event => 1,
         Kind::Edit => 2,
         Kind::Witness => 3,
-        Kind::County => 4,
+        Kind::County => COUNTY,
         Kind::Credential => 5,
     }
 }

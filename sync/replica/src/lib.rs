@@ -8,7 +8,9 @@ mod admit;
 mod audit;
 mod county;
 mod error;
+mod evict;
 mod export;
+mod farewell;
 mod file;
 mod guarded;
 mod kinds;
@@ -22,16 +24,18 @@ pub use act::{Desk, Who};
 pub use county::{Authority, Status};
 pub use cunkou_guard::Guard;
 pub use error::{ActError, OpenError};
+pub use evict::{EVICT_DAYS, Evicted};
 pub use export::ExportError;
+pub use farewell::LastWord;
 pub use file::{CaseFile, EditNote, Gathered, ResidentFile, StepNote};
 pub use prepare::{Prepared, Proof};
 pub use world::{SystemWorld, World};
 
 use cunkou_casework::catalogue::Release;
-use cunkou_casework::county::{Anchor, CountyLog, Device};
+use cunkou_casework::county::{Anchor, CountyLog, Device, DeviceKind, Person, Post, Role};
 use cunkou_casework::ids::{DeviceId, Incarnation, SubjectId};
 use cunkou_casework::suite::SecretKey;
-use cunkou_store::{Store, StoreError};
+use cunkou_store::{Lock, Store, StoreError};
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -49,6 +53,15 @@ pub struct Membership {
     pub anchor: Anchor,
     /// The county's secret for the index of ID numbers.
     pub index_secret: [u8; 32],
+}
+
+/// A box's replica that somebody has unlocked, with the key it was unlocked by.
+#[derive(Clone, Debug)]
+pub struct Unlocked {
+    /// Everything readable.
+    pub replica: Arc<Replica>,
+    /// The work key: needed to give slots to people who come later.
+    pub work: cunkou_keys::Key,
 }
 
 /// One replica.
@@ -81,11 +94,24 @@ impl Replica {
     /// [`OpenError`].
     pub fn open(
         folder: &Path,
+        lock: &Lock,
         me: Membership,
         world: Arc<dyn World>,
         guard: Guard,
     ) -> Result<Self, OpenError> {
-        let store = Store::open(folder)?;
+        Self::on(Store::open(folder, lock)?, me, world, guard)
+    }
+
+    /// The same on a store that is open already.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn on(
+        store: Store,
+        me: Membership,
+        world: Arc<dyn World>,
+        guard: Guard,
+    ) -> Result<Self, OpenError> {
         let mut incarnation = [0; 16];
         world.random(&mut incarnation);
         let county = CountyLog::new(me.county, me.anchor);
@@ -170,6 +196,22 @@ impl Replica {
     #[must_use]
     pub fn device(&self) -> Option<Device> {
         self.county().device(self.me.device).cloned()
+    }
+
+    /// The people who work at this box: each has a slot for its work key, and may sign in.
+    #[must_use]
+    pub fn workers(&self) -> Vec<Person> {
+        let county = self.county();
+        let Some(me) = self.device() else { return Vec::new() };
+        let here = |post: &Post| match (me.kind, post.role) {
+            (DeviceKind::Village, Role::Agent) => me.places.contains(&post.place),
+            (DeviceKind::Township, Role::Township) => {
+                me.places.iter().any(|p| county.township_of(*p) == Some(post.place))
+            }
+            (DeviceKind::Relay, Role::Reviewer | Role::Finance | Role::It) => true,
+            _ => false,
+        };
+        county.people().filter(|person| person.posts.iter().any(here)).cloned().collect()
     }
 
     fn changed(&self) {

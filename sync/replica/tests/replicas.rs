@@ -10,11 +10,11 @@ use cunkou_casework::case::{Phase, Reason, Standing};
 use cunkou_casework::county::{DeviceKind, Role, Statement};
 use cunkou_casework::document::{Document, Schema, Section, Write, actor};
 use cunkou_casework::entry::Kind;
-use cunkou_casework::event::{Defect, Handover, Step};
+use cunkou_casework::event::{Defect, Handover, Step, encode};
 use cunkou_casework::ids::{AttachmentId, Incarnation, PlaceId, SubjectId};
 use cunkou_casework::number::parse;
 use cunkou_engine::{Admitted, Port};
-use cunkou_replica::ActError;
+use cunkou_replica::{ActError, LastWord};
 use cunkou_store::{EntryState, NewEntry, StoreError};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -88,6 +88,12 @@ fn boxes_do_not_talk_to_each_other_and_a_stranger_or_revoked_box_is_turned_away(
     let device = device_id(BOX_LONGTAN);
     let revoked = Statement::DeviceRevoked { device, reason: "丢失".into() };
     county.relay.state(&authority(), vec![revoked]).expect("revoked");
+    // A revoked box may hear that it was revoked and say its last word, and nothing else.
+    let peer = county.relay.admit_peer(&key(BOX_LONGTAN)).expect("to hear why");
+    assert_eq!(peer.scopes, ["system"]);
+    let at = county.relay.county().device_revoked_at(device).expect("revoked");
+    let word = LastWord::sign(SubjectId([0xc0; 16]), device, at, 5, &secret(BOX_LONGTAN));
+    assert!(county.relay.heard(&peer, &encode(&word)).expect("the store works"));
     let refused = county.relay.admit_peer(&key(BOX_LONGTAN)).expect_err("revoked");
     assert_eq!(refused.code, cunkou_engine::RefusalCode::Revoked);
     assert!(county.relay.admit_peer(&key(BOX_YUNLING)).is_ok());
@@ -260,7 +266,7 @@ fn a_box_cannot_put_entries_into_a_scope_or_kind_that_is_not_its_own() {
     // A witness by a box that is no relay.
     let witness =
         cunkou_casework::event::Witness { entries: after, log: [1; 16], position: 1, time_ms: 1 };
-    let payload = cunkou_casework::event::encode(&witness);
+    let payload = encode(&witness);
     let by_box = (None, BOX_LONGTAN);
     let witness = forge(case, Kind::Witness, by_box, by_box, 2, payload.clone(), head);
     let of_county = SubjectId([0xc0; 16]);
@@ -437,6 +443,8 @@ fn all_derived_rows_can_be_dropped_and_are_made_again() {
     county.centre.off();
     let path = county.centre.folder.path().join("work.db");
     let db = rusqlite::Connection::open(path).expect("the database");
+    let key = format!("x'{}'", format!("{CENTRE:02x}").repeat(32));
+    db.pragma_update(None, "key", key).expect("the key");
     db.execute_batch(
         "DELETE FROM case_row; DELETE FROM document; DELETE FROM subject;
          INSERT OR IGNORE INTO dirty SELECT DISTINCT subject FROM entry;",

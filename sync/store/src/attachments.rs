@@ -1,6 +1,8 @@
-//! Attachments: files named by their hash, and rows that say which are here and whose they are.
+//! Attachments: encrypted files whose names say nothing, and rows that say which are here and
+//! whose they are.
 
 use crate::{Store, StoreError, Txn, View};
+use cunkou_keys::files;
 use rusqlite::OptionalExtension;
 use std::fs::{self, File};
 use std::io::Write;
@@ -13,6 +15,8 @@ pub enum AttachmentState {
     Wanted,
     /// Here.
     Here,
+    /// It was here and left when its case did; the county has it.
+    Left,
 }
 
 /// What is known of an attachment.
@@ -24,14 +28,31 @@ pub struct AttachmentRow {
     pub bytes: u64,
 }
 
-fn hex(id: &[u8; 32]) -> String {
-    id.iter().map(|b| format!("{b:02x}")).collect()
-}
-
 impl Store {
+    /// Where an attachment lies: a keyed hash, because a plain one tells who has the same photo.
     fn attachment_path(&self, id: &[u8; 32]) -> PathBuf {
-        let name = hex(id);
+        let name = match &self.files {
+            Some(keys) => blake3::keyed_hash(keys.names.bytes(), id),
+            None => blake3::Hash::from_bytes(*id),
+        }
+        .to_hex();
         self.attachments.join(&name[..2]).join(&name[2..])
+    }
+
+    fn file_of(&self, id: &[u8; 32], bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
+        match &self.files {
+            Some(keys) => Ok(files::encrypt(&keys.content, id, bytes)?),
+            None => Ok(bytes.to_vec()),
+        }
+    }
+
+    /// The content of a file, if it is whole.
+    fn content_of(&self, id: &[u8; 32], file: Vec<u8>) -> Option<Vec<u8>> {
+        let bytes = match &self.files {
+            Some(keys) => files::open(&keys.content, id, &file).ok()?,
+            None => file,
+        };
+        (blake3::hash(&bytes).as_bytes() == id).then_some(bytes)
     }
 
     /// Writes an attachment's file, whole and on disk when this returns. The row follows in a
@@ -45,15 +66,16 @@ impl Store {
         }
         let path = self.attachment_path(id);
         // A file that is whole stays; one that has rotted is written anew.
-        if fs::read(&path).is_ok_and(|kept| blake3::hash(&kept).as_bytes() == id) {
+        if fs::read(&path).is_ok_and(|kept| self.content_of(id, kept).is_some()) {
             return Ok(());
         }
+        let file_bytes = self.file_of(id, bytes)?;
         let disk = |source| StoreError::Disk { path: path.clone(), source };
         let folder = path.parent().unwrap_or(&self.attachments);
         fs::create_dir_all(folder).map_err(disk)?;
         let part = path.with_extension(format!("part-{:?}", std::thread::current().id()));
         let mut file = File::create(&part).map_err(disk)?;
-        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(disk)?;
+        file.write_all(&file_bytes).and_then(|()| file.sync_all()).map_err(disk)?;
         fs::rename(&part, &path).map_err(disk)?;
         sync_folder(folder).and_then(|()| sync_folder(&self.attachments)).map_err(disk)
     }
@@ -65,9 +87,24 @@ impl Store {
     pub fn read_attachment(&self, id: &[u8; 32]) -> Result<Option<Vec<u8>>, StoreError> {
         let path = self.attachment_path(id);
         match fs::read(&path) {
-            Ok(bytes) if blake3::hash(&bytes).as_bytes() == id => Ok(Some(bytes)),
-            Ok(_) => Err(StoreError::Damaged { what: "attachment" }),
+            Ok(file) => match self.content_of(id, file) {
+                Some(bytes) => Ok(Some(bytes)),
+                None => Err(StoreError::Damaged { what: "attachment" }),
+            },
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(StoreError::Disk { path, source }),
+        }
+    }
+
+    /// Removes an attachment's file; the row is changed in a transaction before.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn remove_attachment(&self, id: &[u8; 32]) -> Result<(), StoreError> {
+        let path = self.attachment_path(id);
+        match fs::remove_file(&path) {
+            Ok(()) => Ok(()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
             Err(source) => Err(StoreError::Disk { path, source }),
         }
     }
@@ -85,11 +122,24 @@ impl View<'_> {
     pub fn attachment(&self, id: &[u8; 32]) -> Result<Option<AttachmentRow>, StoreError> {
         let sql = "SELECT state, bytes FROM attachment WHERE id = ?1";
         let row = |row: &rusqlite::Row<'_>| {
-            let here: bool = row.get(0)?;
-            let state = if here { AttachmentState::Here } else { AttachmentState::Wanted };
+            let state = match row.get::<_, i64>(0)? {
+                1 => AttachmentState::Here,
+                2 => AttachmentState::Left,
+                _ => AttachmentState::Wanted,
+            };
             Ok(AttachmentRow { state, bytes: row.get(1)? })
         };
         Ok(self.0.prepare_cached(sql)?.query_row([id], row).optional()?)
+    }
+
+    /// The attachments that are here.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn attachments_here(&self) -> Result<Vec<[u8; 32]>, StoreError> {
+        let mut query = self.0.prepare_cached("SELECT id FROM attachment WHERE state = 1")?;
+        let rows = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        Ok(rows)
     }
 
     /// Whether an attachment belongs to one of these scopes.
@@ -129,14 +179,15 @@ impl View<'_> {
         Ok(out)
     }
 
-    /// How many of a subject's attachments are here, and how many it has.
+    /// How many of a subject's attachments are here, and how many are to be: those that left
+    /// earlier and are cited again do not count.
     ///
     /// # Errors
     /// When SQLite fails.
     pub fn attachments_of(&self, subject: &[u8; 16]) -> Result<(u64, u64), StoreError> {
-        let sql = "SELECT coalesce(sum(a.state), 0), count(*) FROM
+        let sql = "SELECT coalesce(sum(a.state = 1), 0), count(*) FROM
                    (SELECT DISTINCT attachment FROM attachment_of WHERE subject = ?1) o
-                   JOIN attachment a ON a.id = o.attachment";
+                   JOIN attachment a ON a.id = o.attachment WHERE a.state <> 2";
         let row =
             self.0.prepare_cached(sql)?.query_row([subject], |r| Ok((r.get(0)?, r.get(1)?)))?;
         Ok(row)

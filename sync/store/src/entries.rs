@@ -45,7 +45,8 @@ pub struct NewEntry<'a> {
     pub subject: &'a [u8; 16],
     /// Its kind's number.
     pub kind: u8,
-    /// The peer it came from; 0 for our own.
+    /// The peer it came from; 0 for our own, -1 for what enrolment brought, -2 for what came from
+    /// a peer that has begun another epoch since.
     pub via: i64,
     /// When, milliseconds.
     pub received_ms: i64,
@@ -80,7 +81,7 @@ pub struct EntryRow {
 
 const COLUMNS: &str = "pos, id, subject, kind, state, reason, received_ms, bytes";
 
-fn entry(row: &Row<'_>) -> rusqlite::Result<EntryRow> {
+pub(crate) fn entry(row: &Row<'_>) -> rusqlite::Result<EntryRow> {
     Ok(EntryRow {
         pos: row.get(0)?,
         id: row.get(1)?,

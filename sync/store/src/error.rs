@@ -12,6 +12,12 @@ pub enum StoreError {
         /// What it said.
         source: std::io::Error,
     },
+    /// Not the key of this database, or no database at all.
+    #[error("this key does not open the database")]
+    WrongKey,
+    /// A key could not be used.
+    #[error(transparent)]
+    Key(#[from] cunkou_keys::KeyError),
     /// The database is of a newer program.
     #[error(
         "the database is of schema {found}; this program knows up to {known}. Use the newer program"

@@ -1,20 +1,48 @@
 //! Opening the database: every setting with its reason.
 
 use crate::StoreError;
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use cunkou_keys::Key;
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use zeroize::Zeroizing;
 
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 const READERS: usize = 3;
+/// The database of everything readable.
+const WORK: &str = "work.db";
+
+/// How a store is locked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// Encrypted with this key: the database by SQLCipher, attachments chunk by chunk.
+    Key(Key),
+    /// Not encrypted: for measurements and as the control of tests, never for people's data.
+    Plain,
+}
+
+impl From<Key> for Lock {
+    fn from(key: Key) -> Self {
+        Self::Key(key)
+    }
+}
 
 /// A store: one writer, a few readers.
 pub struct Store {
     writer: Mutex<Connection>,
     readers: Mutex<Vec<Connection>>,
     path: PathBuf,
+    lock: Lock,
     pub(crate) attachments: PathBuf,
+    pub(crate) files: Option<FileKeys>,
+}
+
+/// The keys of attachments: one for what is in them, one for their names.
+#[derive(Debug)]
+pub(crate) struct FileKeys {
+    pub(crate) content: Key,
+    pub(crate) names: Key,
 }
 
 impl std::fmt::Debug for Store {
@@ -42,19 +70,36 @@ impl Store {
     /// Opens or makes the store in `folder`.
     ///
     /// # Errors
-    /// When the disk or SQLite fails, or the database is of a newer program.
-    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+    /// When the key is wrong, the disk or SQLite fails, or the database is of a newer program.
+    pub fn open(folder: &Path, lock: &Lock) -> Result<Self, StoreError> {
+        Self::open_as(folder, WORK, lock)
+    }
+
+    /// Opens or makes a store in `folder` whose database has another name.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_as(folder: &Path, name: &str, lock: &Lock) -> Result<Self, StoreError> {
         let disk = |path: &Path| {
             let path = path.to_owned();
             move |source| StoreError::Disk { path, source }
         };
         let attachments = folder.join("attachments");
         std::fs::create_dir_all(&attachments).map_err(disk(&attachments))?;
-        let path = folder.join("work.db");
+        let path = folder.join(name);
         let mut writer = Connection::open(&path)?;
+        unlock(&writer, lock)?;
         settings(&writer)?;
         migrate(&mut writer)?;
-        Ok(Self { writer: Mutex::new(writer), readers: Mutex::default(), path, attachments })
+        let files = match lock {
+            Lock::Key(key) => Some(FileKeys {
+                content: key.derive("attachment contents"),
+                names: key.derive("attachment names"),
+            }),
+            Lock::Plain => None,
+        };
+        let (writer, readers) = (Mutex::new(writer), Mutex::default());
+        Ok(Self { writer, readers, path, lock: lock.clone(), attachments, files })
     }
 
     /// Runs one transaction. It is on disk (FULL) when this returns `Ok`, and undone on `Err`.
@@ -102,16 +147,112 @@ impl Store {
     fn reader(&self) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = Connection::open_with_flags(&self.path, flags)?;
+        unlock(&reader, &self.lock)?;
         reader.pragma_update(None, "mmap_size", 0)?;
         reader.pragma_update(None, "cache_size", -4096)?;
         reader.busy_timeout(std::time::Duration::from_secs(10))?;
         Ok(reader)
     }
 
+    /// A consistent copy of the database, under the same key, while others read and write.
+    ///
+    /// # Errors
+    /// When SQLite or the disk fails, or `to` exists.
+    pub fn snapshot(&self, to: &Path) -> Result<(), StoreError> {
+        let reader = self.reader()?;
+        reader.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
+        Ok(())
+    }
+
+    /// Copies a closed database to another file under another lock.
+    ///
+    /// # Errors
+    /// When the key is wrong, `to` cannot be written, or SQLite fails.
+    pub fn rewrap(from: &Path, old: &Lock, to: &Path, new: &Lock) -> Result<(), StoreError> {
+        let db = Connection::open(from)?;
+        unlock(&db, old)?;
+        let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        let key = match new {
+            Lock::Key(key) => raw_key(key),
+            Lock::Plain => Zeroizing::default(),
+        };
+        db.execute("ATTACH DATABASE ?1 AS rewrapped KEY ?2", (to.to_string_lossy(), &*key))?;
+        db.query_row("SELECT sqlcipher_export('rewrapped')", [], |_| Ok(()))?;
+        db.pragma_update(Some("rewrapped"), "user_version", version)?;
+        db.execute("DETACH DATABASE rewrapped", [])?;
+        Ok(())
+    }
+
+    /// What SQLite and SQLCipher say of every page: empty when all is well.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn faults(&self) -> Result<Vec<String>, StoreError> {
+        let reader = self.reader()?;
+        let mut out = Vec::new();
+        let pragmas: &[&str] = match self.lock {
+            Lock::Key(_) => &["PRAGMA cipher_integrity_check", "PRAGMA integrity_check"],
+            Lock::Plain => &["PRAGMA integrity_check"],
+        };
+        for pragma in pragmas {
+            let mut query = reader.prepare(pragma)?;
+            for line in query.query_map([], |row| row.get::<_, String>(0))? {
+                match line {
+                    Ok(line) => out.push(line),
+                    Err(e) if e.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
+                        out.push(e.to_string());
+                        break;
+                    }
+                    Err(e) => return Err(e.into()),
+                }
+            }
+        }
+        out.retain(|line| line != "ok");
+        Ok(out)
+    }
+
+    /// Writes what was deleted out of the write-ahead log, so that its old pages are overwritten.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn checkpoint(&self) -> Result<(), StoreError> {
+        let writer = self.writer.lock().map_err(|_| StoreError::Poisoned)?;
+        writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        Ok(())
+    }
+
     /// The folder of the database.
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(&self.path)
+    }
+}
+
+fn raw_key(key: &Key) -> Zeroizing<String> {
+    let digits: Zeroizing<String> =
+        Zeroizing::new(key.bytes().iter().map(|b| format!("{b:02x}")).collect());
+    Zeroizing::new(format!("x'{}'", *digits))
+}
+
+/// Gives SQLCipher the key; the first page that is read says whether it is the right one.
+fn unlock(db: &Connection, lock: &Lock) -> Result<(), StoreError> {
+    if let Lock::Key(key) = lock {
+        // What SQLCipher has to say comes back as our own error, not past the log.
+        db.pragma_update(None, "cipher_log_level", "NONE")?;
+        // A raw key: it is random already, so no passphrase is stretched at each opening.
+        db.pragma_update(None, "key", &*raw_key(key))?;
+        // The page of SQLite and of the disk: one page is one encryption and one write.
+        db.pragma_update(None, "cipher_page_size", 4096)?;
+        // Locking and wiping every buffer costs a third of the reads and does not help against
+        // somebody who reads this process's memory; there is no swap on a box.
+        db.pragma_update(None, "cipher_memory_security", "OFF")?;
+    }
+    match db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0)) {
+        Ok(_) => Ok(()),
+        Err(e) if e.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
+            Err(StoreError::WrongKey)
+        }
+        Err(e) => Err(e.into()),
     }
 }
 
@@ -146,6 +287,12 @@ fn migrate(db: &mut Connection) -> Result<(), StoreError> {
         tx.pragma_update(None, "user_version", 1)?;
         tx.commit()?;
     }
+    if found < 2 {
+        let tx = db.transaction()?;
+        tx.execute_batch(include_str!("schema-2.sql"))?;
+        tx.pragma_update(None, "user_version", 2)?;
+        tx.commit()?;
+    }
     Ok(())
 }
 
@@ -162,6 +309,15 @@ impl View<'_> {
 }
 
 impl Txn<'_> {
+    /// Forgets a setting.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn forget_meta(&self, key: &str) -> Result<(), StoreError> {
+        self.0.prepare_cached("DELETE FROM meta WHERE key = ?1")?.execute([key])?;
+        Ok(())
+    }
+
     /// Keeps a setting.
     ///
     /// # Errors

@@ -79,8 +79,8 @@ impl View<'_> {
         Ok(query.query_row([scope], |row| row.get(0)).optional()?.unwrap_or(0))
     }
 
-    /// Our log of a scope after a position, without what `peer` gave us: where the part ends, and
-    /// its entries, about `bytes_max` of them.
+    /// Our log of a scope after a position up to `head`, without what `peer` gave us: where the
+    /// part ends, and its entries, about `bytes_max` of them.
     ///
     /// # Errors
     /// When SQLite fails.
@@ -90,16 +90,22 @@ impl View<'_> {
         after: u64,
         peer: i64,
         bytes_max: usize,
+        head: u64,
     ) -> Result<(u64, Vec<Vec<u8>>), StoreError> {
         let sql = "SELECT l.seq, e.via, e.bytes FROM log l JOIN entry e ON e.pos = l.pos
-                   WHERE l.scope = ?1 AND l.seq > ?2 ORDER BY l.seq";
+                   WHERE l.scope = ?1 AND l.seq > ?2 AND l.seq <= ?3 ORDER BY l.seq";
         let mut query = self.0.prepare_cached(sql)?;
-        let mut rows = query.query((scope, after))?;
+        let mut rows = query.query((scope, after, head))?;
         let (mut upto, mut bytes, mut out) = (after, 0, Vec::new());
         while let Some(row) = rows.next()? {
             let (seq, via): (u64, i64) = (row.get(0)?, row.get(1)?);
             if via != peer {
                 let entry: Vec<u8> = row.get(2)?;
+                // What left this box has nothing to send; its place is passed over.
+                if entry.is_empty() {
+                    upto = seq;
+                    continue;
+                }
                 if bytes > 0 && bytes + entry.len() > bytes_max {
                     break;
                 }
@@ -109,6 +115,15 @@ impl View<'_> {
             upto = seq;
         }
         Ok((upto, out))
+    }
+
+    /// The place of a position of this store in a scope's log.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn seq_of(&self, scope: &str, pos: u64) -> Result<Option<u64>, StoreError> {
+        let sql = "SELECT seq FROM log WHERE scope = ?1 AND pos = ?2";
+        Ok(self.0.prepare_cached(sql)?.query_row((scope, pos), |row| row.get(0)).optional()?)
     }
 
     /// A peer by its device.
@@ -200,6 +215,8 @@ impl Txn<'_> {
         {
             self.0.execute("DELETE FROM cursor WHERE peer = ?1", [before.id])?;
             self.0.execute("DELETE FROM acked WHERE peer = ?1", [before.id])?;
+            // Restored from a backup it may lack what it gave us itself: that is sent back, too.
+            self.0.execute("UPDATE entry SET via = -2 WHERE via = ?1", [before.id])?;
         }
         let sql = "INSERT INTO peer(device, store, epoch, name, software, seen_ms, clock_error_ms)
                    VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)

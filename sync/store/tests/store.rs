@@ -1,8 +1,9 @@
 //! The store's promises, on a real database in a folder of its own.
 #![allow(missing_docs)]
 
+use cunkou_keys::Key;
 use cunkou_store::{
-    AttachmentState, EntryState, KeyKind, NewEntry, PeerRow, Redeemed, ResidentRow, Store,
+    AttachmentState, EntryState, KeyKind, Lock, NewEntry, PeerRow, Redeemed, ResidentRow, Store,
     StoreError,
 };
 use proptest::prelude::*;
@@ -11,9 +12,13 @@ use tempfile::TempDir;
 const A: &str = "place:11";
 const B: &str = "place:12";
 
+fn lock() -> Lock {
+    Lock::Key(Key::of([42; 32]))
+}
+
 fn store() -> (TempDir, Store) {
     let folder = TempDir::new().expect("a folder");
-    let store = Store::open(folder.path()).expect("a new store");
+    let store = Store::open(folder.path(), &lock()).expect("a new store");
     (folder, store)
 }
 
@@ -36,8 +41,9 @@ fn append(store: &Store, n: u8, via: i64, scope: &str) -> Option<u64> {
 }
 
 fn log(store: &Store, scope: &str, after: u64, peer: i64, most: usize) -> (u64, Vec<u8>) {
-    let (upto, entries) =
-        store.read(|view| view.log_after(scope, after, peer, most)).expect("the store works");
+    let (upto, entries) = store
+        .read(|view| view.log_after(scope, after, peer, most, u64::MAX >> 1))
+        .expect("the store works");
     (upto, entries.iter().map(|e| e[0]).collect())
 }
 
@@ -96,7 +102,7 @@ fn the_log_goes_on_where_it_was_after_the_store_is_opened_again() {
         })
         .expect("the store works");
     drop(first);
-    let again = Store::open(folder.path()).expect("the same store");
+    let again = Store::open(folder.path(), &lock()).expect("the same store");
     assert_eq!(append(&again, 2, 0, A), Some(2));
     assert_eq!(log(&again, A, 0, 0, 1000), (2, vec![]));
     assert_eq!(log(&again, A, 0, 9, 1000), (2, vec![1, 2]));
@@ -269,7 +275,7 @@ fn an_attachment_is_on_disk_when_written_and_still_there_when_opened_again() {
     first.write(|tx| tx.attachment_here(&id, photo.len() as u64)).expect("the store works");
     first.write_attachment(&id, &photo).expect("written again, harmlessly");
     drop(first);
-    let again = Store::open(folder.path()).expect("the same store");
+    let again = Store::open(folder.path(), &lock()).expect("the same store");
     assert_eq!(again.read_attachment(&id).expect("readable"), Some(photo));
     assert!(wanted(&again, A).is_empty());
     let row = again.read(|view| view.attachment(&id)).expect("the store works").expect("a row");
@@ -291,9 +297,12 @@ fn an_attachment_whose_bytes_have_another_hash_is_refused_and_nothing_is_written
     assert_eq!(left, 0);
 }
 
-fn file_of(folder: &TempDir, id: &[u8; 32]) -> std::path::PathBuf {
-    let name: String = id.iter().map(|b| format!("{b:02x}")).collect();
-    folder.path().join("attachments").join(&name[..2]).join(&name[2..])
+/// The only file among the attachments, whatever it is called.
+fn the_file(folder: &TempDir) -> std::path::PathBuf {
+    let first = |path: &std::path::Path| {
+        std::fs::read_dir(path).expect("a folder").next().expect("something").expect("there").path()
+    };
+    first(&first(&folder.path().join("attachments")))
 }
 
 #[test]
@@ -301,7 +310,7 @@ fn a_rotten_attachment_is_noticed_when_it_is_read() {
     let (folder, store) = store();
     let id = *blake3::hash(b"a photo").as_bytes();
     store.write_attachment(&id, b"a photo").expect("written");
-    std::fs::write(file_of(&folder, &id), b"a phot0").expect("the disk rots");
+    std::fs::write(the_file(&folder), b"a phot0").expect("the disk rots");
     let rotten = store.read_attachment(&id);
     assert!(matches!(rotten, Err(StoreError::Damaged { what: "attachment" })));
 }
@@ -312,16 +321,22 @@ fn a_database_of_a_newer_program_is_refused_and_left_as_it_is() {
     append(&store, 1, 0, A);
     drop(store);
     let path = folder.path().join("work.db");
-    let db = rusqlite::Connection::open(&path).expect("the database");
-    db.pragma_update(None, "user_version", 2).expect("as a newer program would");
+    let keyed = || {
+        let db = rusqlite::Connection::open(&path).expect("the database");
+        let words = format!("x'{}'", "2a".repeat(32));
+        db.pragma_update(None, "key", words).expect("the key");
+        db
+    };
+    let db = keyed();
+    db.pragma_update(None, "user_version", 3).expect("as a newer program would");
     drop(db);
-    let refused = Store::open(folder.path());
-    assert!(matches!(refused, Err(StoreError::Newer { found: 2, known: 1 })));
-    let db = rusqlite::Connection::open(&path).expect("the database");
+    let refused = Store::open(folder.path(), &lock());
+    assert!(matches!(refused, Err(StoreError::Newer { found: 3, known: 2 })));
+    let db = keyed();
     let count = db.query_row("SELECT count(*) FROM entry", [], |row| row.get::<_, i64>(0));
     assert_eq!(count.expect("readable"), 1);
     let version = db.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
-    assert_eq!(version.expect("readable"), 2);
+    assert_eq!(version.expect("readable"), 3);
 }
 
 #[test]

@@ -160,7 +160,7 @@ impl County {
 
     async fn live(&mut self, fresh: bool, marker: &Path, listener: UnixListener) -> Result<()> {
         if fresh {
-            if self.relay_data().join("county.json").exists() {
+            if self.relay_data().join("county.sealed").exists() {
                 self.say("the last founding was cut off; beginning again");
                 for name in ["relay", "township", "village1", "village2"] {
                     let _ = std::fs::remove_dir_all(self.data.join(name));
@@ -195,7 +195,14 @@ impl County {
         self.say("founding 云溪县");
         // The address, so that a person can look at the demo without names being resolved.
         let init = [
-            "init", "--name", "云溪县", "--code", "130999", "--address", "127.0.0.1", "--single-key",
+            "init",
+            "--name",
+            "云溪县",
+            "--code",
+            "130999",
+            "--address",
+            "127.0.0.1",
+            "--single-key",
         ];
         self.relay(&init, "").await?;
         let published = self
@@ -362,6 +369,15 @@ impl County {
             loop {
                 let status =
                     self.command("cunkou-node", &self.data.join(name), &["status"], "").await;
+                if status.as_ref().is_ok_and(|s| s["locked"] == true)
+                    && let Some((_, login, _, pin, ..)) =
+                        PEOPLE.iter().find(|person| person.6 == *name)
+                {
+                    // As the first of the day does; until the wrapped key has come it fails.
+                    let arguments = ["unlock", "--login", login];
+                    let _ =
+                        self.command("cunkou-node", &self.data.join(name), &arguments, pin).await;
+                }
                 let (held, catalogue) = match &status {
                     Ok(s) => {
                         let host = s["host"].as_str().unwrap_or_default();

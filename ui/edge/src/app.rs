@@ -1,11 +1,11 @@
 //! What all handlers share.
 
 use crate::deciding::Deciding;
+use crate::door::Door;
 use crate::hosts::Hosts;
 use crate::session::Sessions;
 use cunkou_casework::catalogue::Release;
-use cunkou_casework::county::{Person, Role};
-use cunkou_casework::event::Level;
+use cunkou_casework::county::Person;
 use cunkou_casework::ids::PersonId;
 use cunkou_casework::suite::SecretKey;
 use cunkou_link::{LinkHandle, LinkState};
@@ -52,6 +52,8 @@ pub struct App {
     pub link: Option<LinkHandle>,
     /// Under which names and addresses the pages are reached.
     pub hosts: Arc<Hosts>,
+    /// Who keeps the door.
+    pub door: Arc<dyn Door>,
     /// One photo at a time: they are large, boxes are small.
     pub photos: Semaphore,
 }
@@ -64,6 +66,7 @@ impl App {
         replica: Arc<Replica>,
         link: Option<LinkHandle>,
         hosts: Arc<Hosts>,
+        door: Arc<dyn Door>,
     ) -> Self {
         Self {
             office,
@@ -73,6 +76,7 @@ impl App {
             deciding: OnceLock::new(),
             link,
             hosts,
+            door,
             photos: Semaphore::new(1),
         }
     }
@@ -93,19 +97,7 @@ impl App {
     /// Who may sign in here.
     #[must_use]
     pub fn people(&self) -> Vec<Person> {
-        let county = self.replica.county();
-        let Some(me) = self.replica.device() else { return Vec::new() };
-        let may = |person: &&Person| {
-            person.posts.iter().any(|post| match (self.office, post.role) {
-                (Office::Village, Role::Agent) => me.places.contains(&post.place),
-                (Office::Township, Role::Township) => {
-                    me.places.iter().any(|p| county.township_of(*p) == Some(post.place))
-                }
-                (Office::County, role) => role.level() == Level::County,
-                _ => false,
-            })
-        };
-        county.people().filter(may).cloned().collect()
+        self.replica.workers()
     }
 
     /// The catalogue in force.

@@ -51,7 +51,10 @@ impl Opened {
 pub fn open(signed: &Signed, case: &str) -> Result<Opened, AppError> {
     let subject: SubjectId = case.parse().map_err(|_| AppError::NotFound)?;
     let replica = signed.replica();
-    let file = replica.case(subject)?.ok_or(AppError::NotFound)?;
+    let Some(file) = replica.case(subject)? else {
+        let left = replica.store().read(|view| view.evicted(&subject.0))?;
+        return Err(if left.is_some() { AppError::Left } else { AppError::NotFound });
+    };
     let opened = file.state.opened.clone().ok_or(AppError::NotFound)?;
     if !signed.may_see(&replica.county(), opened.place, &opened.route.department) {
         return Err(AppError::Forbidden);

@@ -20,6 +20,8 @@ pub enum AppError {
     },
     /// There is no such page, case or person.
     NotFound,
+    /// The case left this box after it was closed; the county has it.
+    Left,
     /// The person may not see or do this.
     Forbidden,
     /// A rule of the domain says no.
@@ -148,6 +150,19 @@ impl IntoResponse for AppError {
                     (
                         "No such page",
                         "The address may be wrong, or the case is not here. Search again from the start.",
+                    ),
+                ),
+            ),
+            Self::Left => (
+                StatusCode::GONE,
+                told(
+                    (
+                        "这件已经办完,内容在县里",
+                        "办结满 30 天后,材料和内容只存在县里,本机只留一张卡片。要看内容请联系县里;以前交过的材料照样可以再用。",
+                    ),
+                    (
+                        "Closed; the county has it",
+                        "30 days after a case is closed its content is kept at the county and only a card stays here. Materials given before can still be used again.",
                     ),
                 ),
             ),

@@ -8,6 +8,7 @@ pub mod config;
 pub mod control;
 pub mod deciding;
 pub mod desk;
+pub mod door;
 pub mod error;
 pub mod export;
 pub mod forms;
@@ -29,5 +30,6 @@ pub mod shell;
 pub mod web;
 
 pub use app::{App, Office, Practice};
+pub use door::{Door, DoorError, Lease, OpenDoor};
 pub use error::AppError;
 pub use session::{Session, Signed};

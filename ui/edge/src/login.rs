@@ -1,5 +1,6 @@
 //! Signing in, and what was typed when a session had ended: it is carried through the sign-in.
 
+use crate::door::{DoorError, Lease};
 use crate::error::AppError;
 use crate::forms::Fields;
 use crate::pin::{self, SignInError, is_pin};
@@ -28,7 +29,7 @@ pub(crate) async fn keep_typed(
     if headers.contains_key("hx-request") {
         return next.run(request).await;
     }
-    let entry = matches!(path.as_str(), "/login" | "/logout");
+    let entry = matches!(path.as_str(), "/login" | "/logout" | "/lease");
     if request.method() != Method::POST || signed_in || entry {
         return next.run(request).await;
     }
@@ -68,7 +69,11 @@ fn login_view(app: &App, headers: &HeaderMap, view: Login) -> (StatusCode, Marku
     });
     let status =
         if view.fault.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    let mut view = Login { people: people.collect(), ..view };
+    let lease = match app.door.lease() {
+        Lease::Over(challenge) => Some(challenge),
+        _ => None,
+    };
+    let mut view = Login { people: people.collect(), lease, locked: app.door.is_locked(), ..view };
     if view.people.len() == 1 {
         view.chosen.clone_from(&view.people[0].0);
     }
@@ -108,6 +113,9 @@ pub(crate) async fn sign_in(
         };
         Ok(login_view(&app, &headers, view).into_response())
     };
+    if let Lease::Over(_) = app.door.lease() {
+        return again(String::new());
+    }
     let Some(person) = app.people().into_iter().find(|p| p.login == login) else {
         return again(l.t("选择是谁在用", "Choose who it is").into());
     };
@@ -115,11 +123,15 @@ pub(crate) async fn sign_in(
         return again(l.t("PIN 码是 4 至 12 位数字", "The PIN has 4 to 12 digits").into());
     }
     let (checking, checked) = (Arc::clone(&app), person.clone());
-    let opened =
-        tokio::task::spawn_blocking(move || pin::sign_in(&checking, &checked, &pin)).await?;
+    let opened = tokio::task::spawn_blocking(move || -> Result<_, SignInError> {
+        let key = pin::sign_in(&checking, &checked, &pin)?;
+        let other = checking.door.let_in(&checked, key.as_ref())?;
+        Ok((other.unwrap_or(checking), key))
+    })
+    .await?;
     match opened {
-        Ok(key) => {
-            let cookie = app.sessions.begin(&app.replica, &person, key, &headers);
+        Ok((inside, key)) => {
+            let cookie = inside.sessions.begin(&inside.replica, &person, key, &headers);
             if let Some(resume) = &resume {
                 let frame = shell::stranger(&app, &headers, "/login");
                 return Ok((cookie, render_resume(&frame, resume, &carried)).into_response());
@@ -142,8 +154,34 @@ pub(crate) async fn sign_in(
             )
             .into(),
         ),
+        Err(SignInError::Door(DoorError::NoSlot)) => again(
+            l.t(
+                "PIN 码对,但这台盒子还没有您的钥匙。请先由一位以前用过的同事登录一次;没有的话请联系县信息员",
+                "The PIN is right, but this box has no key for you yet. Let a colleague who has used it before sign in once, or call county IT",
+            )
+            .into(),
+        ),
+        Err(SignInError::Door(DoorError::Ours(words))) => Err(AppError::Ours(words)),
         Err(SignInError::Store(e)) => Err(e.into()),
     }
+}
+
+pub(crate) async fn extend(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    Form(fields): Form<Fields>,
+) -> Result<Response, AppError> {
+    let code = fields.get("code").cloned().unwrap_or_default();
+    let door = Arc::clone(&app.door);
+    if tokio::task::spawn_blocking(move || door.extend(&code)).await? {
+        return Ok(Redirect::to("/login").into_response());
+    }
+    let words = lang(&headers).t(
+        "这个号码不对。请让县信息员再念一遍;多次不对会换一个新的编号",
+        "Not the right code. Ask county IT to read it again; after several tries a new number is shown",
+    );
+    let view = Login { fault: Some(words.into()), ..Login::default() };
+    Ok(login_view(&app, &headers, view).into_response())
 }
 
 pub(crate) async fn sign_out(State(app): State<Arc<App>>, headers: HeaderMap) -> impl IntoResponse {

@@ -139,6 +139,16 @@ impl Sessions {
         handle
     }
 
+    /// Whether anybody is signed in.
+    pub fn anybody(&self, now_ms: i64) -> bool {
+        self.lock().values().any(|session| now_ms - session.used_ms <= IDLE_MS)
+    }
+
+    /// Ends every session; their keys are wiped.
+    pub fn end_all(&self) {
+        self.lock().clear();
+    }
+
     /// Ends a session.
     pub fn end(&self, token: &str) {
         self.lock().remove(token);

@@ -34,6 +34,7 @@ pub fn shared() -> Routes {
         // Names of staff, not of residents.
         .get("/login", Anyone, Nothing, login::page)
         .post("/login", Anyone, Nothing, login::sign_in)
+        .post("/lease", Anyone, Nothing, login::extend)
         .post("/logout", Anyone, Nothing, login::sign_out)
         .get("/set/{what}/{value}", Anyone, Nothing, set)
         .get("/guides", Anyone, Nothing, guide_list)

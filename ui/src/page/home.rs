@@ -15,6 +15,8 @@ pub struct Home {
     pub under_way: Vec<Line>,
     /// The catalogue has not arrived: nothing can be filed yet.
     pub no_catalogue: bool,
+    /// The box stops opening in so many days unless it reaches the county.
+    pub lease_days: Option<u32>,
     /// Practice can be entered from here.
     pub offer_practice: bool,
 }
@@ -25,6 +27,13 @@ pub fn page(shell: &Shell, view: &Home) -> Markup {
     let l = shell.lang;
     let body = html! {
         h1 { (l.t("今天", "Today")) }
+        @if let Some(days) = view.lease_days {
+            p class="warn" {
+                (l.t("很久没有联系上县里了。再过", "The county has not been reached for long. In")) " " (days) " "
+                (l.t("天还连不上,这台盒子就打不开了。请检查网络,或打电话给县信息员。",
+                    "days without it this box stops opening. Check the network, or call county IT."))
+            }
+        }
         @if view.no_catalogue {
             p class="warn" { (l.t("事项目录还没有从县平台收到,暂时不能新办。连上后会自动收到。",
                 "The catalogue has not come from the county yet, so nothing can be filed. It comes by itself once connected.")) }

@@ -15,6 +15,10 @@ pub struct Login {
     pub next: String,
     /// What is wrong.
     pub fault: Option<String>,
+    /// The lease has ended: the number to read to the county.
+    pub lease: Option<String>,
+    /// The box is locked: the first to sign in opens it.
+    pub locked: bool,
     /// A form that was sent when the session had ended: where it goes on.
     pub resume: Option<String>,
     /// Its fields.
@@ -40,6 +44,29 @@ pub fn resume(shell: &Shell, address: &str, carried: &[(String, String)]) -> Mar
     layout::page(shell, title, false, &[], &body)
 }
 
+/// The box has not heard from the county for too long.
+fn lease(shell: &Shell, challenge: &str, fault: Option<&str>) -> Markup {
+    let l = shell.lang;
+    let mut code = Input::line(
+        "code",
+        l.t("县里念的号码(10 位)", "The code that the county reads (10 digits)"),
+        "",
+    );
+    code.fault = fault.map(str::to_owned);
+    let (first, second) = challenge.split_at_checked(4).unwrap_or((challenge, ""));
+    html! {
+        p class="warn" {
+            (l.t("这台盒子已经 60 天没有联系上县里,暂时不能打开。已填的内容都在。接上网络连上县里后自动恢复;没有网络就打电话给县信息员。",
+                "This box has not reached the county for 60 days and does not open for now. Nothing is lost. It opens again by itself once connected; without a network, call county IT."))
+        }
+        p { (l.t("电话里念这个编号:", "Read this number over the phone:")) " " strong { (first) " " (second) } }
+        form method="post" action="/lease" class="card narrow" {
+            (input(l, &code))
+            div class="buttons" { button { (l.t("延长 14 天", "Extend by 14 days")) } }
+        }
+    }
+}
+
 /// The page.
 #[must_use]
 pub fn page(shell: &Shell, view: &Login) -> Markup {
@@ -47,6 +74,7 @@ pub fn page(shell: &Shell, view: &Login) -> Markup {
     let lines: Vec<FaultLine> = view
         .fault
         .iter()
+        .filter(|words| !words.is_empty())
         .map(|words| FaultLine { field: "pin".into(), words: words.clone() })
         .collect();
     let people =
@@ -67,7 +95,13 @@ pub fn page(shell: &Shell, view: &Login) -> Markup {
             p class="warn" { (l.t("太久没有操作,要重新登录。您刚才填的内容没有丢,登录后继续提交。",
                 "Too long without activity: sign in again. What you typed is kept and goes on after that.")) }
         }
-        @if view.people.is_empty() {
+        @if view.locked && view.lease.is_none() {
+            p class="hint" { (l.t("盒子锁着,照常收县里的消息。第一个人登录后打开。",
+                "The box is locked and goes on receiving from the county. The first to sign in opens it.")) }
+        }
+        @if let Some(challenge) = &view.lease {
+            (lease(shell, challenge, view.fault.as_deref().filter(|f| !f.is_empty())))
+        } @else if view.people.is_empty() {
             p class="warn" {
                 (l.t("这里还没有可以登录的人。请县信息员添加工作人员,盒子连上县平台后就会出现。",
                      "Nobody can sign in here yet. County IT adds staff; they appear once the box has reached the county."))

@@ -15,6 +15,8 @@ pub struct Sync {
     pub contacts: Vec<[String; 5]>,
     /// Entries to send and to receive in the present conversation.
     pub progress: Option<(u64, u64)>,
+    /// The box can be locked from here.
+    pub offer_lock: bool,
 }
 
 /// The page.
@@ -28,6 +30,12 @@ pub fn page(shell: &Shell, view: &Sync) -> Markup {
             @if send + receive > 0 { p role="status" { (l.t("正在送:还有", "Sending: ")) " " (send) " " (l.t("条要送,", "to send, ")) (receive) " " (l.t("条要收", "to receive")) } }
         }
         div class="card narrow" { (summary(&view.rows)) }
+        @if view.offer_lock {
+            form method="post" action="/lock" {
+                button class="second" { (l.t("锁上盒子", "Lock the box")) }
+                " " span class="hint" { (l.t("所有人退出;锁着也照常收县里的消息", "Signs everybody out; a locked box goes on receiving")) }
+            }
+        }
         h2 { (l.t("最近的联系", "Recent contacts")) }
         @if view.contacts.is_empty() { p class="empty" { (l.t("还没有和县平台联系过。", "No contact with the county yet.")) } }
         @else { div class="scroll" { table {

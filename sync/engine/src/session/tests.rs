@@ -82,7 +82,10 @@ impl Side {
                 Output::Acked { upto, .. } => self.acked = upto,
                 Output::Completed => self.completed += 1,
                 Output::Close(violation) => self.closed = Some(violation),
-                Output::Greeted(_) | Output::Question(_) | Output::Answer(_) => {}
+                Output::Greeted(_)
+                | Output::LastWord(_)
+                | Output::Question(_)
+                | Output::Answer(_) => {}
             }
         }
         frames
@@ -213,4 +216,22 @@ proptest! {
             a.turn(3);
         }
     }
+}
+
+#[test]
+fn a_last_word_is_heard_after_the_hellos_only_and_never_a_long_one() {
+    let hello = |n: u8| hello([n; 16], 0, 0, 0);
+    let mut session = Session::new(NOW, hello(1));
+    let word = |n: usize| Input::Received(Frame::LastWord(vec![7; n].into()).encode());
+    session.handle(NOW, word(10));
+    let last = std::iter::from_fn(|| session.poll_output()).last();
+    assert_eq!(last, Some(Output::Close(Violation::OutOfTurn)));
+    let mut session = Session::new(NOW, hello(1));
+    session.handle(NOW, Input::Received(Frame::Hello(hello(2)).encode()));
+    session.handle(NOW, word(10));
+    let all: Vec<Output> = std::iter::from_fn(|| session.poll_output()).collect();
+    assert!(all.contains(&Output::LastWord(vec![7; 10])), "{all:?}");
+    session.handle(NOW, word(5000));
+    let last = std::iter::from_fn(|| session.poll_output()).last();
+    assert_eq!(last, Some(Output::Close(Violation::FrameTooLong(5000))));
 }

@@ -9,7 +9,9 @@ use cunkou_casework::event::{Event, Filer, Level, Route, Step, encode};
 use cunkou_casework::ids::{DeviceId, EntryId, Incarnation, PersonId, PlaceId, SubjectId};
 use cunkou_casework::suite::SecretKey;
 use cunkou_engine::{Admitted, PeerInfo, Port};
+use cunkou_keys::Key;
 use cunkou_replica::{ActError, Authority, Guard, Membership, Replica, Who, World};
+use cunkou_store::Lock;
 use cunkou_store::{CaseRow, EntryState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -170,14 +172,24 @@ impl Station {
     }
 
     pub(crate) fn on(&mut self) {
-        let opened =
-            Replica::open(self.folder.path(), membership(self.n), self.world.clone(), guard());
+        let opened = Replica::open(
+            self.folder.path(),
+            &Lock::Key(Key::of([self.n; 32])),
+            membership(self.n),
+            self.world.clone(),
+            guard(),
+        );
         self.replica = Some(opened.expect("the replica opens"));
     }
 
     /// Ends the replica. What is not on disk is lost.
     pub(crate) fn off(&mut self) {
         self.replica = None;
+    }
+
+    /// So many days go by on this station's clock.
+    pub(crate) fn wait_days(&self, days: i64) {
+        self.world.now_ms.fetch_add(days * 24 * 3600 * 1000, Ordering::SeqCst);
     }
 
     pub(crate) fn restart(&mut self) {

@@ -65,7 +65,7 @@ pub(crate) fn conversations() -> Vec<Vec<u8>> {
 }
 
 pub(crate) fn enrolments() -> Vec<Vec<u8>> {
-    let request = EnrolRequest::new([1; 32], &[2; 32]);
+    let request = EnrolRequest::new([1; 32], &[2; 32], vec![4; 91], vec![vec![10, 0, 0, 2].into()]);
     let offer = OfferedEnrolment {
         device: [1; 16],
         certificate: vec![3; 300].into(),
@@ -73,6 +73,11 @@ pub(crate) fn enrolments() -> Vec<Vec<u8>> {
         founding: [5; 32],
         index_secret: [6; 32],
         county_log: payloads().into_iter().map(Into::into).collect(),
+        issuing: Some(vec![3; 300].into()),
+        roots: Some(vec![vec![3; 300].into()]),
+        web_certificate: Some(vec![3; 300].into()),
+        recovery: Some([7; 32]),
+        lease: Some([8; 32]),
     };
     let refused = EnrolResponse::Refused("no".into());
     [

@@ -1,0 +1,401 @@
+//! The box locked and unlocked: which pages are served, what the link feeds, when it locks, when
+//! it ends.
+
+use crate::home::{Home, failed};
+use crate::wallet::Wallet;
+use crate::web;
+use axum::Router;
+use axum::extract::Request;
+use cunkou_casework::county::{DeviceKind, Person};
+use cunkou_casework::suite::SecretKey;
+use cunkou_edge::cli::{Exit, Failure};
+use cunkou_edge::pin;
+use cunkou_edge::{App, Door, DoorError, Lease, Office};
+use cunkou_engine::Port;
+use cunkou_link::Dialer;
+use cunkou_replica::{Replica, Unlocked};
+use cunkou_vault::{LeaseStanding, UnlockError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tower::ServiceExt;
+use tracing::{info, warn};
+
+/// How often the lease and the idle time are looked at.
+const TICK: Duration = Duration::from_secs(30);
+/// How often the time without the county is written down.
+const COUNT_EVERY: Duration = Duration::from_secs(600);
+/// How often closed cases are looked through for what may leave.
+const EVICT_EVERY: Duration = Duration::from_secs(3600);
+/// What the work database learned is copied into the open one this much later: a batch of news is
+/// one write.
+const MIRROR_AFTER: Duration = Duration::from_secs(2);
+
+/// What is running now.
+struct Now {
+    app: Arc<App>,
+    router: Router,
+    work: Option<Unlocked>,
+    link: JoinHandle<()>,
+    mirror: Option<JoinHandle<()>>,
+}
+
+/// Keeps the box.
+pub(crate) struct Keeper {
+    home: Home,
+    wallet: Arc<Wallet>,
+    data: PathBuf,
+    relays: Vec<String>,
+    lock_after: Option<Duration>,
+    now: RwLock<Option<Now>>,
+    /// Unlocking, locking and ending happen one at a time.
+    turn: Mutex<()>,
+    runtime: Handle,
+    me: Weak<Self>,
+    revoked: Arc<Notify>,
+}
+
+impl std::fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Keeper({})", self.data.display())
+    }
+}
+
+impl Keeper {
+    /// Begins locked.
+    pub(crate) fn begin(
+        home: Home,
+        wallet: Arc<Wallet>,
+        data: PathBuf,
+        relays: Vec<String>,
+        lock_after: Option<Duration>,
+    ) -> Result<Arc<Self>, Failure> {
+        let keeper = Arc::new_cyclic(|me| Self {
+            home,
+            wallet,
+            data,
+            relays,
+            lock_after,
+            now: RwLock::default(),
+            turn: Mutex::default(),
+            runtime: Handle::current(),
+            me: me.clone(),
+            revoked: Arc::default(),
+        });
+        keeper.watch_revocation(keeper.home.vault.open_replica());
+        let locked = keeper.locked()?;
+        keeper.replace(locked);
+        Ok(keeper)
+    }
+
+    fn door(&self) -> Result<Arc<dyn Door>, Failure> {
+        let me: Arc<dyn Door> = self.me.upgrade().ok_or_else(|| failed("the box is stopping"))?;
+        Ok(me)
+    }
+
+    fn start(
+        &self,
+        replica: Arc<Replica>,
+        port: Arc<dyn Port>,
+        work: Option<Unlocked>,
+    ) -> Result<Now, Failure> {
+        let _runtime = self.runtime.enter();
+        let kind = replica.device().map_or(DeviceKind::Village, |d| d.kind);
+        let office = if kind == DeviceKind::Township { Office::Township } else { Office::Village };
+        let dialer = Dialer::new(self.relays.clone(), self.wallet.clone(), port);
+        let (link, hosts, door) = (Some(dialer.handle()), self.wallet.hosts(), self.door()?);
+        let app = Arc::new(App::new(office, Arc::clone(&replica), link, hosts, door));
+        let jitter = Arc::clone(&replica);
+        let link = self.runtime.spawn(dialer.run(move || {
+            let mut random = [0; 4];
+            jitter.draw(&mut random);
+            u32::from_be_bytes(random)
+        }));
+        let router = web::router(Arc::clone(&app), self.data.join("practice"));
+        let mirror = work.as_ref().map(|work| self.keep_mirrored(work));
+        Ok(Now { app, router, work, link, mirror })
+    }
+
+    fn locked(&self) -> Result<Now, Failure> {
+        let vault = &self.home.vault;
+        vault.locked();
+        let port: Arc<dyn Port> = vault.clone();
+        self.start(Arc::clone(vault.open_replica()), port, None)
+    }
+
+    /// Puts another state in place and ends what belonged to the one before.
+    fn replace(&self, next: Now) {
+        let before = self.now.write().unwrap_or_else(PoisonError::into_inner).replace(next);
+        if let Some(before) = before {
+            before.link.abort();
+            if let Some(mirror) = before.mirror {
+                mirror.abort();
+            }
+            // Whoever still answers a request holds the app; the keys of people go now.
+            before.app.sessions.end_all();
+        }
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&Now) -> T) -> Option<T> {
+        self.now.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(look)
+    }
+
+    fn take_turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pages of the moment: the sign-in while locked, everything else afterwards.
+    pub(crate) fn pages(self: &Arc<Self>) -> Router {
+        let keeper = Arc::clone(self);
+        Router::new().fallback(move |request: Request| {
+            let router = keeper.with(|now| now.router.clone()).unwrap_or_default();
+            async move { router.oneshot(request).await }
+        })
+    }
+
+    /// What the pages of the moment share.
+    pub(crate) fn app(&self) -> Option<Arc<App>> {
+        self.with(|now| Arc::clone(&now.app))
+    }
+
+    /// The box's certificates.
+    pub(crate) fn wallet(&self) -> &Wallet {
+        &self.wallet
+    }
+
+    /// The readable replica, while the box is unlocked.
+    pub(crate) fn work(&self) -> Option<Arc<Replica>> {
+        self.with(|now| now.work.as_ref().map(|w| Arc::clone(&w.replica))).flatten()
+    }
+
+    /// The vault's own replica.
+    pub(crate) fn open(&self) -> &Arc<Replica> {
+        self.home.vault.open_replica()
+    }
+
+    /// What waits in the inbox: batches and bytes.
+    pub(crate) fn inbox(&self) -> (u64, u64) {
+        self.home.vault.inbox().unwrap_or_default()
+    }
+
+    /// What keeps the machine's secret.
+    pub(crate) fn machine(&self) -> &'static str {
+        self.home.machine.name()
+    }
+
+    /// Days since the county confirmed the box, for status.
+    pub(crate) fn standing(&self) -> Option<LeaseStanding> {
+        self.home.vault.lease_standing().ok()
+    }
+
+    fn watch_revocation(&self, replica: &Arc<Replica>) {
+        let (revoked, seen) = (Arc::clone(&self.revoked), Arc::downgrade(replica));
+        replica.on_change(Box::new(move || {
+            let Some(replica) = seen.upgrade() else { return };
+            if replica.county().device_revoked_at(replica.me().device).is_some() {
+                revoked.notify_one();
+            }
+        }));
+    }
+
+    fn keep_mirrored(&self, work: &Unlocked) -> JoinHandle<()> {
+        self.watch_revocation(&work.replica);
+        let news = Arc::new(Notify::new());
+        let told = Arc::clone(&news);
+        work.replica.on_change(Box::new(move || told.notify_one()));
+        let (vault, work) = (Arc::clone(&self.home.vault), work.clone());
+        self.runtime.spawn(async move {
+            loop {
+                news.notified().await;
+                tokio::time::sleep(MIRROR_AFTER).await;
+                let (vault, work) = (Arc::clone(&vault), work.clone());
+                let done = tokio::task::spawn_blocking(move || {
+                    vault.mirror(&work.replica)?;
+                    vault.refresh_slots(&work.work)
+                });
+                if let Ok(Err(error)) = done.await {
+                    warn!(%error, "the open database is behind");
+                }
+            }
+        })
+    }
+
+    /// Opens the box as this person, without a session.
+    pub(crate) fn unlock(&self, login: &str, pin: &str) -> Result<(), Failure> {
+        let refused = |words: String| Failure::new(Exit::Refused, words);
+        let app = self.with(|now| Arc::clone(&now.app));
+        let app = app.ok_or_else(|| failed("the box is starting"))?;
+        if let Lease::Over(challenge) = self.lease() {
+            let words = format!("the lease is over; the number to read to the county: {challenge}");
+            return Err(refused(words));
+        }
+        let person = app.people().into_iter().find(|p| p.login == login);
+        let person = person.ok_or_else(|| refused(format!("nobody here has the login {login}")))?;
+        let key = pin::sign_in(&app, &person, pin).map_err(|e| refused(e.to_string()))?;
+        self.let_in(&person, key.as_ref()).map_err(|e| refused(e.to_string()))?;
+        Ok(())
+    }
+
+    fn lock_now(&self) -> Result<bool, Failure> {
+        let _turn = self.take_turn();
+        let Some(work) = self.with(|now| now.work.clone()).flatten() else { return Ok(false) };
+        self.home.vault.mirror(&work.replica).map_err(failed)?;
+        self.replace(self.locked()?);
+        info!("the box is locked");
+        Ok(true)
+    }
+
+    /// Looks after lease, idle time and revocation; ends when the box has destroyed its keys and
+    /// the county has heard of it.
+    pub(crate) async fn watch(self: Arc<Self>) -> Failure {
+        // What is not written yet is lost in a power cut; each writing wears the disk.
+        let mut counted = None;
+        let mut busy = Instant::now();
+        let mut tick = tokio::time::interval(TICK);
+        let mut evicted: Option<Instant> = None;
+        if self.home.vault.is_revoked() {
+            self.revoked.notify_one();
+        }
+        loop {
+            tokio::select! {
+                () = self.revoked.notified() => match self.end().await {
+                    Ok(failure) | Err(failure) => return failure,
+                },
+                _ = tick.tick() => {}
+            }
+            let awake = counted.map_or(Some(Duration::ZERO), |at: Instant| {
+                Some(at.elapsed()).filter(|elapsed| *elapsed >= COUNT_EVERY)
+            });
+            if awake.is_some() {
+                counted = Some(Instant::now());
+            }
+            let keeper = Arc::clone(&self);
+            let somebody = tokio::task::spawn_blocking(move || {
+                let awake = awake.map(|d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX));
+                if let Some(Err(error)) = awake.map(|ms| keeper.home.vault.pass_time(ms)) {
+                    warn!(%error, "the lease cannot be counted");
+                }
+                let now = keeper.open().now_ms();
+                keeper.with(|at| at.work.is_none() || at.app.sessions.anybody(now))
+            });
+            if somebody.await.ok().flatten().unwrap_or(true) {
+                busy = Instant::now();
+            }
+            if evicted.is_none_or(|at| at.elapsed() >= EVICT_EVERY)
+                && let Some(work) = self.work()
+            {
+                evicted = Some(Instant::now());
+                let done = tokio::task::spawn_blocking(move || work.evict());
+                if let Ok(Err(error)) = done.await {
+                    warn!(%error, "closed cases cannot leave");
+                }
+            }
+            if self.lock_after.is_some_and(|after| busy.elapsed() >= after) {
+                let keeper = Arc::clone(&self);
+                let _ = tokio::task::spawn_blocking(move || keeper.lock_now()).await;
+            }
+        }
+    }
+
+    /// The county revoked this box.
+    async fn end(self: &Arc<Self>) -> Result<Failure, Failure> {
+        warn!("the county revoked this box; it destroys its keys");
+        let keeper = Arc::clone(self);
+        let word = tokio::task::spawn_blocking(move || -> Result<_, Failure> {
+            let _turn = keeper.take_turn();
+            if let Some(work) = keeper.with(|now| now.work.clone()).flatten() {
+                keeper.home.vault.mirror(&work.replica).map_err(failed)?;
+            }
+            keeper.home.vault.destroy().map_err(failed)?;
+            // Another conversation, in which it says so.
+            keeper.replace(keeper.locked()?);
+            Ok(())
+        });
+        word.await.map_err(failed)??;
+        info!("the keys are destroyed; telling the county");
+        loop {
+            let said = self.with(|now| now.link.is_finished()).unwrap_or(true);
+            if said {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        let keeper = Arc::clone(self);
+        let gone = tokio::task::spawn_blocking(move || {
+            keeper.home.vault.forget_everything(&*keeper.home.machine)
+        });
+        gone.await.map_err(failed)?.map_err(failed)?;
+        let words = "the county revoked this box; its keys are destroyed and the county knows it";
+        Ok(Failure::new(Exit::Refused, words))
+    }
+}
+
+impl Door for Keeper {
+    fn replica(&self) -> &Replica {
+        self.home.vault.open_replica()
+    }
+
+    fn let_in(
+        &self,
+        person: &Person,
+        key: Option<&SecretKey>,
+    ) -> Result<Option<Arc<App>>, DoorError> {
+        let ours = |e: &dyn std::fmt::Display| DoorError::Ours(e.to_string());
+        let _turn = self.take_turn();
+        if let Some(app) =
+            self.with(|now| now.work.is_some().then(|| Arc::clone(&now.app))).flatten()
+        {
+            return Ok(Some(app));
+        }
+        let key = key.ok_or(DoorError::NoSlot)?;
+        let vault = &self.home.vault;
+        let work = vault.unlock(person, key).map_err(|e| match e {
+            UnlockError::NoSlot => DoorError::NoSlot,
+            UnlockError::Vault(e) => ours(&e),
+        })?;
+        let port: Arc<dyn Port> = work.replica.clone();
+        let open = self.start(Arc::clone(&work.replica), port, Some(work)).map_err(|e| ours(&e))?;
+        let app = Arc::clone(&open.app);
+        self.replace(open);
+        info!("the box is unlocked");
+        Ok(Some(app))
+    }
+
+    fn lease(&self) -> Lease {
+        match self.home.vault.lease_standing() {
+            Ok(LeaseStanding::Warn { days_left, urgent }) => Lease::Ends(days_left, urgent),
+            Ok(LeaseStanding::Over) => {
+                Lease::Over(self.home.vault.lease_challenge().unwrap_or_default())
+            }
+            Ok(LeaseStanding::Fine) => Lease::Fine,
+            Err(error) => {
+                warn!(%error, "the lease cannot be read");
+                Lease::Fine
+            }
+        }
+    }
+
+    fn extend(&self, code: &str) -> bool {
+        match self.home.vault.extend_lease(code) {
+            Ok(()) => true,
+            Err(error) => {
+                info!(%error, "the lease was not extended");
+                false
+            }
+        }
+    }
+
+    fn lock(&self) -> bool {
+        self.lock_now().unwrap_or_else(|error| {
+            warn!(%error, "the box cannot be locked");
+            false
+        })
+    }
+
+    fn is_locked(&self) -> bool {
+        self.with(|now| now.work.is_none()).unwrap_or(true)
+    }
+}

@@ -1,0 +1,82 @@
+//! Who keeps the door: what has to hold before somebody is let in, and what opens then.
+
+use crate::App;
+use cunkou_casework::county::Person;
+use cunkou_casework::suite::SecretKey;
+use cunkou_replica::Replica;
+use std::sync::Arc;
+
+/// Why somebody with the right PIN is not let in.
+#[derive(Debug, thiserror::Error)]
+pub enum DoorError {
+    /// This box has no slot for the person yet.
+    #[error("this box has no slot for this person")]
+    NoSlot,
+    /// Our own failure, in words for the log.
+    #[error("{0}")]
+    Ours(String),
+}
+
+/// How long the box still opens without the county.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Lease {
+    /// Long enough, or for ever.
+    #[default]
+    Fine,
+    /// So many days; urgent or not.
+    Ends(u32, bool),
+    /// Not any more: the number to read to the county.
+    Over(String),
+}
+
+/// The door of a box or of a console.
+pub trait Door: std::fmt::Debug + Send + Sync {
+    /// Where wrong PINs are counted and wrapped keys lie. On a box this is not the replica with
+    /// the cases.
+    fn replica(&self) -> &Replica;
+
+    /// The PIN was right: opens what the person's key opens. Gives the app in which their session
+    /// begins when it is another than the one that asked. May block.
+    ///
+    /// # Errors
+    /// [`DoorError`].
+    fn let_in(
+        &self,
+        person: &Person,
+        key: Option<&SecretKey>,
+    ) -> Result<Option<Arc<App>>, DoorError>;
+
+    /// How long the box still opens.
+    fn lease(&self) -> Lease {
+        Lease::Fine
+    }
+
+    /// Extends the lease by a code that the county has read back.
+    fn extend(&self, _code: &str) -> bool {
+        false
+    }
+
+    /// Locks the box now; false where nothing can be locked.
+    fn lock(&self) -> bool {
+        false
+    }
+
+    /// Whether the readable part is closed.
+    fn is_locked(&self) -> bool {
+        false
+    }
+}
+
+/// A door that is always open: the console's.
+#[derive(Debug)]
+pub struct OpenDoor(pub Arc<Replica>);
+
+impl Door for OpenDoor {
+    fn replica(&self) -> &Replica {
+        &self.0
+    }
+
+    fn let_in(&self, _: &Person, _: Option<&SecretKey>) -> Result<Option<Arc<App>>, DoorError> {
+        Ok(None)
+    }
+}
