@@ -216,7 +216,7 @@ pub(crate) fn found(data: &Path, founding: &Founding<'_>) -> Result<PathBuf, Fai
     }
     let (county, now_ms) = (founding.county, founding.now_ms);
     let root = RootAuthority::found(county, &founding.bounds, now_ms).map_err(failed)?;
-    let issuing = root.issuing(county, now_ms).map_err(failed)?;
+    let issuing = root.issuing(now_ms).map_err(failed)?;
     let mut kept = Kept {
         schema: 1,
         county: county.to_owned(),
@@ -258,7 +258,7 @@ pub(crate) fn sign_issuing(
         fs::read_to_string(root_key).map_err(|e| failed(format!("{}: {e}", root_key.display())))?;
     let root = RootAuthority::read(&key, &kept.roots()?)
         .map_err(|e| Failure::new(Exit::Refused, e.to_string()))?;
-    let issuing = root.issuing(&kept.county, now_ms).map_err(failed)?;
+    let issuing = root.issuing(now_ms).map_err(failed)?;
     Ok((hex::encode(issuing.certificate()), issuing.key_pem()))
 }
 

@@ -335,7 +335,7 @@ mod tests {
         seed: &[u8; 32],
     ) -> SignedRenewal {
         let bounds = Bounds::of("130999");
-        let issuing = scene_root.issuing("甲县", BEGIN).expect("as the test made it");
+        let issuing = scene_root.issuing(BEGIN).expect("as the test made it");
         let names = [bounds.box_name("0202020202020202")];
         let key = device_spki(&SecretKey::from_seed(&BOX).public().0);
         let own =

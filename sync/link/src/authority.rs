@@ -127,7 +127,7 @@ fn moment(ms: i64) -> Result<OffsetDateTime, IdentityError> {
 /// A serial number that never comes twice: a browser refuses two certificates of one issuer that
 /// share theirs.
 fn serial() -> Result<SerialNumber, IdentityError> {
-    let mut bytes = [0; 16];
+    let mut bytes = [0; 9];
     getrandom::fill(&mut bytes).map_err(|e| IdentityError::Read(e.to_string()))?;
     bytes[0] &= 0x7f;
     bytes[0] |= 0x40;
@@ -139,7 +139,7 @@ fn params(now_ms: i64, days: i64) -> Result<CertificateParams, IdentityError> {
     params.serial_number = Some(serial()?);
     params.not_before = moment(now_ms - BACKDATED_MS)?;
     params.not_after = moment(now_ms)? + Duration::days(days);
-    params.use_authority_key_identifier_extension = true;
+
     Ok(params)
 }
 
@@ -155,7 +155,8 @@ fn authority_params(
     let mark = crate::identity::fingerprint(key.public_key_raw());
     let mark: String = mark[..4].iter().map(|b| format!("{b:02x}")).collect();
     params.distinguished_name = rcgen::DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, format!("Cunkou {what} {mark}"));
+    let name = ["Cunkou", what, &mark].join(" ").replace("  ", " ");
+    params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(depth));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     Ok(params)
@@ -212,10 +213,10 @@ impl RootAuthority {
     ///
     /// # Errors
     /// [`IdentityError`].
-    pub fn issuing(&self, county: &str, now_ms: i64) -> Result<IssuingAuthority, IdentityError> {
+    pub fn issuing(&self, now_ms: i64) -> Result<IssuingAuthority, IdentityError> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let name = format!("{county} issuing");
-        let mut params = authority_params(&name, &key, 0, now_ms, ISSUING_DAYS)?;
+        // A short name: it goes over the wire twice in each direction of every session.
+        let mut params = authority_params("", &key, 0, now_ms, ISSUING_DAYS)?;
         params.not_after = params.not_after.min(moment(Facts::read(&self.certificate)?.until_ms)?);
         let root = CertificateDer::from(self.certificate.as_slice());
         let issuer = Issuer::from_ca_cert_der(&root, &self.key)?;
@@ -283,9 +284,13 @@ impl IssuingAuthority {
         let mut params = params(now_ms, DEVICE_DAYS)?;
         params.subject_alt_names = CertificateParams::new(all)?.subject_alt_names;
         params.distinguished_name = rcgen::DistinguishedName::new();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, names.first().map_or("cunkou", String::as_str));
+        // On the link every byte counts, and nobody reads it there.
+        let name = match purpose {
+            Purpose::Web => names.first().map_or("cunkou", String::as_str),
+            Purpose::Box => "box",
+            Purpose::Relay => "relay",
+        };
+        params.distinguished_name.push(DnType::CommonName, name);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![match purpose {
             Purpose::Box => ExtendedKeyUsagePurpose::ClientAuth,

@@ -109,7 +109,7 @@ impl Relay {
     fn new() -> (Arc<Self>, RootAuthority) {
         let bounds = Bounds::of("130999");
         let root = RootAuthority::found("云溪县", &bounds, BEGIN).expect("as the test made it");
-        let issuing = root.issuing("云溪县", BEGIN).expect("as the test made it");
+        let issuing = root.issuing(BEGIN).expect("as the test made it");
         let own = own_of(&issuing, &bounds, BEGIN);
         let inner = Mutex::new((issuing, vec![root.certificate().to_vec()], own));
         let changes = watch::channel(0).0;
@@ -397,7 +397,7 @@ async fn a_new_root_is_learnt_at_a_renewal_and_then_used() {
     relay.changes.send_modify(|n| *n += 1);
     renew(&running.address, me.clone()).await.expect("as the test made it");
     assert_eq!(me.chain.lock().expect("as the test made it").1.len(), 2);
-    let issuing = root.issuing("云溪县", BEGIN).expect("as the test made it");
+    let issuing = root.issuing(BEGIN).expect("as the test made it");
     let own = own_of(&issuing, &relay.bounds, BEGIN);
     {
         let mut inner = relay.inner.lock().expect("as the test made it");
