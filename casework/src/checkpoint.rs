@@ -168,6 +168,28 @@ pub fn told(proof: Vec<Hash>) -> Vec<ByteVec> {
     proof.into_iter().map(|node| node.to_vec().into()).collect()
 }
 
+/// What shows, away from the relay, that entries were in its log.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Proofs {
+    /// The checkpoint.
+    #[n(0)]
+    pub checkpoint: SignedCheckpoint,
+    /// The entries, sorted by name.
+    #[n(1)]
+    pub shown: Vec<Shown>,
+}
+
+/// One entry in the log of a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Shown {
+    /// Which.
+    #[n(0)]
+    pub entry: EntryId,
+    /// Where it stands.
+    #[n(1)]
+    pub inclusion: Inclusion,
+}
+
 /// Nodes of a proof; nothing when one has a wrong length or there are too many.
 #[must_use]
 pub fn nodes(proof: &[ByteVec]) -> Option<Vec<Hash>> {

@@ -3,6 +3,7 @@
 //! The file proves nothing by itself: it carries signed entries, and who reads it judges them. What
 //! it cannot show is that nothing was left out.
 
+use crate::checkpoint::Proofs;
 use crate::county::{CountyLog, LogError};
 use crate::entry::{BadEntry, Entry};
 use crate::event::{BadPayload, decode, encode};
@@ -65,7 +66,8 @@ pub struct Export {
     /// What the case names, sorted.
     #[n(8)]
     pub attachments: Vec<Attached>,
-    /// Checkpoints and proofs that a log holds these entries; not written yet.
+    /// Encoded [`crate::checkpoint::Proofs`]: a checkpoint of the relay that made the file, and
+    /// where the case's entries stand in its log; absent in a file that a box made.
     #[n(9)]
     pub proofs: Option<ByteVec>,
 }
@@ -101,6 +103,7 @@ impl Export {
         entries: &[Entry],
         resident: &[Entry],
         mut attachments: Vec<Attached>,
+        proofs: Option<&Proofs>,
     ) -> Result<Self, BadExport> {
         let sorted = |entries: &[Entry]| -> Vec<ByteVec> {
             let mut rows: Vec<_> = entries.iter().map(|e| (e.id(), e.encode())).collect();
@@ -121,7 +124,7 @@ impl Export {
             entries: sorted(entries),
             resident: sorted(resident),
             attachments,
-            proofs: None,
+            proofs: proofs.map(|proofs| encode(proofs).into()),
         };
         export.within_limits()?;
         Ok(export)

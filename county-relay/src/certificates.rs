@@ -451,7 +451,7 @@ impl Certificates {
         })?;
         Ok(json!({
             "schema": 1, "root": print, "trusted": self.trusted_roots().len(),
-            "next": "boxes learn of it when they renew; go over to it afterwards with: cunkou-relay ca renew-issuing --root-key FILE",
+            "next": "boxes learn of it from the county log; go over to it afterwards with: cunkou-relay ca renew-issuing --root-key FILE",
         }))
     }
 

@@ -435,7 +435,11 @@ impl Execute for Home {
             Command::TakeIssuing { certificate, key } => {
                 self.certificates.take_issuing(&certificate, &key, self.replica.now_ms())
             }
-            Command::TrustRoot { root } => self.certificates.trust(&root),
+            Command::TrustRoot { root } => {
+                let trusted = self.certificates.trust(&root)?;
+                let roots = self.certificates.trusted_roots().into_iter().map(Into::into);
+                self.say(vec![Statement::Roots { roots: roots.collect() }], trusted)
+            }
             Command::Renew { file, out } => self.renew_by_file(&file, &out),
             Command::LeaseExtend { device, challenge } => self.extend_lease(&device, &challenge),
             Command::Backup { out } => self.back_up(&out, progress),

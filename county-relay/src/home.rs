@@ -8,7 +8,7 @@ use cunkou_casework::county::{
 };
 use cunkou_casework::hex;
 use cunkou_casework::ids::{DeviceId, SubjectId};
-use cunkou_casework::suite::SecretKey;
+use cunkou_casework::suite::{PublicKey, SecretKey};
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_keys::{BoxSecret, Key, machine_secret, seal_under, unseal_under};
 use cunkou_link::Bounds;
@@ -223,11 +223,13 @@ pub(crate) fn found(
         places: Vec::new(),
         phone: String::new(),
     };
+    let roots = home.certificates.trusted_roots().into_iter().map(Into::into).collect();
+    let roots = Statement::Roots { roots };
     match guards {
         Guards::Single => {
             let authority = home.authority.0.public();
             let founded = Statement::Founded { name: name.to_owned(), authority };
-            let statements = vec![founded, Statement::Device(relay)];
+            let statements = vec![founded, Statement::Device(relay), roots];
             home.replica.state(&home.authority, statements).map_err(failed)?;
         }
         Guards::Several { threshold, grant_days, grant_count, .. } => {
@@ -244,9 +246,13 @@ pub(crate) fn found(
             };
             let administrators = keys.iter().map(|(who, _)| who.clone()).collect();
             let constitution =
-                Constitution { administrators, threshold: *threshold, recovery: None };
+                Constitution {
+                    administrators,
+                    threshold: *threshold,
+                    recovery: Some(PublicKey(home.recovery)),
+                };
             let constituted = Statement::Constituted { name: name.to_owned(), constitution, relay };
-            let statements = vec![constituted, Statement::Grant(grant)];
+            let statements = vec![constituted, Statement::Grant(grant), roots];
             let mut act =
                 administrators::propose(&home.replica.county(), world.now_ms(), statements);
             keys.iter().for_each(|(_, secret)| act.sign(secret));

@@ -162,9 +162,13 @@ impl Wallet {
         Arc::clone(&self.hosts)
     }
 
-    /// The roots that this box and its tablets trust. The county log's statement of roots takes
-    /// this place.
+    /// The roots that this box and its tablets trust: those that the county log names; before it
+    /// has come, those of the enrolment.
     pub(crate) fn trusted_roots(&self) -> Vec<Vec<u8>> {
+        let county = self.replica.county();
+        if !county.roots().is_empty() {
+            return county.roots().to_vec();
+        }
         self.lock().roots.iter().filter_map(|root| hex::decode(root)).collect()
     }
 

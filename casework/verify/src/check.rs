@@ -6,6 +6,7 @@ mod steps;
 use crate::content::{self, Checked};
 use crate::evidence::{Seen, weigh};
 use crate::faults::{about, reason, whole};
+use crate::logged;
 use crate::report::{Case, Content, County, Finding, Photos, Report, Step, Words};
 use cunkou_casework::case::{CaseState, Folded, Reason, Record, Verdict, authenticate, fold};
 use cunkou_casework::county::{CountyLog, DeviceKind};
@@ -79,6 +80,8 @@ pub fn check(bytes: &[u8], options: Options<'_>) -> Result<Report, BadExport> {
     let read = options.content.then(|| read_content(&edits, &ordered, &folded.state)).flatten();
     let content = content_state(read.as_ref(), &mut faults, &mut hints);
     let photos = check_photos(&export, read.as_ref(), &case.records, &mut faults);
+    let names: BTreeSet<EntryId> = case.events.iter().chain(&case.edits).map(Entry::id).collect();
+    let logged = logged::check(&export, &names, &log, &mut faults);
     check_resident(&export, &folded.state, &log, &mut faults)?;
     let steps =
         steps::of(&case.events, &case.records, &case.aside, &folded, &evidence, &log, &mut faults);
@@ -108,6 +111,7 @@ pub fn check(bytes: &[u8], options: Options<'_>) -> Result<Report, BadExport> {
         saves: read.as_ref().map_or(0, |r| r.saves),
         content,
         photos,
+        logged,
         faults,
         hints,
     })

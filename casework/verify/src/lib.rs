@@ -8,6 +8,7 @@ mod check;
 mod content;
 mod evidence;
 mod faults;
+mod logged;
 pub mod report;
 mod words;
 

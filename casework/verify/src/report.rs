@@ -148,6 +148,19 @@ pub enum Content {
     NotChecked,
 }
 
+/// What a relay's log holds of the case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Logged {
+    /// Entries that are shown to be in it.
+    pub held: u64,
+    /// Entries of the case.
+    pub of: u64,
+    /// How many entries the log held then.
+    pub size: u64,
+    /// The relay's time then, milliseconds.
+    pub time_ms: i64,
+}
+
 /// Photos and signatures that the case names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Photos {
@@ -178,6 +191,8 @@ pub struct Report {
     pub content: Content,
     /// Photos.
     pub photos: Photos,
+    /// What the relay's log holds of it, where the file carries a checkpoint.
+    pub logged: Option<Logged>,
     /// What does not hold.
     pub faults: Vec<Finding>,
     /// What is worth a look.

@@ -86,6 +86,17 @@ fn write_report(out: &mut String, r: &Report, l: Lang) -> std::fmt::Result {
         r.photos.here,
         r.photos.named
     )?;
+    if let Some(logged) = r.logged {
+        writeln!(
+            out,
+            "{}{} / {} ({} {})",
+            l.t("县平台日志里查到:", "In the relay's log: "),
+            logged.held,
+            logged.of,
+            l.t("检查点", "checkpoint of"),
+            when(logged.time_ms)
+        )?;
+    }
     write_findings(out, l.t("不成立的", "What does not hold"), &r.faults, r, l)?;
     write_findings(out, l.t("值得留意的", "Worth a look"), &r.hints, r, l)?;
     writeln!(

@@ -3,12 +3,13 @@
 use crate::Replica;
 use crate::file::gather;
 use crate::kinds::{CASE, kind_code};
+use cunkou_casework::checkpoint::{Proofs, Shown};
 use cunkou_casework::county::Numbered;
 use cunkou_casework::document::Schema;
 use cunkou_casework::entry::{Entry, Kind};
 use cunkou_casework::event::{Step, decode};
 use cunkou_casework::export::{Attached, BadExport, Export, fingerprint};
-use cunkou_casework::ids::{AttachmentId, Scope, SubjectId};
+use cunkou_casework::ids::{AttachmentId, EntryId, Scope, SubjectId};
 use cunkou_casework::material::attachments_named;
 use cunkou_store::{EntryRow, EntryState, StoreError, View};
 use std::collections::BTreeSet;
@@ -53,8 +54,20 @@ impl Replica {
             let bytes = if photos { self.store.read_attachment(&id.0)? } else { None };
             attachments.push(Attached { id, bytes: bytes.map(Into::into) });
         }
-        let export = Export::new(case, &county, &of_case, &of_resident, attachments)?;
+        let proofs = self.proofs(&of_case)?;
+        let export =
+            Export::new(case, &county, &of_case, &of_resident, attachments, proofs.as_ref())?;
         Ok(Some(export.encode()))
+    }
+
+    /// Where entries stand in this relay's own log; nothing on a box.
+    fn proofs(&self, entries: &[Entry]) -> Result<Option<Proofs>, StoreError> {
+        let mut ids: Vec<EntryId> = entries.iter().map(Entry::id).collect();
+        ids.sort_unstable();
+        let Some((checkpoint, inclusion)) = self.shown(&ids)? else { return Ok(None) };
+        let shown = ids.into_iter().zip(inclusion);
+        let shown = shown.filter_map(|(entry, at)| Some(Shown { entry, inclusion: at? }));
+        Ok(Some(Proofs { checkpoint, shown: shown.collect() }))
     }
 
     /// The county's fingerprint, by which an export is known to be of this county.

@@ -230,6 +230,7 @@ impl World {
             &self.entries,
             &self.resident,
             self.attachments.clone(),
+            None,
         );
         export.expect("an export").encode()
     }
