@@ -245,12 +245,11 @@ pub(crate) fn found(
                 parent: None,
             };
             let administrators = keys.iter().map(|(who, _)| who.clone()).collect();
-            let constitution =
-                Constitution {
-                    administrators,
-                    threshold: *threshold,
-                    recovery: Some(PublicKey(home.recovery)),
-                };
+            let constitution = Constitution {
+                administrators,
+                threshold: *threshold,
+                recovery: Some(PublicKey(home.recovery)),
+            };
             let constituted = Statement::Constituted { name: name.to_owned(), constitution, relay };
             let statements = vec![constituted, Statement::Grant(grant), roots];
             let mut act =

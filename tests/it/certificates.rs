@@ -76,7 +76,18 @@ fn the_roots_key_is_set_aside_and_status_reminds_until_it_is_gone() -> Result<()
     // Set aside at once: nothing lies in the data folder.
     let (data, stick) = (folder.path().join("b"), folder.path().join("stick"));
     let (data, aside) = (data.display().to_string(), stick.display().to_string());
-    let init = ["--data", &data, "init", "--name", "乙县", "--code", "130998", "--offline", &aside];
+    let init = [
+        "--data",
+        &data,
+        "init",
+        "--name",
+        "乙县",
+        "--code",
+        "130998",
+        "--offline",
+        &aside,
+        "--single-key",
+    ];
     let ran = cunkou_tests::bare::run(&county.bin.join("cunkou-relay"), &init, "")?;
     ensure!(ran.code == 0, "{}", ran.err);
     ensure!(stick.join("root-key.pem").exists() && !folder.path().join("b/offline").exists());
@@ -228,6 +239,7 @@ fn a_new_root_takes_over_while_everything_runs() -> Result<()> {
         "130998",
         "--offline",
         &stranger,
+        "--single-key",
     ];
     cunkou_tests::bare::run(&county.bin.join("cunkou-relay"), &init, "")?;
     let key = folder.path().join("stranger/root-key.pem").display().to_string();
