@@ -3,10 +3,10 @@
 use crate::certificates;
 use crate::home::{self, Home};
 use crate::options::{
-    Action, Administrators, BoxKind, Ca, Catalogue, Export, GrantAction, Import, LeaseAction,
+    Action, Administrators, BoxKind, Ca, Catalogue, Export, Forks, GrantAction, Import, LeaseAction,
     Options, RoleArg, Staff,
 };
-use crate::{import, keys};
+use crate::{histories, import, keys};
 use cunkou_casework::catalogue::{Contacts, Items, Release, read};
 use cunkou_casework::county::{
     Administrator, Constitution, DeviceKind, Person, Place, Post, Power, Role, Statement,
@@ -91,6 +91,11 @@ enum Command {
         reason: String,
     },
     GrantList,
+    Forks,
+    ForksClear {
+        device: String,
+        reason: String,
+    },
     Lift {
         device: String,
     },
@@ -302,6 +307,10 @@ fn command(data: &Path, action: &Action) -> Result<Command, Failure> {
             Command::GrantEnd { grant: grant.clone(), reason: reason.clone() }
         }
         Action::Grant(GrantAction::List) => Command::GrantList,
+        Action::Forks(Forks::List) => Command::Forks,
+        Action::Forks(Forks::Clear { device, reason }) => {
+            Command::ForksClear { device: device.clone(), reason: reason.clone() }
+        }
         Action::Lift { device } => Command::Lift { device: device.clone() },
         Action::Staff(Staff::KeyCode { login }) => Command::KeyCode { login: login.clone() },
         Action::Export(Export::Case { number, out, no_photos }) => {
@@ -429,6 +438,10 @@ impl Execute for Home {
             }
             Command::GrantEnd { grant, reason } => self.end_grant(&grant, reason),
             Command::GrantList => Ok(self.grants()),
+            Command::Forks => {
+                Ok(json!({ "schema": 1, "forks": histories::list(&self.replica)? }))
+            }
+            Command::ForksClear { device, reason } => self.clear_forks(&device, reason),
             Command::ExportCase { number, out, photos } => {
                 cunkou_edge::export::to_file(&self.replica, &number, &out, photos)
             }
@@ -709,6 +722,7 @@ impl Home {
             "disk_free": cunkou_edge::app::disk_free(&self.data),
             "boxes": boxes,
             "revoked": revoked,
+            "forks": histories::list(&self.replica)?,
         }))
     }
 }

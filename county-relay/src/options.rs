@@ -85,6 +85,9 @@ pub(crate) enum Action {
     /// Rights handed on: who may state what by themselves.
     #[command(subcommand, after_help = "Example:\n  cunkou-relay --data ./county grant list")]
     Grant(GrantAction),
+    /// Boxes with two histories: a disk restored or copied, or a box that says two things.
+    #[command(subcommand, after_help = "Example:\n  cunkou-relay --data ./county forks list")]
+    Forks(Forks),
     /// Serve the console over HTTPS, guides over HTTP, and boxes over QUIC.
     #[command(
         after_help = "Example:\n  cunkou-relay --data ./county serve --https 0.0.0.0:443 --http 0.0.0.0:80 --quic 0.0.0.0:4443\n\nThe same keys stand in a TOML file (--config) or in the environment as CUNKOU_RELAY_HTTPS and so on."
@@ -302,6 +305,25 @@ pub(crate) enum Administrators {
         /// So many of them must sign.
         #[arg(long, default_value_t = 2)]
         threshold: u8,
+    },
+}
+
+/// Boxes with two histories.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Forks {
+    /// List them.
+    #[command(after_help = "Example:\n  cunkou-relay --data ./county forks list --json")]
+    List,
+    /// Say that both histories of a box stay: it was restored or set up again on purpose.
+    #[command(
+        after_help = "Example:\n  cunkou-relay --data ./county forks clear 6f1c… --reason 换硬盘后恢复"
+    )]
+    Clear {
+        /// Id of the box, or its beginning.
+        device: String,
+        /// What happened.
+        #[arg(long)]
+        reason: String,
     },
 }
 

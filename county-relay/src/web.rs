@@ -1,7 +1,7 @@
 //! The console's own pages: cases, boxes, people.
 
 use crate::home::Home;
-use crate::keys;
+use crate::{histories, keys};
 use axum::Router;
 use axum::extract::{Path, Query};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -114,7 +114,8 @@ async fn boxes(signed: Signed) -> Result<Markup, AppError> {
             )
         },
     };
-    Ok(page(&signed.shell("/boxes"), l.t("盒子", "Boxes"), &[table]))
+    let tables: Vec<Table> = histories::table(&signed)?.into_iter().chain([table]).collect();
+    Ok(page(&signed.shell("/boxes"), l.t("盒子", "Boxes"), &tables))
 }
 
 async fn staff(signed: Signed) -> Result<Markup, AppError> {
