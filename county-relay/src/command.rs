@@ -3,8 +3,8 @@
 use crate::certificates;
 use crate::home::{self, Home};
 use crate::options::{
-    Action, Administrators, BoxKind, Ca, Catalogue, Export, Forks, GrantAction, Import, LeaseAction,
-    Options, RoleArg, Staff,
+    Action, Administrators, BoxKind, Ca, Catalogue, Export, Forks, GrantAction, Import,
+    LeaseAction, Options, RoleArg, Staff,
 };
 use crate::{histories, import, keys};
 use cunkou_casework::catalogue::{Contacts, Items, Release, read};
@@ -438,9 +438,7 @@ impl Execute for Home {
             }
             Command::GrantEnd { grant, reason } => self.end_grant(&grant, reason),
             Command::GrantList => Ok(self.grants()),
-            Command::Forks => {
-                Ok(json!({ "schema": 1, "forks": histories::list(&self.replica)? }))
-            }
+            Command::Forks => Ok(json!({ "schema": 1, "forks": histories::list(&self.replica)? })),
             Command::ForksClear { device, reason } => self.clear_forks(&device, reason),
             Command::ExportCase { number, out, photos } => {
                 cunkou_edge::export::to_file(&self.replica, &number, &out, photos)

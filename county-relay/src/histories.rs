@@ -23,9 +23,7 @@ fn kind(kind: ForkKind, l: Lang) -> &'static str {
         ForkKind::SameNumber => {
             l.t("同一编号说了两样话", "it said two different things under one number")
         }
-        ForkKind::SameParent => {
-            l.t("硬盘被恢复或复制过", "its disk was restored or copied")
-        }
+        ForkKind::SameParent => l.t("硬盘被恢复或复制过", "its disk was restored or copied"),
     }
 }
 

@@ -120,7 +120,7 @@ impl Place {
     }
 
     fn agent(&self) -> Agent {
-        let url = format!("http://{}", self.county.http(1));
+        let url = self.county.url("one", 1).expect("running");
         until("li signs in", 60, || Agent::sign_in(&url, "li", "246810").ok()).expect("signed in")
     }
 
@@ -214,12 +214,12 @@ fn a_box_that_booted_by_itself_receives_locked_and_shows_it_to_the_first_who_sig
     assert_eq!(status["locked"], true);
     assert!(status["inbox"]["batches"].as_u64().is_some_and(|n| n > 0), "{status}");
     // Locked: the sign-in page and nothing else, and the guides, which are public.
-    let stranger = Agent::stranger(&format!("http://{}", place.county.http(1)));
+    let stranger = Agent::stranger(&place.county.url("one", 1).expect("running"));
     let home = stranger.get("/").expect("an answer");
     assert!(home.location.as_deref().is_some_and(|to| to.starts_with("/login")), "{home:?}");
     let login = stranger.get("/login").expect("a page").page().expect("a page");
     assert!(login.contains("盒子锁着") && login.contains("李建国"), "{login}");
-    let url = format!("http://{}", place.county.http(1));
+    let url = place.county.url("one", 1).expect("running");
     assert!(Agent::sign_in(&url, "li", "000000").is_err(), "a wrong PIN");
     assert_eq!(place.status()["locked"], true);
     let (hits, _) = search(&place.folder("one"));
@@ -270,7 +270,8 @@ fn a_revoked_box_destroys_its_keys_within_seconds_and_the_county_shows_that_it_d
             assert!(!folder.join(gone).exists(), "{gone} is still there (open: {open})");
         }
         drop(node);
-        let again = place.county.node("one", &["serve", "--http", "127.0.0.1:0"]).expect("it runs");
+        let again =
+            place.county.node("one", &["serve", "--https", "127.0.0.1:0"]).expect("it runs");
         assert_eq!(again.code, 5, "{}", again.err);
         assert!(again.err.contains("已被县里撤销"), "{}", again.err);
         drop(relay);
@@ -315,7 +316,7 @@ fn a_box_long_without_the_county_warns_then_stops_opening_until_a_code_is_read_o
 
     days_without_the_county(&place, 61);
     let node = place.serve();
-    let url = format!("http://{}", place.county.http(1));
+    let url = place.county.url("one", 1).expect("running");
     let refused = Agent::sign_in(&url, "li", "246810").expect_err("the lease is over");
     assert!(!refused.to_string().contains("PIN"), "{refused}");
     let stranger = Agent::stranger(&url);
@@ -343,7 +344,7 @@ fn wrong_pins_are_counted_while_locked_and_a_power_cut_gives_no_try_back() {
     place.agent();
     drop((node, relay));
     let node = place.serve();
-    let url = format!("http://{}", place.county.http(1));
+    let url = place.county.url("one", 1).expect("running");
     for _ in 0..5 {
         assert!(Agent::sign_in(&url, "li", "000000").is_err());
     }
@@ -386,7 +387,7 @@ fn a_backup_opens_for_the_county_alone_and_a_restored_county_gets_from_its_boxes
         place.county.relay(&add, "864202").expect("it runs").json().expect("added");
     };
     let knows = |name: &str| {
-        let stranger = Agent::stranger(&format!("http://{}", place.county.http(1)));
+        let stranger = Agent::stranger(&place.county.url("one", 1).expect("running"));
         until("the name at the box", 60, || {
             stranger.get("/login").ok()?.page().ok()?.contains(name).then_some(())
         })

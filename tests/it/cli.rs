@@ -198,7 +198,8 @@ fn status_has_exactly_the_promised_keys_and_exits_with_three_when_nothing_runs()
         "lease",
         "machine_secret",
     ];
-    let of_relay = ["county", "fingerprint", "entries", "boxes", "certificates", "revoked", "forks"];
+    let of_relay =
+        ["county", "fingerprint", "entries", "boxes", "certificates", "revoked", "forks"];
     let status = until("a completed sync", 60, || {
         let status = county.node("one", &["status"]).ok()?.json().ok()?;
         status["last_completed_sync"].is_i64().then_some(status)
