@@ -211,9 +211,7 @@ impl Crawler<'_> {
 }
 
 fn looks(county: &County, node: &str) -> Result<u64> {
-    let path = county.data(node).join("work.db");
-    let db =
-        rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let db = cunkou_tests::at_rest::database(&county.data("relay"), &county.data(node))?;
     Ok(db.query_row("SELECT count(*) FROM look", [], |row| row.get(0))?)
 }
 
