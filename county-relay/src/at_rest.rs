@@ -4,6 +4,7 @@
 //! members: length of the name, name, length, encrypted bytes. A member is bound to its place and
 //! name; the last one is empty and called `end`.
 
+use crate::certificates;
 use crate::home::{self, Home};
 use cunkou_casework::hex;
 use cunkou_edge::cli::{Exit, Failure};
@@ -181,6 +182,7 @@ impl Home {
         let mut to = Writer::begin(BufWriter::new(file), &self.recovery)?;
         let (kept, key) = home::read_kept(&self.data)?;
         to.member("county", &kept)?;
+        to.member("certificates", &certificates::content(&self.data)?)?;
         to.member("key", home::work_key(&key).bytes())?;
         to.file("work.db", snapshot)?;
         let store = self.replica.store();
@@ -230,6 +232,7 @@ fn restore_into<R: Read>(data: &Path, backup: &mut Reader<R>) -> Result<Value, F
     while let Some((name, content)) = backup.next()? {
         match name.as_str() {
             "county" => kept = Some(content),
+            "certificates" => certificates::restore(data, &content)?,
             "key" => old = <[u8; 32]>::try_from(&content[..]).ok().map(Key::of),
             "work.db" => database.write_all(&content).map_err(failed)?,
             _ => {

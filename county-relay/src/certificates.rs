@@ -7,6 +7,7 @@ use cunkou_link::{
     WebKey, WebSettings, device_spki, fingerprint, is_web_key,
 };
 use minicbor::bytes::ByteVec;
+use cunkou_keys::{keep_sealed, read_sealed};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -17,8 +18,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
+use zeroize::Zeroizing;
 
-const FILE: &str = "certificates.json";
+const FILE: &str = "certificates.sealed";
 /// Where the root's key lies until it is carried away.
 const OFFLINE: &str = "offline";
 const ROOT_KEY: &str = "root-key.pem";
@@ -127,7 +129,7 @@ impl Kept {
 
     fn write(&self, data: &Path) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(self).map_err(failed)?;
-        crate::home::write_private(&data.join(FILE), text.as_bytes()).map_err(failed)?;
+        keep_sealed(data, FILE, text.as_bytes()).map_err(failed)?;
         // For people and for tests: what a tablet is to trust.
         let pem: Vec<String> = self.roots()?.iter().map(|root| pem(root)).collect();
         fs::write(data.join("ca.pem"), pem.concat()).map_err(failed)
@@ -241,8 +243,21 @@ pub(crate) fn found(data: &Path, founding: &Founding<'_>) -> Result<PathBuf, Fai
 
 fn read(data: &Path) -> Result<Kept, Failure> {
     let path = data.join(FILE);
-    let text = fs::read_to_string(&path).map_err(|e| failed(format!("{}: {e}", path.display())))?;
-    serde_json::from_str(&text).map_err(|e| failed(format!("{}: {e}", path.display())))
+    let named = |e: &dyn std::fmt::Display| failed(format!("{}: {e}", path.display()));
+    let text = read_sealed(data, FILE).map_err(|e| named(&e))?;
+    let text = text.ok_or_else(|| named(&"it is not there; restore it from a backup"))?;
+    serde_json::from_slice(&text).map_err(|e| named(&e))
+}
+
+/// The file's content, for a backup.
+pub(crate) fn content(data: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    read_sealed(data, FILE).map_err(failed)?.ok_or_else(|| failed(format!("{FILE} is not there")))
+}
+
+/// Puts the content of a backup in place.
+pub(crate) fn restore(data: &Path, content: &[u8]) -> Result<(), Failure> {
+    let kept: Kept = serde_json::from_slice(content).map_err(failed)?;
+    kept.write(data)
 }
 
 /// Signs a new issuing certificate with the root's key, in the process of the command: the key
@@ -522,7 +537,8 @@ mod tests {
     fn the_roots_key_is_set_aside_and_named_until_it_is_carried_away() {
         let folder = tempfile::tempdir().expect("as the test made it");
         let certificates = county(folder.path());
-        let kept = fs::read_to_string(folder.path().join(FILE)).expect("as the test made it");
+        let kept = content(folder.path()).expect("as the test made it");
+        let kept = String::from_utf8_lossy(&kept).into_owned();
         let key = fs::read_to_string(folder.path().join("offline/root-key.pem"))
             .expect("as the test made it");
         assert!(!kept.contains(key.lines().nth(1).expect("as the test made it")));

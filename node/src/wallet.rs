@@ -12,19 +12,17 @@ use cunkou_link::{
 };
 use cunkou_replica::Replica;
 use minicbor::bytes::ByteVec;
+use cunkou_keys::{keep_sealed, read_sealed};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File};
-use std::io::Write;
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
-const FILE: &str = "certificates.json";
+const FILE: &str = "certificates.sealed";
 const DAY_MS: i64 = 24 * 3_600_000;
 
-/// What the file keeps; readable by its owner alone. DER in hexadecimal digits.
+/// What the file keeps, under the machine's secret. DER in hexadecimal digits.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Kept {
     schema: u32,
@@ -57,20 +55,7 @@ impl Kept {
 
     fn write(&self, data: &Path) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(self).map_err(failed)?;
-        let (path, part) = (data.join(FILE), data.join("certificates.part"));
-        let write = || -> std::io::Result<()> {
-            let mut to = fs::OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&part)?;
-            to.write_all(text.as_bytes())?;
-            to.sync_all()?;
-            fs::rename(&part, &path)?;
-            File::open(data)?.sync_all()
-        };
-        write().map_err(|e| failed(format!("{}: {e}", path.display())))
+        keep_sealed(data, FILE, text.as_bytes()).map_err(failed)
     }
 }
 
@@ -140,8 +125,8 @@ impl Wallet {
         let path = data.join(FILE);
         let damaged =
             || failed(format!("{} is missing or damaged; enrol the box again", path.display()));
-        let text = fs::read_to_string(&path).map_err(|_| damaged())?;
-        let kept: Kept = serde_json::from_str(&text).map_err(|_| damaged())?;
+        let text = read_sealed(data, FILE).ok().flatten().ok_or_else(damaged)?;
+        let kept: Kept = serde_json::from_slice(&text).map_err(|_| damaged())?;
         let web = watch::channel(kept.web()?).0;
         let hosts = Arc::new(Hosts::new(kept.hosts()?));
         let before = told(&replica);

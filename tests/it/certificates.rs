@@ -117,7 +117,7 @@ fn a_box_renews_by_file_and_takes_no_other_answer() -> Result<()> {
     let path = |name: &str| folder.path().join(name).display().to_string();
     let (request, answer, wrong) =
         (path("one.request"), path("one.renewed"), path("wrong.renewed"));
-    let kept = || std::fs::read_to_string(folder.path().join("one/certificates.json"));
+    let kept = || std::fs::read(folder.path().join("one/certificates.sealed"));
     let before = kept()?;
     county.node("one", &["renew-request", "--out", &request])?.json()?;
     county.relay(&["renew", &request, "--out", &answer], "")?.json()?;

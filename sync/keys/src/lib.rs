@@ -13,6 +13,7 @@
 
 mod chunks;
 mod codes;
+mod kept;
 mod machine;
 mod sealed;
 mod slots;
@@ -22,6 +23,7 @@ pub mod files {
     pub use crate::chunks::{CHUNK, encrypt, length, open, open_from};
 }
 pub use codes::{CHALLENGE_DIGITS, EXTENSION_DIGITS, extension_code};
+pub use kept::{keep_sealed, read_sealed};
 pub use machine::{FileSecret, HardwareSecret, Tpm2, machine_secret};
 pub use sealed::{BoxSecret, open_sealed, seal_to, seal_under, unseal_under};
 pub use slots::Slot;
@@ -39,6 +41,14 @@ pub enum KeyError {
     /// The file of the machine's secret.
     #[error("the machine's secret at {path}: {source}")]
     Machine {
+        /// Where.
+        path: std::path::PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file that is kept under the machine's secret.
+    #[error("{path}: {source}")]
+    File {
         /// Where.
         path: std::path::PathBuf,
         /// What the system said.

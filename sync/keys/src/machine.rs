@@ -42,7 +42,7 @@ pub fn machine_secret(folder: &Path, prefer_chip: bool) -> Box<dyn HardwareSecre
 }
 
 /// Writes a file that only its owner reads, whole or not at all.
-fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let part = path.with_extension("part");
     let mut file =
         fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
