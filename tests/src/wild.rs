@@ -234,12 +234,13 @@ impl Port for Wild {
     }
 
     fn hello(&self, _: &PeerInfo) -> Result<Hello, PortError> {
+        let acked = *self.0.acked.lock().unwrap_or_else(PoisonError::into_inner);
         let state = |scope: &str, head| ScopeState {
             scope: scope.to_owned(),
             head,
             read: 0,
             epoch: [0; 16],
-            acked: None,
+            acked: Some(acked.min(head)),
         };
         let head = self.0.head.load(Ordering::SeqCst);
         Ok(Hello {
