@@ -7,5 +7,6 @@ pub mod bare;
 pub mod browser;
 pub mod county;
 pub mod pictures;
+pub mod security;
 pub mod trust;
 pub mod wild;

@@ -3,6 +3,7 @@
 mod contests;
 mod deciders;
 mod desk;
+mod model;
 mod order;
 
 use super::*;
