@@ -6,6 +6,7 @@ mod authority;
 mod certificates;
 mod command;
 mod enroller;
+mod enrolments;
 mod home;
 mod import;
 mod keys;
