@@ -12,6 +12,7 @@ pub mod county;
 pub mod decider;
 pub mod document;
 pub mod eligibility;
+pub mod enrolment;
 pub mod entry;
 pub mod event;
 pub mod export;

@@ -3,8 +3,8 @@
 
 use cunkou_casework::checkpoint::{Checkpoint, SignedCheckpoint};
 use cunkou_casework::county::{
-    Act, ActBody, Administrator, Constitution, Device, DeviceKind, Grant, GrantId, Numbered, Person,
-    Post, Power, Role, Statement,
+    Act, ActBody, Administrator, Constitution, Device, DeviceKind, Grant, GrantId, Numbered,
+    Person, Post, Power, Role, Statement,
 };
 use cunkou_casework::event::{decode, encode};
 use cunkou_casework::ids::{DeviceId, EntryId, Incarnation, PersonId, PlaceId, SubjectId};
@@ -23,10 +23,8 @@ fn secret(n: u8) -> SecretKey {
 }
 
 fn constitution() -> Constitution {
-    let each = [1, 2, 3].map(|n| Administrator {
-        name: format!("管理员{n}"),
-        key: secret(n).public(),
-    });
+    let each =
+        [1, 2, 3].map(|n| Administrator { name: format!("管理员{n}"), key: secret(n).public() });
     let recovery = Some(secret(9).public());
     Constitution { administrators: each.to_vec(), threshold: 2, recovery }
 }
@@ -50,7 +48,7 @@ fn act() -> Act {
         statements: vec![Statement::Roots { roots: vec![vec![1, 2, 3].into()] }],
     };
     let mut act = Act::new(&body);
-    [1, 3].map(|n| act.sign(&secret(n)));
+    [1, 3].iter().for_each(|n| act.sign(&secret(*n)));
     act
 }
 

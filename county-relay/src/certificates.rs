@@ -2,12 +2,12 @@
 
 use cunkou_casework::hex;
 use cunkou_edge::cli::{Exit, Failure};
+use cunkou_keys::{keep_sealed, read_sealed};
 use cunkou_link::{
     Bounds, DeviceCertificate, Facts, IssuingAuthority, LinkError, Purpose, Renewed, RootAuthority,
     WebKey, WebSettings, device_spki, fingerprint, is_web_key,
 };
 use minicbor::bytes::ByteVec;
-use cunkou_keys::{keep_sealed, read_sealed};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

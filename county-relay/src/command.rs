@@ -1,9 +1,10 @@
 //! Commands: done by the running daemon if there is one, else here.
 
 use crate::certificates;
+use crate::enrolments::{Offered, Where};
 use crate::home::{self, Home};
 use crate::options::{
-    Action, Administrators, BoxKind, Ca, Catalogue, Export, Forks, GrantAction, Import,
+    Action, Administrators, BoxKind, Ca, Catalogue, Enrol, Export, Forks, GrantAction, Import,
     LeaseAction, Options, RoleArg, Staff,
 };
 use crate::{histories, import, keys};
@@ -38,9 +39,18 @@ enum Command {
         name: String,
         places: Vec<PlaceId>,
         phone: String,
-        relay: Vec<String>,
-        hours: u32,
+        to: Where,
+    },
+    EnrolAnswer {
+        request: PathBuf,
         out: PathBuf,
+    },
+    BindCode {
+        places: Vec<PlaceId>,
+        hours: u32,
+    },
+    Confirm {
+        device: String,
     },
     StaffAdd {
         login: String,
@@ -123,15 +133,6 @@ enum Command {
         out: PathBuf,
     },
     Status,
-}
-
-/// What an enrolment file makes of a box.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Offered {
-    pub(crate) kind: DeviceKind,
-    pub(crate) name: String,
-    pub(crate) places: Vec<PlaceId>,
-    pub(crate) phone: String,
 }
 
 /// The places of a catalogue folder.
@@ -232,7 +233,9 @@ fn role(arg: RoleArg) -> Role {
 
 fn command(data: &Path, action: &Action) -> Result<Command, Failure> {
     Ok(match action {
-        Action::Enrol { kind, name, places, phone, relay, hours, out } => Command::Enrol {
+        Action::Enrol(Enrol {
+            kind, name, places, phone, relay, hours, out, qr, qr_out, ..
+        }) => Command::Enrol {
             kind: match kind {
                 BoxKind::Village => DeviceKind::Village,
                 BoxKind::Township => DeviceKind::Township,
@@ -240,10 +243,22 @@ fn command(data: &Path, action: &Action) -> Result<Command, Failure> {
             name: name.clone(),
             places: places.iter().copied().map(PlaceId).collect(),
             phone: phone.clone(),
-            relay: relay.clone(),
-            hours: *hours,
-            out: absolute(out)?,
+            to: Where {
+                relay: relay.clone(),
+                hours: *hours,
+                out: absolute(out)?,
+                qr: *qr,
+                qr_out: qr_out.as_deref().map(absolute).transpose()?,
+            },
         },
+        Action::EnrolAnswer { request, out } => {
+            Command::EnrolAnswer { request: absolute(request)?, out: absolute(out)? }
+        }
+        Action::BindCode { places, hours } => Command::BindCode {
+            places: places.iter().copied().map(PlaceId).collect(),
+            hours: *hours,
+        },
+        Action::Confirm { device } => Command::Confirm { device: device.clone() },
         Action::Staff(Staff::Add { login, name, role: r, places, department, phone }) => {
             let mut pin = String::new();
             std::io::stdin().read_line(&mut pin).map_err(failed)?;
@@ -387,10 +402,12 @@ impl Execute for Home {
     fn execute(&self, command: Value, progress: &dyn Fn(String)) -> Result<Value, Failure> {
         let command: Command = serde_json::from_value(command).map_err(failed)?;
         match command {
-            Command::Enrol { kind, name, places, phone, relay, hours, out } => {
-                let offered = Offered { kind, name, places, phone };
-                self.offer(offered, &relay, hours, &out)
+            Command::Enrol { kind, name, places, phone, to } => {
+                self.offer(&Offered { kind, name, places, phone, bind: false }, &to)
             }
+            Command::EnrolAnswer { request, out } => self.answer_enrolment(&request, &out),
+            Command::BindCode { places, hours } => self.bind_code(places, hours),
+            Command::Confirm { device } => self.compared(&device),
             Command::StaffAdd { login, name, posts, phone, pin } => {
                 self.add_staff(&login, &name, posts, &phone, &pin)
             }
@@ -460,7 +477,7 @@ impl Execute for Home {
 }
 
 /// Writes a file that was not there, readable by its owner alone.
-fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
+pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
     fs::OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -500,45 +517,6 @@ impl Home {
         Ok(json!({
             "schema": 1, "file": out,
             "next": "carry the file back to the box and run: cunkou-node renew FILE",
-        }))
-    }
-
-    fn offer(
-        &self,
-        offered: Offered,
-        relay: &[String],
-        hours: u32,
-        out: &Path,
-    ) -> Result<Value, Failure> {
-        let county = self.replica.county();
-        for place in &offered.places {
-            if county.place(*place).is_none() {
-                return Err(refused(format!(
-                    "there is no place {place}; publish the catalogue first"
-                )));
-            }
-        }
-        let (mut token, mut device) = ([0; 32], [0; 16]);
-        self.replica.draw(&mut token);
-        self.replica.draw(&mut device);
-        let now = self.replica.now_ms();
-        let expires = now + i64::from(hours) * 3_600_000;
-        let hash = attachment_id(&token);
-        let request = serde_json::to_vec(&offered).map_err(failed)?;
-        self.replica
-            .store()
-            .write(|tx| tx.offer_enrolment(&hash.0, &device, &request, now, expires))
-            .map_err(|e: StoreError| failed(e))?;
-        let token: String = token.iter().map(|b| format!("{b:02x}")).collect();
-        let file = json!({
-            "cunkou_enrolment": 1, "county": county.name(), "name": offered.name,
-            "relays": relay, "relay_name": self.certificates.relay_name(), "root": self.certificates.roots_pem(), "token": token,
-        });
-        let text = serde_json::to_string_pretty(&file).map_err(failed)?;
-        write_new(out, &text)?;
-        Ok(json!({
-            "schema": 1, "file": out, "device": DeviceId(device).to_string(),
-            "next": "carry the file to the box and run: cunkou-node enrol FILE (it works once)",
         }))
     }
 
@@ -707,8 +685,10 @@ impl Home {
                 })
             })
             .collect();
+        let (to_compare, refused_enrolments) = self.enrolment_status()?;
         Ok(json!({
             "schema": 1, "enrolled": true, "locked": false,
+            "to_compare": to_compare, "refused_enrolments": refused_enrolments,
             "version": env!("CARGO_PKG_VERSION"), "county": self.replica.county().name(),
             "fingerprint": self.replica.fingerprint().map_err(failed)?,
             "entries": entries,

@@ -6,6 +6,7 @@ mod authority;
 mod certificates;
 mod command;
 mod enroller;
+mod enrolments;
 mod histories;
 mod home;
 mod import;

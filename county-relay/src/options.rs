@@ -93,32 +93,39 @@ pub(crate) enum Action {
         after_help = "Example:\n  cunkou-relay --data ./county serve --https 0.0.0.0:443 --http 0.0.0.0:80 --quic 0.0.0.0:4443\n\nThe same keys stand in a TOML file (--config) or in the environment as CUNKOU_RELAY_HTTPS and so on."
     )]
     Serve(ServeOptions),
-    /// Make a one-time file that enrols a box.
+    /// Make a one-time file that enrols a box, and the same as a QR code.
     #[command(
-        after_help = "Example:\n  cunkou-relay --data ./county enrol --kind village --name 云岭村代办服务点 --places 101,102,103 --relay 192.0.2.1:4443 --out yunling.enrol"
+        after_help = "Examples:\n  cunkou-relay --data ./county enrol --kind village --name 云岭村代办服务点 --places 101,102,103 --relay 192.0.2.1:4443 --out yunling.enrol --qr\n  cunkou-relay --data ./county enrol --kind village --name 备用机1 --spare --relay 192.0.2.1:4443 --out spare1.enrol"
     )]
-    Enrol {
-        /// What the box is.
-        #[arg(long)]
-        kind: BoxKind,
-        /// What people call it.
-        #[arg(long)]
-        name: String,
-        /// Ids of the villages it serves, with commas.
-        #[arg(long, value_delimiter = ',', required = true)]
-        places: Vec<u32>,
-        /// Telephone of the point, printed on receipts.
-        #[arg(long, default_value = "")]
-        phone: String,
-        /// Address of the relay as the box reaches it, host:port; may be given several times.
-        #[arg(long, required = true)]
-        relay: Vec<String>,
-        /// The file is valid for so many hours.
-        #[arg(long, default_value_t = 72)]
-        hours: u32,
-        /// Where to write the file.
+    Enrol(Enrol),
+    /// Enrol a box whose request was carried here as a file: where no link is.
+    #[command(
+        after_help = "Example:\n  cunkou-relay --data ./county enrol-answer yunling.request --out yunling.answer"
+    )]
+    EnrolAnswer {
+        /// The file that `cunkou-node enrol-request` wrote.
+        request: PathBuf,
+        /// Where to write the answer.
         #[arg(long)]
         out: PathBuf,
+    },
+    /// Say that a new box shows the same six words as the console.
+    #[command(after_help = "Example:\n  cunkou-relay --data ./county confirm 6f1c…")]
+    Confirm {
+        /// Id of the box, or its beginning, as the console lists it.
+        device: String,
+    },
+    /// Make a one-time code that binds a spare box to its places.
+    #[command(
+        after_help = "Example:\n  cunkou-relay --data ./county bind-code --places 101,102 --hours 72"
+    )]
+    BindCode {
+        /// Ids of the villages it will serve, with commas.
+        #[arg(long, value_delimiter = ',', required = true)]
+        places: Vec<u32>,
+        /// The code is valid for so many hours.
+        #[arg(long, default_value_t = 72)]
+        hours: u32,
     },
     /// People who work with Cunkou.
     #[command(
@@ -222,6 +229,41 @@ pub(crate) enum Action {
     /// How the relay is.
     #[command(after_help = "Example:\n  cunkou-relay --data ./county status --json")]
     Status,
+}
+
+/// What to enrol.
+#[derive(Debug, Args)]
+pub(crate) struct Enrol {
+    /// What the box is.
+    #[arg(long)]
+    pub(crate) kind: BoxKind,
+    /// What people call it.
+    #[arg(long)]
+    pub(crate) name: String,
+    /// Ids of the villages it serves, with commas.
+    #[arg(long, value_delimiter = ',', required_unless_present = "spare")]
+    pub(crate) places: Vec<u32>,
+    /// A spare box: it gets its places later, with a code.
+    #[arg(long, conflicts_with = "places")]
+    pub(crate) spare: bool,
+    /// Telephone of the point, printed on receipts.
+    #[arg(long, default_value = "")]
+    pub(crate) phone: String,
+    /// Address of the relay as the box reaches it, host:port; may be given several times.
+    #[arg(long, required = true)]
+    pub(crate) relay: Vec<String>,
+    /// The file is valid for so many hours.
+    #[arg(long, default_value_t = 72)]
+    pub(crate) hours: u32,
+    /// Where to write the file.
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+    /// Print a QR code, too.
+    #[arg(long)]
+    pub(crate) qr: bool,
+    /// Write the QR code as an SVG file.
+    #[arg(long)]
+    pub(crate) qr_out: Option<PathBuf>,
 }
 
 /// How to found.

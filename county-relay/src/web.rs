@@ -1,17 +1,21 @@
 //! The console's own pages: cases, boxes, people.
 
+use crate::enrolments;
 use crate::home::Home;
 use crate::{histories, keys};
 use axum::Router;
 use axum::extract::{Path, Query};
 use axum::response::{IntoResponse, Redirect, Response};
+use cunkou_casework::ids::DeviceId;
 use cunkou_edge::forms::Fields;
 use cunkou_edge::lists::when;
 use cunkou_edge::routes::Shows::{Nothing, Personal};
 use cunkou_edge::routes::{Routes, Who};
 use cunkou_edge::web;
 use cunkou_edge::{App, AppError, Signed, desk};
-use cunkou_ui::page::boxes::{Table, page};
+use cunkou_ui::Lang;
+use cunkou_ui::page::boxes::{Table, page, page_with};
+use cunkou_ui::page::enrolments::{ToCompare, section};
 use maud::Markup;
 use std::sync::Arc;
 
@@ -24,6 +28,7 @@ pub(crate) fn routes() -> Routes {
         .get("/", Who::Signed, Nothing, first)
         .get("/cases/{case}", Who::Signed, Personal, case)
         .get("/boxes", Who::It, Nothing, boxes)
+        .post("/boxes/{id}/confirm", Who::It, Nothing, confirm)
         .get("/staff", Who::It, Nothing, staff)
         .and(keys::routes())
 }
@@ -53,10 +58,15 @@ async fn boxes(signed: Signed) -> Result<Markup, AppError> {
     let peers = replica.store().read(|view| view.peers())?;
     let suspended = replica.store().read(|view| view.suspensions())?;
     let quarantined = replica.store().read(|view| view.quarantined())?;
+    let pending = enrolments::pending(replica)?;
     let rows = county.devices().filter(|d| d.id != replica.me().device).map(|device| {
         let seen = peers.iter().find(|p| p.device == device.id.0);
         let counts = county.device_counts(device.id);
-        let villages: Vec<String> = device.places.iter().map(|p| county.place_name(*p)).collect();
+        let mut villages: Vec<String> =
+            device.places.iter().map(|p| county.place_name(*p)).collect();
+        if villages.is_empty() {
+            villages.push(l.t("备用机,等待绑定", "spare, waits for its places").to_owned());
+        }
         let (last, tone) = match seen {
             _ if !counts => match replica.last_word_of(device.id) {
                 Ok(Some(word)) => {
@@ -80,6 +90,8 @@ async fn boxes(signed: Signed) -> Result<Markup, AppError> {
         let clock = seen.map_or_else(String::new, |p| format!("{:+} s", p.clock_error_ms / 1000));
         let software = seen.map_or_else(String::new, |p| p.software.clone());
         let id = device.id.to_string()[..8].to_owned();
+        let to_compare = pending.iter().any(|p| p.device == device.id);
+        let tone = if to_compare && tone.is_empty() { "amber" } else { tone };
         (vec![device.name.clone(), villages.join("、"), last, completed, clock, software, id], tone)
     });
     let heads = [
@@ -114,8 +126,63 @@ async fn boxes(signed: Signed) -> Result<Markup, AppError> {
             )
         },
     };
-    let tables: Vec<Table> = histories::table(&signed)?.into_iter().chain([table]).collect();
-    Ok(page(&signed.shell("/boxes"), l.t("盒子", "Boxes"), &tables))
+    let refused = refused_table(l, &enrolments::refusals(replica)?);
+    let above: Vec<ToCompare> = pending
+        .into_iter()
+        .map(|p| ToCompare {
+            id: p.device.to_string(),
+            name: p.name,
+            words: p.words,
+            since: when(p.since_ms),
+        })
+        .collect();
+    let tables = histories::table(&signed)?.into_iter().chain([table, refused]);
+    let tables: Vec<Table> = tables.collect();
+    let title = l.t("盒子", "Boxes");
+    Ok(page_with(&signed.shell("/boxes"), title, &section(l, &above), &tables))
+}
+
+/// What was refused where boxes enrol.
+fn refused_table(l: Lang, refused: &[enrolments::Refusal]) -> Table {
+    let rows = refused.iter().map(|r| {
+        let (zh, en) = r.why.words();
+        let name = r.name.clone().unwrap_or_default();
+        let cells = [when(r.at_ms), name, l.t(zh, en).into(), r.from.clone(), r.times.to_string()];
+        let tone = if r.why == enrolments::Why::OtherBox { "red" } else { "" };
+        ([&cells[..], &[r.token.clone()]].concat(), tone)
+    });
+    let heads = [
+        l.t("时间", "When"),
+        l.t("为谁发的", "Made for"),
+        l.t("为什么拒绝", "Why refused"),
+        l.t("来自", "From"),
+        l.t("次数", "Times"),
+        l.t("令牌", "Token"),
+    ];
+    Table {
+        title: l.t("被拒绝的登记", "Refused enrolments").to_owned(),
+        rows: rows.collect(),
+        heads: heads.into_iter().map(str::to_owned).collect(),
+        empty: l.t("没有。", "None.").to_owned(),
+        hint: l
+            .t(
+                "“已被另一台盒子用过”可能是文件被偷:先核对登记成功那台的六个词,不对就撤销它。",
+                "Used by another box may mean a stolen file: compare the six words of the box that was enrolled, and revoke it if they differ.",
+            )
+            .to_owned(),
+    }
+}
+
+/// County IT has compared the words of a new box.
+async fn confirm(signed: Signed, Path(id): Path<String>) -> Result<Redirect, AppError> {
+    let replica = signed.replica();
+    let device: DeviceId = id.parse().map_err(|_| AppError::NotFound)?;
+    let county = replica.county();
+    let login = county.person(signed.who().person).map_or_else(String::new, |p| p.login.clone());
+    if !enrolments::confirm(replica, device, &login)? {
+        return Err(AppError::NotFound);
+    }
+    Ok(Redirect::to("/boxes"))
 }
 
 async fn staff(signed: Signed) -> Result<Markup, AppError> {

@@ -1,22 +1,20 @@
 //! Enrolment and status.
 
-use crate::home::{self, EnrolmentFile, failed};
+use crate::enrol;
+use crate::home::{self, failed};
 use crate::keeper::Keeper;
 use crate::options::Options;
-use crate::wallet::{self, Wallet};
+use crate::wallet::Wallet;
 use cunkou_casework::entry::ClockSource;
-use cunkou_casework::hex;
 use cunkou_edge::Door;
 use cunkou_edge::app::disk_free;
-use cunkou_edge::bounded;
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_edge::control::{self, Execute};
 use cunkou_edge::{export, renewal};
-use cunkou_link::{Credentials, EnrolRequest, LinkError, enrol as redeem};
-use cunkou_replica::{Replica, SystemWorld, World};
+use cunkou_link::Credentials;
+use cunkou_replica::Replica;
 use cunkou_vault::LeaseStanding;
 use serde_json::{Value, json};
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,60 +25,6 @@ pub(crate) fn show(as_json: bool, value: &Value, words: &str) {
     } else {
         println!("{words}");
     }
-}
-
-/// Redeems a one-time file.
-pub(crate) async fn enrol(
-    options: &Options,
-    file: &Path,
-    addresses: &[IpAddr],
-) -> Result<(), Failure> {
-    let data = &options.data;
-    if home::is_enrolled(data) {
-        let words = format!("{} is a box already; choose another folder", data.display());
-        return Err(Failure::new(Exit::Refused, words));
-    }
-    let shown = file.display();
-    let text = bounded::text(file, bounded::SMALL_BYTES_MAX)
-        .map_err(|e| failed(format!("{shown}: {e}")))?;
-    let read: EnrolmentFile = serde_json::from_str(&text)
-        .map_err(|_| failed(format!("{shown} is not an enrolment file; ask county IT for one")))?;
-    if read.cunkou_enrolment != 1 {
-        return Err(failed(format!("{shown} is of a newer version; update this program first")));
-    }
-    let token: Option<[u8; 32]> = hex::decode(&read.token).and_then(|t| t.try_into().ok());
-    let token =
-        token.ok_or_else(|| failed(format!("{shown} is damaged; ask county IT for another")))?;
-    std::fs::create_dir_all(data).map_err(|e| failed(format!("{}: {e}", data.display())))?;
-    let mut seed = [0; 32];
-    SystemWorld.random(&mut seed);
-    let web_key = wallet::web_key()?;
-    let request = EnrolRequest::new(token, &seed, web_key.public(), wallet::wire(addresses));
-    let offer =
-        redeem(&read.relays, &read.relay_name, &read.root, &request).await.map_err(|e| {
-            let exit = match e {
-                LinkError::Refused(_) | LinkError::OtherCounty(_) => Exit::Refused,
-                _ => Exit::Failed,
-            };
-            Failure::new(exit, e.to_string())
-        })?;
-    // First: the other file makes the folder a box.
-    wallet::keep(data, &read.relay_name, &read.root, &web_key, addresses, &offer)?;
-    let folder = data.clone();
-    let (file, kept) = (read, offer);
-    let read = tokio::task::spawn_blocking(move || -> Result<EnrolmentFile, Failure> {
-        home::keep(&folder, &file, &seed, &kept)?;
-        Ok(file)
-    })
-    .await
-    .map_err(failed)??;
-    let value = json!({ "schema": 1, "enrolled": true, "county": read.county, "name": read.name });
-    show(
-        options.json,
-        &value,
-        &format!("enrolled as {} of {}; now run: cunkou-node serve", read.name, read.county),
-    );
-    Ok(())
 }
 
 /// Answers commands of a running box.
@@ -112,6 +56,8 @@ impl Execute for Executor {
                 status["lease"] = json!({ "standing": standing, "days_left": days_left });
                 status["machine_secret"] = json!(self.keeper.machine());
                 status["certificate_days"] = json!(self.keeper.wallet().days_left());
+                status["words"] = json!(self.keeper.words());
+                status["spare"] = json!(replica.device().is_some_and(|d| d.places.is_empty()));
                 status["host"] = json!(self.keeper.wallet().hosts().first());
                 Ok(status)
             }
@@ -127,6 +73,12 @@ impl Execute for Executor {
                     Failure::new(Exit::Refused, words)
                 })?;
                 export::to_file(&work, text("number"), Path::new(text("out")), photos)
+            }
+            Some("bind") => {
+                let code = command["code"].as_str().unwrap_or_default();
+                let replica = self.keeper.work();
+                let replica = replica.as_ref().unwrap_or_else(|| self.keeper.open());
+                enrol::bind_box(replica, self.keeper.wallet(), self.keeper.relays(), code)
             }
             Some("unlock") => {
                 let text = |key: &str| command[key].as_str().unwrap_or_default().to_owned();

@@ -14,23 +14,14 @@ use std::sync::Arc;
 /// Under this name the vault keeps [`Kept`].
 const BOX: &str = "box";
 
-/// The one-time file that county IT makes.
-#[derive(Debug, Deserialize)]
-pub(crate) struct EnrolmentFile {
-    pub(crate) cunkou_enrolment: u32,
-    pub(crate) county: String,
-    pub(crate) name: String,
-    pub(crate) relays: Vec<String>,
-    pub(crate) relay_name: String,
-    pub(crate) root: String,
-    pub(crate) token: String,
-}
-
 /// How the box reaches its relay; lies in the vault.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Kept {
     schema: u32,
     pub(crate) relays: Vec<String>,
+    /// The six words that county IT compares; empty at a box of an earlier version.
+    #[serde(default)]
+    pub(crate) words: String,
 }
 
 /// An opened box, locked.
@@ -49,11 +40,12 @@ pub(crate) fn failed(e: impl std::fmt::Display) -> Failure {
 /// Keeps what enrolment gave, whole or not at all.
 pub(crate) fn keep(
     data: &Path,
-    file: &EnrolmentFile,
+    relays: &[String],
+    words: &str,
     seed: &[u8; 32],
     offer: &OfferedEnrolment,
 ) -> Result<(), Failure> {
-    let kept = Kept { schema: 2, relays: file.relays.clone() };
+    let kept = Kept { schema: 2, relays: relays.to_vec(), words: words.to_owned() };
     let kept = serde_json::to_vec(&kept).map_err(failed)?;
     let enrolled = Enrolled {
         device: DeviceId(offer.device),

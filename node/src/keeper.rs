@@ -166,6 +166,16 @@ impl Keeper {
         &self.wallet
     }
 
+    /// Addresses of relays.
+    pub(crate) fn relays(&self) -> &[String] {
+        &self.relays
+    }
+
+    /// The six words that county IT compares.
+    pub(crate) fn words(&self) -> &str {
+        &self.home.kept.words
+    }
+
     /// The readable replica, while the box is unlocked.
     pub(crate) fn work(&self) -> Option<Arc<Replica>> {
         self.with(|now| now.work.as_ref().map(|w| Arc::clone(&w.replica))).flatten()

@@ -1,6 +1,7 @@
 //! `cunkou-node`: the box at a village service point or in a township centre.
 
 mod command;
+mod enrol;
 mod home;
 mod keeper;
 mod options;
@@ -24,7 +25,12 @@ async fn program() -> ExitCode {
     let options = Options::parse();
     log(options.log_json);
     let done = match &options.action {
-        Action::Enrol { file, address } => command::enrol(&options, file, address).await,
+        Action::Enrol { file, code, address } => {
+            enrol::enrol(&options, file.as_deref(), code.as_deref(), address).await
+        }
+        Action::EnrolRequest { file, out, address } => enrol::request(&options, file, out, address),
+        Action::EnrolFinish { file } => enrol::finish(&options, file).await,
+        Action::Bind { code } => enrol::bind(&options, code).await,
         Action::RenewRequest { out } => command::renew_request(&options, out).await,
         Action::Renew { file } => command::renew(&options, file).await,
         Action::Routes => {

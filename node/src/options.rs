@@ -34,16 +34,48 @@ pub(crate) struct Options {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Action {
-    /// Become a box of the county with a one-time file from county IT. Needs the relay.
+    /// Become a box of the county with a one-time file, or the code of a QR, from county IT. Needs
+    /// the relay.
     #[command(
-        after_help = "Example:\n  cunkou-node --data ./box enrol yunling.enrol --address 192.168.1.5"
+        after_help = "Examples:\n  cunkou-node --data ./box enrol yunling.enrol --address 192.168.1.5\n  cunkou-node --data ./box enrol --code CUNKOU1/…"
     )]
     Enrol {
         /// The file.
-        file: PathBuf,
+        #[arg(required_unless_present = "code", conflicts_with = "code")]
+        file: Option<PathBuf>,
+        /// What the QR code says.
+        #[arg(long)]
+        code: Option<String>,
         /// An address under which tablets reach this box; may be given several times.
         #[arg(long)]
         address: Vec<IpAddr>,
+    },
+    /// Write a request to be carried to the county: enrolment where no link is.
+    #[command(
+        after_help = "Example:\n  cunkou-node --data ./box enrol-request yunling.enrol --out yunling.request"
+    )]
+    EnrolRequest {
+        /// The one-time file from county IT.
+        file: PathBuf,
+        /// Where to write the request.
+        #[arg(long)]
+        out: PathBuf,
+        /// An address under which tablets reach this box; may be given several times.
+        #[arg(long)]
+        address: Vec<IpAddr>,
+    },
+    /// Become a box of the county with the answer that came back as a file.
+    #[command(after_help = "Example:\n  cunkou-node --data ./box enrol-finish yunling.answer")]
+    EnrolFinish {
+        /// The file that `cunkou-relay enrol-answer` wrote.
+        file: PathBuf,
+    },
+    /// Bind this spare box to its places with a code from the county. Needs the relay.
+    #[command(after_help = "Example:\n  cunkou-node --data ./box bind --code ABCD-EFGH-JK")]
+    Bind {
+        /// The code that `cunkou-relay bind-code` made.
+        #[arg(long)]
+        code: String,
     },
     /// Write a request for new certificates, to be carried to the county: where no link is.
     #[command(

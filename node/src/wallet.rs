@@ -6,13 +6,13 @@ use cunkou_casework::county::DeviceKind;
 use cunkou_casework::hex;
 use cunkou_edge::cli::Failure;
 use cunkou_edge::hosts::{self, Hosts};
+use cunkou_keys::{keep_sealed, read_sealed};
 use cunkou_link::{
     BACKDATED_MS, Clock, Credentials, DEVICE_DAYS, DeviceCertificate, Facts, LinkError,
-    OfferedEnrolment, RenewRequest, SignedRenewal, WebKey, WebSettings, address_bytes, pem_to_der,
+    OfferedEnrolment, RenewRequest, SignedRenewal, WebKey, WebSettings, address_bytes,
 };
 use cunkou_replica::Replica;
 use minicbor::bytes::ByteVec;
-use cunkou_keys::{keep_sealed, read_sealed};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -73,15 +73,15 @@ pub(crate) fn wire(addresses: &[IpAddr]) -> Vec<ByteVec> {
 pub(crate) fn keep(
     data: &Path,
     relay_name: &str,
-    root_pem: &str,
+    roots: &[Vec<u8>],
     web_key: &WebKey,
     addresses: &[IpAddr],
     offer: &OfferedEnrolment,
 ) -> Result<(), Failure> {
     let old = || failed("the relay is of an older version; update it first");
-    let roots = match &offer.roots {
+    let roots: Vec<Vec<u8>> = match &offer.roots {
         Some(roots) => roots.iter().map(|root| root.to_vec()).collect(),
-        None => pem_to_der(root_pem).map_err(failed)?,
+        None => roots.to_vec(),
     };
     let kept = Kept {
         schema: 1,
@@ -387,7 +387,7 @@ mod tests {
             roots: Some(first.roots),
             web_certificate: Some(first.web_certificate),
         };
-        keep(folder.path(), "relay.c130999.home.arpa", "", &web_key, &[], &offer)
+        keep(folder.path(), "relay.c130999.home.arpa", &[], &web_key, &[], &offer)
             .expect("as the test made it");
         Scene { folder, clock, replica, root }
     }

@@ -108,7 +108,8 @@ pub(crate) fn start_up(report: &Report, world: &World) -> Result<()> {
     for _ in 0..n {
         let copy = tempfile::tempdir()?;
         let from = world.county.data.join("relay");
-        for name in ["county.sealed", "machine.key", "certificates.sealed", "work.db", "work.db-wal"]
+        for name in
+            ["county.sealed", "machine.key", "certificates.sealed", "work.db", "work.db-wal"]
         {
             std::fs::copy(from.join(name), copy.path().join(name)).ok();
         }

@@ -43,7 +43,8 @@ mod tests {
 
     #[test]
     fn a_kept_file_opens_on_its_machine_under_its_name_and_nowhere_else() {
-        let (here, there) = (tempfile::tempdir().expect("made"), tempfile::tempdir().expect("made"));
+        let (here, there) =
+            (tempfile::tempdir().expect("made"), tempfile::tempdir().expect("made"));
         keep_sealed(here.path(), "one", b"secret").expect("kept");
         let read = |folder: &Path, name: &str| read_sealed(folder, name);
         let kept = read(here.path(), "one").expect("opens").expect("is there");

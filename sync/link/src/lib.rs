@@ -23,7 +23,10 @@ pub use authority::{
     SUBNETS, WebKey, device_spki, is_web_key,
 };
 pub use dial::{Dialer, LinkHandle, LinkState};
-pub use enrol::{EnrolRequest, EnrolResponse, Enroller, OfferedEnrolment, enrol};
+pub use enrol::{
+    BindRequest, EnrolRequest, EnrolResponse, Enroller, OFFER_BYTES_MAX, OfferedEnrolment,
+    SealedOffer, bind, enrol, enrol_under, fetch_root,
+};
 pub use https::{Https, TlsConnection, WebSettings};
 pub use identity::{
     DeviceCertificate, Facts, IdentityError, address_bytes, address_of, fingerprint, pem_to_der,

@@ -155,7 +155,7 @@ fn own_of(issuing: &IssuingAuthority, bounds: &Bounds, now: i64) -> Vec<u8> {
 }
 
 impl Enroller for Relay {
-    fn enrol(&self, _: &EnrolRequest) -> Result<OfferedEnrolment, Refused> {
+    fn enrol(&self, _: &EnrolRequest, _: &str) -> Result<OfferedEnrolment, Refused> {
         Err(Refused { code: RefusalCode::Token, words: "no".into() })
     }
 }

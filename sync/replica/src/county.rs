@@ -195,6 +195,26 @@ impl Replica {
         self.stated()
     }
 
+    /// Makes statements of the county log that stand or fall with something local to the store,
+    /// done by `prepare` in the same transaction.
+    ///
+    /// # Errors
+    /// What `prepare` returns, or [`ActError`]; nothing is then said or written.
+    pub fn state_with<T, E: From<ActError>>(
+        &self,
+        authority: &Authority,
+        prepare: impl FnOnce(&Desk<'_>) -> Result<(Vec<Statement>, T), E>,
+    ) -> Result<T, E> {
+        let _one_at_a_time = self.stating.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = self.act(|desk| {
+            let (statements, done) = prepare(desk)?;
+            desk.state(authority, statements)?;
+            Ok::<T, E>(done)
+        })?;
+        self.stated()?;
+        Ok(done)
+    }
+
     /// Gives an act, signed elsewhere, its place in the county log.
     ///
     /// # Errors

@@ -29,7 +29,7 @@ pub use entries::{EntryRow, EntryState, NewEntry};
 pub use error::StoreError;
 pub use inbox::InboxRow;
 pub use open::{Lock, Store, Txn, View};
-pub use people::{LookRow, Redeemed, Throttle};
+pub use people::{EnrolmentRow, LookRow, Redeemed, Throttle};
 pub use quarantine::{FATAL_REASON, PARKED_REASON, Suspension};
 pub use residents::{KeyKind, ResidentRow, SearchHit};
 pub use sync::{ContactRow, PeerRow, Unsent};

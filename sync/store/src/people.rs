@@ -22,6 +22,33 @@ pub struct Redeemed {
     pub request: Vec<u8>,
 }
 
+/// An enrolment as it was offered, used or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnrolmentRow {
+    /// The hash of its token.
+    pub token: [u8; 32],
+    /// The device that it makes.
+    pub device: [u8; 16],
+    /// What to enrol.
+    pub request: Vec<u8>,
+    /// Not used later, milliseconds.
+    pub expires_ms: i64,
+    /// When it was used, milliseconds.
+    pub used_ms: Option<i64>,
+}
+
+impl EnrolmentRow {
+    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            token: row.get(0)?,
+            device: row.get(1)?,
+            request: row.get(2)?,
+            expires_ms: row.get(3)?,
+            used_ms: row.get(4)?,
+        })
+    }
+}
+
 /// Somebody looked at somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LookRow {
@@ -54,6 +81,28 @@ impl View<'_> {
     pub fn pin(&self, person: &[u8; 16]) -> Result<Option<String>, StoreError> {
         let mut query = self.0.prepare_cached("SELECT phc FROM pin WHERE person = ?1")?;
         Ok(query.query_row([person], |row| row.get(0)).optional()?)
+    }
+
+    /// One enrolment.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn enrolment(&self, token_hash: &[u8; 32]) -> Result<Option<EnrolmentRow>, StoreError> {
+        let sql = "SELECT token, device, request, expires_ms, used_ms FROM enrolment
+                   WHERE token = ?1";
+        Ok(self.0.prepare_cached(sql)?.query_row([token_hash], EnrolmentRow::read).optional()?)
+    }
+
+    /// The enrolments that were used, the latest first.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn used_enrolments(&self) -> Result<Vec<EnrolmentRow>, StoreError> {
+        let sql = "SELECT token, device, request, expires_ms, used_ms FROM enrolment
+                   WHERE used_ms IS NOT NULL ORDER BY used_ms DESC";
+        let mut query = self.0.prepare_cached(sql)?;
+        let rows = query.query_map([], EnrolmentRow::read)?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Who looked at a subject, the latest first.

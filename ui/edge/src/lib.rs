@@ -9,6 +9,7 @@ pub mod control;
 pub mod deciding;
 pub mod desk;
 pub mod door;
+pub mod enrolment;
 pub mod error;
 pub mod export;
 pub mod forms;

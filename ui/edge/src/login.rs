@@ -73,7 +73,11 @@ fn login_view(app: &App, headers: &HeaderMap, view: Login) -> (StatusCode, Marku
         Lease::Over(challenge) => Some(challenge),
         _ => None,
     };
-    let mut view = Login { people: people.collect(), lease, locked: app.door.is_locked(), ..view };
+    let spare = app.door.replica().device().is_some_and(|d| {
+        d.kind == cunkou_casework::county::DeviceKind::Village && d.places.is_empty()
+    });
+    let (people, locked) = (people.collect(), app.door.is_locked());
+    let mut view = Login { people, lease, locked, spare, ..view };
     if view.people.len() == 1 {
         view.chosen.clone_from(&view.people[0].0);
     }

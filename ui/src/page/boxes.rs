@@ -21,8 +21,15 @@ pub struct Table {
 /// A page of tables.
 #[must_use]
 pub fn page(shell: &Shell, title: &str, tables: &[Table]) -> Markup {
+    page_with(shell, title, &html! {}, tables)
+}
+
+/// A page of tables with something above them.
+#[must_use]
+pub fn page_with(shell: &Shell, title: &str, above: &Markup, tables: &[Table]) -> Markup {
     let body = html! {
         h1 { (title) }
+        (above)
         @for table in tables {
             @if table.title != title { h2 { (table.title) } }
             @if table.rows.is_empty() { p class="empty" { (table.empty) } }

@@ -17,6 +17,8 @@ pub struct Login {
     pub fault: Option<String>,
     /// The lease has ended: the number to read to the county.
     pub lease: Option<String>,
+    /// A spare box that waits for its places: nobody works here yet.
+    pub spare: bool,
     /// The box is locked: the first to sign in opens it.
     pub locked: bool,
     /// A form that was sent when the session had ended: where it goes on.
@@ -101,6 +103,12 @@ pub fn page(shell: &Shell, view: &Login) -> Markup {
         }
         @if let Some(challenge) = &view.lease {
             (lease(shell, challenge, view.fault.as_deref().filter(|f| !f.is_empty())))
+        } @else if view.spare {
+            h2 { (l.t("备用机,等待绑定", "Spare box, waiting for its places")) }
+            p class="warn" {
+                (l.t("这台是备用机,还没有分配村。向县信息员要一个绑定口令,在盒子上执行 cunkou-node bind --code 口令。",
+                     "This is a spare box without villages as yet. Ask county IT for a binding code and run on the box: cunkou-node bind --code CODE."))
+            }
         } @else if view.people.is_empty() {
             p class="warn" {
                 (l.t("这里还没有可以登录的人。请县信息员添加工作人员,盒子连上县平台后就会出现。",
