@@ -18,6 +18,7 @@ pub mod export;
 pub mod fields;
 pub mod hex;
 pub mod ids;
+pub mod looking;
 pub mod material;
 pub mod merkle;
 pub mod names;

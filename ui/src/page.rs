@@ -19,3 +19,4 @@ pub mod open;
 pub mod residents;
 pub mod sign;
 pub mod sync;
+pub mod why;

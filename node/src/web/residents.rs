@@ -14,6 +14,7 @@ use cunkou_casework::material::Kept;
 use cunkou_casework::resident::Resident;
 use cunkou_edge::desk;
 use cunkou_edge::forms::Fields;
+use cunkou_edge::look;
 use cunkou_edge::web::tiles;
 use cunkou_edge::{AppError, Signed};
 use cunkou_replica::{ActError, ResidentFile};
@@ -151,7 +152,8 @@ pub(super) async fn show(
     Query(query): Query<Fields>,
 ) -> Result<Markup, AppError> {
     let file = open(&signed, &id)?;
-    let full = desk::looked(&signed, file.subject, &query)?;
+    let full = desk::full(&query);
+    look::resident(&signed, &file, full)?;
     let l = signed.lang;
     let r = &file.resident;
     let covered = |value: &str, front, back| {
@@ -190,6 +192,7 @@ pub(super) async fn show(
         cases: signed.lines(&cases)?.0,
         file: format!("/residents/{id}/file"),
         edit: format!("/residents/{id}/edit"),
+        looks: format!("/residents/{id}/looks"),
         reveal: (!full).then(|| format!("/residents/{id}?full=1")),
         conflicts: file
             .content
@@ -202,8 +205,20 @@ pub(super) async fn show(
     Ok(ui::show(&signed.shell("/residents"), &view))
 }
 
+/// Who looked at this resident, for a resident who asks; it prints as it stands.
+pub(super) async fn looks(signed: Signed, Path(id): Path<String>) -> Result<Markup, AppError> {
+    let file = open(&signed, &id)?;
+    look::resident(&signed, &file, false)?;
+    let table = cunkou_edge::looks::of_resident(&signed, file.subject)?;
+    let title = format!("{} · {}", table.title, file.resident.name);
+    let back = (format!("/residents/{id}"), signed.lang.t("居民资料", "Particulars").to_owned());
+    let shell = signed.shell("/residents");
+    Ok(cunkou_ui::page::boxes::page_with(&shell, &title, &[table], &[back]))
+}
+
 pub(super) async fn choose(signed: Signed, Path(id): Path<String>) -> Result<Markup, AppError> {
     let file = open(&signed, &id)?;
+    look::resident(&signed, &file, false)?;
     let mut tiles = tiles(&signed.app, signed.lang);
     let filter = CaseFilter {
         resident: Some(file.subject.0),
@@ -436,6 +451,7 @@ fn alike(signed: &Signed, r: &Resident) -> Result<Vec<(String, String)>, AppErro
 
 pub(super) async fn edit_page(signed: Signed, Path(id): Path<String>) -> Result<Markup, AppError> {
     let file = open(&signed, &id)?;
+    look::resident(&signed, &file, true)?;
     let view = ui::Edit {
         title: format!(
             "{} · {}",

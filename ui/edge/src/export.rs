@@ -56,7 +56,6 @@ pub(crate) async fn download(
     Asked(case): Asked<String>,
 ) -> Result<Response, AppError> {
     let opened = desk::open(&signed, &case)?;
-    desk::record_look(&signed, opened.subject, "export")?;
     let (subject, replica) = (opened.subject, std::sync::Arc::clone(signed.replica()));
     let bytes = tokio::task::spawn_blocking(move || replica.export(subject, true)).await??;
     let bytes = bytes.ok_or(AppError::NotFound)?;

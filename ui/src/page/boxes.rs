@@ -21,8 +21,22 @@ pub struct Table {
 /// A page of tables.
 #[must_use]
 pub fn page(shell: &Shell, title: &str, tables: &[Table]) -> Markup {
+    page_with(shell, title, tables, &[])
+}
+
+/// A page of tables with ways to go on from it: address and words.
+#[must_use]
+pub fn page_with(
+    shell: &Shell,
+    title: &str,
+    tables: &[Table],
+    links: &[(String, String)],
+) -> Markup {
     let body = html! {
         h1 { (title) }
+        @if !links.is_empty() {
+            p class="buttons" { @for (address, words) in links { a class="button second" href=(address) { (words) } } }
+        }
         @for table in tables {
             @if table.title != title { h2 { (table.title) } }
             @if table.rows.is_empty() { p class="empty" { (table.empty) } }
