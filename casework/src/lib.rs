@@ -26,6 +26,7 @@ pub mod number;
 pub mod papers;
 pub mod registry;
 pub mod resident;
+pub mod sensitive;
 pub mod suite;
 pub mod webauthn;
 

@@ -12,6 +12,7 @@ use cunkou_casework::fields;
 use cunkou_casework::ids::{PlaceId, SubjectId};
 use cunkou_casework::material::Kept;
 use cunkou_casework::resident::Resident;
+use cunkou_casework::sensitive::{MINOR_YEARS, is_covered, is_sensitive};
 use cunkou_edge::desk;
 use cunkou_edge::forms::Fields;
 use cunkou_edge::look;
@@ -48,10 +49,11 @@ fn person(signed: &Signed, row: &ResidentRow, by: &[KeyKind]) -> ui::Person {
             Lang::En => format!("group {}", row.group),
         });
     }
-    if !row.head.is_empty() && row.head != row.name {
+    let minor = age.is_some_and(|age| age < MINOR_YEARS);
+    if !row.head.is_empty() && row.head != row.name && !minor {
         about.push(format!("{}{}", l.t("户主", "head "), row.head));
     }
-    if !row.nickname.is_empty() {
+    if !row.nickname.is_empty() && !minor {
         about.push(format!("“{}”", row.nickname));
     }
     let by = by.first().map_or("", |kind| match kind {
@@ -156,6 +158,7 @@ pub(super) async fn show(
     look::resident(&signed, &file, full)?;
     let l = signed.lang;
     let r = &file.resident;
+    let special = full && signed.may_uncover();
     let covered = |value: &str, front, back| {
         if full { value.to_owned() } else { mask(value, front, back) }
     };
@@ -171,10 +174,19 @@ pub(super) async fn show(
         ("phone", covered(&r.phone, 3, 4)),
         ("address", r.address.clone()),
         ("bank_card", covered(&r.bank_card, 4, 4)),
+        // That there is such a paper says it already: these stand there when they are revealed.
+        ("disability_cert", if special { r.disability_cert.clone() } else { String::new() }),
+        ("lowincome", if special { r.lowincome.clone() } else { String::new() }),
+        ("veteran", if special { r.veteran.clone() } else { String::new() }),
     ];
-    let rows = rows.into_iter().filter(|(_, v)| !v.is_empty());
+    let age = r.age(today(&signed));
+    let rows = rows.into_iter().filter(|(_, v)| !v.is_empty()).map(|(key, value)| {
+        let cover = is_covered(key, age) && !special;
+        (key, if cover { l.t("已遮盖", "covered").to_owned() } else { value })
+    });
     let release = signed.replica().release();
-    let kept = file.content.section(Section::Materials).filter_map(|(key, values)| {
+    let kept = file.content.section(Section::Materials);
+    let kept = kept.filter(|(key, _)| special || !is_sensitive(key)).filter_map(|(key, values)| {
         let kept: Kept = serde_json::from_str(values.last()?).ok()?;
         let name = release.as_ref().and_then(|r| {
             let found = r.items.items.iter().find_map(|i| i.material(key))?;

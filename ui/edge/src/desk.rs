@@ -131,7 +131,7 @@ pub(crate) async fn picture(
     if !view::names(&opened.file, id) {
         return Err(AppError::NotFound);
     }
-    photo::serve(&signed.app, signed.replica(), id)
+    photo::serve(&signed, id).await
 }
 
 pub(crate) async fn receipt(
@@ -156,4 +156,17 @@ pub(crate) async fn to_sign(
     let opened = open(&signed, &case)?;
     let paper = papers::paper_to_sign(&signed, &opened.file, opened.item()?);
     papers::respond(paper, "to-sign.pdf").await
+}
+
+/// The whole case for the resident whose it is: nothing is covered, and it is in Chinese as papers
+/// are.
+pub(crate) async fn copy(signed: Signed, Path(case): Path<String>) -> Result<Response, AppError> {
+    let opened = open(&signed, &case)?;
+    if opened.file.state.submission.is_none() {
+        return Err(AppError::NotFound);
+    }
+    let signed = Signed { lang: cunkou_ui::Lang::Zh, ..signed };
+    let view = view::case(&signed, &opened, true)?;
+    let paper = papers::copy_of(&signed, &opened.file, opened.item()?, view);
+    papers::respond(paper, "copy.pdf").await
 }

@@ -9,6 +9,7 @@ use axum::response::AppendHeaders;
 use cunkou_casework::county::{CountyLog, Post, Role};
 use cunkou_casework::ids::{AttachmentId, PersonId, PlaceId, SubjectId};
 use cunkou_casework::looking::Purpose;
+use cunkou_casework::sensitive::may_uncover;
 use cunkou_casework::suite::{SecretKey, attachment_id};
 use cunkou_replica::{Replica, Who};
 use cunkou_ui::Lang;
@@ -313,6 +314,12 @@ impl Signed {
     #[must_use]
     pub fn is(&self, role: Role) -> bool {
         self.session.posts.iter().any(|p| p.role == role)
+    }
+
+    /// Whether the person may ever see what tells of special groups.
+    #[must_use]
+    pub fn may_uncover(&self) -> bool {
+        self.session.practice || self.session.posts.iter().any(|p| may_uncover(p.role))
     }
 
     /// Whether the person may see a case of this village and department.

@@ -52,6 +52,7 @@ pub fn shared() -> Routes {
         .get("/cases/{case}/to-sign.pdf", Signed, Full, desk::to_sign)
         .post("/cases/{case}/do/{action}", Signed, Personal, desk::perform)
         .post("/cases/{case}/sign/{name}", Signed, Personal, deciding::sign)
+        .get("/cases/{case}/copy.pdf", Signed, Full, desk::copy)
         .get("/cases/{case}/export", Signed, Full, export::download)
         .get("/why/{subject}", Signed, Nothing, look::why_page)
         .post("/why/{subject}", Signed, Nothing, look::why)
