@@ -19,6 +19,7 @@ pub mod export;
 pub mod fields;
 pub mod hex;
 pub mod ids;
+pub mod looking;
 pub mod material;
 pub mod merkle;
 pub mod names;
@@ -26,6 +27,7 @@ pub mod number;
 pub mod papers;
 pub mod registry;
 pub mod resident;
+pub mod sensitive;
 pub mod suite;
 pub mod webauthn;
 

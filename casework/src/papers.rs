@@ -92,6 +92,31 @@ fn complaint_line(facts: &Facts<'_>) -> String {
     format!("监督投诉电话:{}", facts.complaint)
 }
 
+/// A copy of a case for the resident whose it is: everything, nothing covered, with the steps.
+/// `groups` are headings with labels and values, `steps` are times with words.
+#[must_use]
+pub fn own_copy(
+    facts: &Facts<'_>,
+    groups: Vec<(String, Vec<(String, String)>)>,
+    materials: Vec<String>,
+    steps: Vec<(String, String)>,
+) -> Paper {
+    let mut blocks =
+        vec![rows(&[("事项", &facts.item.name), ("办理部门", &facts.item.levels.department)])];
+    for (heading, rows) in groups.into_iter().filter(|(_, rows)| !rows.is_empty()) {
+        blocks.extend([Block::Heading(heading), Block::Rows(rows)]);
+    }
+    blocks.extend([Block::Heading("材料".into()), Block::List(materials)]);
+    blocks.extend([Block::Heading("经过".into()), Block::Rows(steps)]);
+    let foot = vec![
+        format!("本副本应本人要求提供,{}于{}打印;这次查阅已记录。", facts.agent, when(facts)),
+        complaint_line(facts),
+    ];
+    Paper {
+        watermark: Some("居民本人查阅".to_owned()), ..paper(facts, "办件副本", blocks, foot)
+    }
+}
+
 /// 收件回执: what was received and what is missing; it proves receipt, not acceptance.
 #[must_use]
 pub fn receipt(

@@ -16,7 +16,7 @@ use axum::Router;
 use cunkou_edge::App;
 use cunkou_edge::photo::DRAIN_BYTES_MAX;
 use cunkou_edge::routes::Routes;
-use cunkou_edge::routes::Shows::{Nothing, Personal};
+use cunkou_edge::routes::Shows::{Full, Nothing, Personal};
 use cunkou_edge::routes::Who::Signed;
 use cunkou_edge::web;
 use std::path::PathBuf;
@@ -33,21 +33,22 @@ pub(crate) fn routes() -> Routes {
         .get("/residents", Signed, Personal, residents::find)
         .post("/residents", Signed, Personal, residents::search)
         .get("/residents/new", Signed, Nothing, residents::new_page)
-        .post("/residents/new", Signed, Personal, residents::add)
+        .post("/residents/new", Signed, Full, residents::add)
         .get("/residents/{id}", Signed, Personal, residents::show)
-        .get("/residents/{id}/edit", Signed, Personal, residents::edit_page)
-        .post("/residents/{id}/edit", Signed, Personal, residents::edit)
+        .get("/residents/{id}/looks", Signed, Personal, residents::looks)
+        .get("/residents/{id}/edit", Signed, Full, residents::edit_page)
+        .post("/residents/{id}/edit", Signed, Full, residents::edit)
         .get("/residents/{id}/file", Signed, Personal, residents::choose)
         .get("/residents/{id}/file/{item}", Signed, Personal, residents::guide)
         .post("/residents/{id}/file/{item}", Signed, Nothing, draft::begin);
     let drafts = Routes::default()
         .get("/cases/{case}", Signed, Personal, draft::page)
-        .get("/cases/{case}/who", Signed, Personal, draft::who_page)
-        .post("/cases/{case}/who", Signed, Personal, draft::who)
+        .get("/cases/{case}/who", Signed, Full, draft::who_page)
+        .post("/cases/{case}/who", Signed, Full, draft::who)
         .get("/cases/{case}/check", Signed, Personal, form::check_page)
         .post("/cases/{case}/check", Signed, Personal, form::check)
-        .get("/cases/{case}/form", Signed, Personal, form::page)
-        .post("/cases/{case}/form", Signed, Personal, form::save)
+        .get("/cases/{case}/form", Signed, Full, form::page)
+        .post("/cases/{case}/form", Signed, Full, form::save)
         .get("/cases/{case}/materials", Signed, Personal, materials::list)
         .get("/cases/{case}/materials/{m}", Signed, Personal, materials::page)
         .post("/cases/{case}/materials/{m}/asked", Signed, Nothing, materials::asked)
@@ -55,9 +56,9 @@ pub(crate) fn routes() -> Routes {
         .post("/cases/{case}/materials/{m}/defer", Signed, Nothing, materials::defer)
         .post("/cases/{case}/materials/{m}/until", Signed, Nothing, materials::until)
         .post("/cases/{case}/materials/{m}/retake/{slot}", Signed, Nothing, materials::retake)
-        .get("/cases/{case}/answers", Signed, Personal, answers::page)
-        .get("/cases/{case}/choose", Signed, Personal, choose::page)
-        .post("/cases/{case}/choose", Signed, Personal, choose::save)
+        .get("/cases/{case}/answers", Signed, Full, answers::page)
+        .get("/cases/{case}/choose", Signed, Full, choose::page)
+        .post("/cases/{case}/choose", Signed, Full, choose::save)
         .get("/cases/{case}/supplement/{m}", Signed, Personal, supplement::page);
     let photos = Routes::default()
         .post("/cases/{case}/materials/{m}/photo/{slot}", Signed, Personal, materials::photo)

@@ -302,11 +302,23 @@ impl Agent {
         Ok(Answer { status, location, body: response.bytes()?.to_vec() })
     }
 
-    /// Opens an address.
+    /// Opens an address; where it is asked what for, the work is.
     ///
     /// # Errors
     /// When nothing answers.
     pub fn get(&self, path: &str) -> Result<Answer> {
+        let answer = self.get_silent(path)?;
+        let asks = answer.location.as_deref().filter(|to| to.starts_with("/why/"));
+        let Some(why) = asks.and_then(|to| to.split('?').next()) else { return Ok(answer) };
+        self.post(why, &[("purpose", "1"), ("next", path)])?.done()?;
+        self.get_silent(path)
+    }
+
+    /// Opens an address, and says nothing when it is asked what for.
+    ///
+    /// # Errors
+    /// When nothing answers.
+    pub fn get_silent(&self, path: &str) -> Result<Answer> {
         let request = self.http.get(format!("{}{path}", self.url)).header("cookie", &self.cookie);
         Self::answer(request.send()?)
     }

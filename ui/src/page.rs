@@ -20,3 +20,4 @@ pub mod open;
 pub mod residents;
 pub mod sign;
 pub mod sync;
+pub mod why;

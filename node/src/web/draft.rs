@@ -66,8 +66,7 @@ pub(super) async fn page(
 ) -> Result<Markup, AppError> {
     let opened = desk::open(&signed, &case)?;
     if opened.file.state.phase != Phase::Draft {
-        let full = desk::looked(&signed, opened.subject, &query)?;
-        return desk::show(&signed, &opened, full);
+        return desk::show(&signed, &opened, desk::full(&query));
     }
     let draft = Draft { opened };
     let conflicts = draft.opened.file.conflicts().len();

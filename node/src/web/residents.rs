@@ -12,13 +12,16 @@ use cunkou_casework::fields;
 use cunkou_casework::ids::{PlaceId, SubjectId};
 use cunkou_casework::material::Kept;
 use cunkou_casework::resident::Resident;
+use cunkou_casework::sensitive::{MINOR_YEARS, is_covered, is_sensitive};
 use cunkou_edge::desk;
 use cunkou_edge::forms::Fields;
+use cunkou_edge::look;
 use cunkou_edge::web::tiles;
 use cunkou_edge::{AppError, Signed};
 use cunkou_replica::{ActError, ResidentFile};
 use cunkou_store::{CaseFilter, KeyKind, ResidentRow};
 use cunkou_ui::Lang;
+use cunkou_ui::page::boxes::{page_with, ways_on};
 use cunkou_ui::page::{guides, residents as ui};
 use cunkou_ui::part::{Control, FaultLine, Input};
 use maud::Markup;
@@ -47,10 +50,11 @@ fn person(signed: &Signed, row: &ResidentRow, by: &[KeyKind]) -> ui::Person {
             Lang::En => format!("group {}", row.group),
         });
     }
-    if !row.head.is_empty() && row.head != row.name {
+    let minor = age.is_some_and(|age| age < MINOR_YEARS);
+    if !row.head.is_empty() && row.head != row.name && !minor {
         about.push(format!("{}{}", l.t("户主", "head "), row.head));
     }
-    if !row.nickname.is_empty() {
+    if !row.nickname.is_empty() && !minor {
         about.push(format!("“{}”", row.nickname));
     }
     let by = by.first().map_or("", |kind| match kind {
@@ -151,9 +155,11 @@ pub(super) async fn show(
     Query(query): Query<Fields>,
 ) -> Result<Markup, AppError> {
     let file = open(&signed, &id)?;
-    let full = desk::looked(&signed, file.subject, &query)?;
+    let full = desk::full(&query);
+    look::resident(&signed, &file, full)?;
     let l = signed.lang;
     let r = &file.resident;
+    let special = full && signed.may_uncover();
     let covered = |value: &str, front, back| {
         if full { value.to_owned() } else { mask(value, front, back) }
     };
@@ -169,10 +175,19 @@ pub(super) async fn show(
         ("phone", covered(&r.phone, 3, 4)),
         ("address", r.address.clone()),
         ("bank_card", covered(&r.bank_card, 4, 4)),
+        // That there is such a paper says it already: these stand there when they are revealed.
+        ("disability_cert", if special { r.disability_cert.clone() } else { String::new() }),
+        ("lowincome", if special { r.lowincome.clone() } else { String::new() }),
+        ("veteran", if special { r.veteran.clone() } else { String::new() }),
     ];
-    let rows = rows.into_iter().filter(|(_, v)| !v.is_empty());
+    let age = r.age(today(&signed));
+    let rows = rows.into_iter().filter(|(_, v)| !v.is_empty()).map(|(key, value)| {
+        let cover = is_covered(key, age) && !special;
+        (key, if cover { l.t("已遮盖", "covered").to_owned() } else { value })
+    });
     let release = signed.replica().release();
-    let kept = file.content.section(Section::Materials).filter_map(|(key, values)| {
+    let kept = file.content.section(Section::Materials);
+    let kept = kept.filter(|(key, _)| special || !is_sensitive(key)).filter_map(|(key, values)| {
         let kept: Kept = serde_json::from_str(values.last()?).ok()?;
         let name = release.as_ref().and_then(|r| {
             let found = r.items.items.iter().find_map(|i| i.material(key))?;
@@ -190,6 +205,7 @@ pub(super) async fn show(
         cases: signed.lines(&cases)?.0,
         file: format!("/residents/{id}/file"),
         edit: format!("/residents/{id}/edit"),
+        looks: format!("/residents/{id}/looks"),
         reveal: (!full).then(|| format!("/residents/{id}?full=1")),
         conflicts: file
             .content
@@ -202,8 +218,20 @@ pub(super) async fn show(
     Ok(ui::show(&signed.shell("/residents"), &view))
 }
 
+/// Who looked at this resident, for a resident who asks; it prints as it stands.
+pub(super) async fn looks(signed: Signed, Path(id): Path<String>) -> Result<Markup, AppError> {
+    let file = open(&signed, &id)?;
+    look::resident(&signed, &file, false)?;
+    let table = cunkou_edge::looks::of_resident(&signed, file.subject)?;
+    let title = format!("{} · {}", table.title, file.resident.name);
+    let back = (format!("/residents/{id}"), signed.lang.t("居民资料", "Particulars").to_owned());
+    let shell = signed.shell("/residents");
+    Ok(page_with(&shell, &title, &ways_on(&[back]), &[table]))
+}
+
 pub(super) async fn choose(signed: Signed, Path(id): Path<String>) -> Result<Markup, AppError> {
     let file = open(&signed, &id)?;
+    look::resident(&signed, &file, false)?;
     let mut tiles = tiles(&signed.app, signed.lang);
     let filter = CaseFilter {
         resident: Some(file.subject.0),
@@ -436,6 +464,7 @@ fn alike(signed: &Signed, r: &Resident) -> Result<Vec<(String, String)>, AppErro
 
 pub(super) async fn edit_page(signed: Signed, Path(id): Path<String>) -> Result<Markup, AppError> {
     let file = open(&signed, &id)?;
+    look::resident(&signed, &file, true)?;
     let view = ui::Edit {
         title: format!(
             "{} · {}",

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use zeroize::Zeroizing;
 
-const SCHEMA: i64 = 2;
+const SCHEMA: i64 = 3;
 const READERS: usize = 3;
 /// The database of everything readable.
 const WORK: &str = "work.db";
@@ -291,6 +291,12 @@ fn migrate(db: &mut Connection) -> Result<(), StoreError> {
         let tx = db.transaction()?;
         tx.execute_batch(include_str!("schema-2.sql"))?;
         tx.pragma_update(None, "user_version", 2)?;
+        tx.commit()?;
+    }
+    if found < 3 {
+        let tx = db.transaction()?;
+        tx.execute_batch(include_str!("schema-3.sql"))?;
+        tx.pragma_update(None, "user_version", 3)?;
         tx.commit()?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What a store keeps for itself about people who work with it: wrong PINs, looks, PIN hashes of
+//! What a store keeps for itself about people who work with it: wrong PINs, PIN hashes of
 //! county staff, and enrolment tokens.
 
 use crate::{StoreError, Txn, View};
@@ -49,19 +49,6 @@ impl EnrolmentRow {
     }
 }
 
-/// Somebody looked at somebody.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LookRow {
-    /// When, milliseconds.
-    pub at_ms: i64,
-    /// Who.
-    pub person: [u8; 16],
-    /// At whom or what.
-    pub subject: [u8; 16],
-    /// At which page.
-    pub what: String,
-}
-
 impl View<'_> {
     /// How a login stands.
     ///
@@ -104,25 +91,6 @@ impl View<'_> {
         let rows = query.query_map([], EnrolmentRow::read)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
-
-    /// Who looked at a subject, the latest first.
-    ///
-    /// # Errors
-    /// When SQLite fails.
-    pub fn looks_at(&self, subject: &[u8; 16], limit: u32) -> Result<Vec<LookRow>, StoreError> {
-        let sql = "SELECT at_ms, person, subject, what FROM look WHERE subject = ?1
-                   ORDER BY id DESC LIMIT ?2";
-        let mut query = self.0.prepare_cached(sql)?;
-        let rows = query.query_map((subject, limit), |row| {
-            Ok(LookRow {
-                at_ms: row.get(0)?,
-                person: row.get(1)?,
-                subject: row.get(2)?,
-                what: row.get(3)?,
-            })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
 }
 
 impl Txn<'_> {
@@ -144,17 +112,6 @@ impl Txn<'_> {
     pub fn set_pin(&self, person: &[u8; 16], phc: &str) -> Result<(), StoreError> {
         let sql = "INSERT OR REPLACE INTO pin(person, phc) VALUES(?1, ?2)";
         self.0.prepare_cached(sql)?.execute((person, phc))?;
-        Ok(())
-    }
-
-    /// Somebody looks at somebody.
-    ///
-    /// # Errors
-    /// When SQLite fails.
-    pub fn look(&self, look: &LookRow) -> Result<(), StoreError> {
-        let sql = "INSERT INTO look(at_ms, person, subject, what) VALUES(?1, ?2, ?3, ?4)";
-        let mut query = self.0.prepare_cached(sql)?;
-        query.execute((look.at_ms, look.person, look.subject, &look.what))?;
         Ok(())
     }
 

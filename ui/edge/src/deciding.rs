@@ -4,7 +4,7 @@ use crate::desk::{self, Opened};
 use crate::error::AppError;
 use crate::forms::Fields;
 use crate::otp::{self, Checked};
-use crate::{Office, Signed};
+use crate::{Office, Signed, look};
 use axum::extract::{Form, Path};
 use axum::response::{IntoResponse, Redirect, Response};
 use cunkou_casework::case::Reason;
@@ -218,6 +218,7 @@ pub(crate) async fn sign(
     match write(&signed, &pending, key, proof).await? {
         Ok(()) => {
             deciding.steps.done(&name);
+            look::worked(&signed, opened.subject);
             Ok(Redirect::to(&format!("{address}?done={}", pending.action)).into_response())
         }
         Err(ActError::Refused(Reason::NoOwnKey | Reason::BadSignature)) => {

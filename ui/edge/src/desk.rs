@@ -8,7 +8,7 @@ pub(crate) use view::words;
 
 use crate::error::AppError;
 use crate::forms::Fields;
-use crate::{Signed, papers, photo};
+use crate::{Signed, look, papers, photo};
 use axum::extract::{Form, Path, Query};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -44,11 +44,18 @@ impl Opened {
     }
 }
 
-/// Opens a case for somebody who may see it.
+/// Opens a case for somebody who may see it, and has said what for where it is not in their hands.
 ///
 /// # Errors
-/// [`AppError::NotFound`], [`AppError::Forbidden`].
+/// [`AppError::NotFound`], [`AppError::Forbidden`]; the way to the page that asks what for.
 pub fn open(signed: &Signed, case: &str) -> Result<Opened, AppError> {
+    let opened = find(signed, case)?;
+    look::case(signed, &opened)?;
+    Ok(opened)
+}
+
+/// Finds a case for somebody who may see it; how far it has come is shown without asking what for.
+fn find(signed: &Signed, case: &str) -> Result<Opened, AppError> {
     let subject: SubjectId = case.parse().map_err(|_| AppError::NotFound)?;
     let replica = signed.replica();
     let Some(file) = replica.case(subject)? else {
@@ -103,32 +110,14 @@ pub fn show(signed: &Signed, opened: &Opened, full: bool) -> Result<Markup, AppE
     Ok(case::page(&signed.shell("/cases"), &view))
 }
 
-/// Whether full numbers were asked for; looking is recorded.
-///
-/// # Errors
-/// When the store fails.
-pub fn looked(signed: &Signed, subject: SubjectId, query: &Fields) -> Result<bool, AppError> {
-    let full = query.contains_key("full");
-    if full {
-        record_look(signed, subject, "full")?;
-    }
-    Ok(full)
-}
-
-/// Records that somebody looked at a case, or took it away.
-pub(crate) fn record_look(signed: &Signed, subject: SubjectId, what: &str) -> Result<(), AppError> {
-    let replica = signed.replica();
-    let look = cunkou_store::LookRow {
-        at_ms: replica.now_ms(),
-        person: signed.who().person.0,
-        subject: subject.0,
-        what: what.into(),
-    };
-    Ok(replica.store().write(|tx| tx.look(&look))?)
+/// Whether full numbers were asked for.
+#[must_use]
+pub fn full(query: &Fields) -> bool {
+    query.contains_key("full")
 }
 
 pub(crate) async fn progress(signed: Signed, Path(case): Path<String>) -> Result<Markup, AppError> {
-    let opened = open(&signed, &case)?;
+    let opened = find(&signed, &case)?;
     let view = view::case(&signed, &opened, false)?;
     Ok(case::progress(&signed.shell("/cases"), &view))
 }
@@ -142,7 +131,7 @@ pub(crate) async fn picture(
     if !view::names(&opened.file, id) {
         return Err(AppError::NotFound);
     }
-    photo::serve(&signed.app, signed.replica(), id)
+    photo::serve(&signed, id).await
 }
 
 pub(crate) async fn receipt(
@@ -167,4 +156,17 @@ pub(crate) async fn to_sign(
     let opened = open(&signed, &case)?;
     let paper = papers::paper_to_sign(&signed, &opened.file, opened.item()?);
     papers::respond(paper, "to-sign.pdf").await
+}
+
+/// The whole case for the resident whose it is: nothing is covered, and it is in Chinese as papers
+/// are.
+pub(crate) async fn copy(signed: Signed, Path(case): Path<String>) -> Result<Response, AppError> {
+    let opened = open(&signed, &case)?;
+    if opened.file.state.submission.is_none() {
+        return Err(AppError::NotFound);
+    }
+    let signed = Signed { lang: cunkou_ui::Lang::Zh, ..signed };
+    let view = view::case(&signed, &opened, true)?;
+    let paper = papers::copy_of(&signed, &opened.file, opened.item()?, view);
+    papers::respond(paper, "copy.pdf").await
 }

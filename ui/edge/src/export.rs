@@ -6,6 +6,7 @@ use crate::{Signed, desk};
 use axum::extract::Path as Asked;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use cunkou_casework::calendar::china_day;
 use cunkou_casework::ids::SubjectId;
 use cunkou_casework::number::{grouped, parse};
 use cunkou_replica::{ExportError, Replica};
@@ -56,14 +57,19 @@ pub(crate) async fn download(
     Asked(case): Asked<String>,
 ) -> Result<Response, AppError> {
     let opened = desk::open(&signed, &case)?;
-    desk::record_look(&signed, opened.subject, "export")?;
     let (subject, replica) = (opened.subject, std::sync::Arc::clone(signed.replica()));
     let bytes = tokio::task::spawn_blocking(move || replica.export(subject, true)).await??;
     let bytes = bytes.ok_or(AppError::NotFound)?;
     let number = opened.file.state.opened.as_ref().map(|o| grouped(&o.number)).unwrap_or_default();
+    // What is signed bears no mark; the name of the file says who took it and when.
+    let who = signed.who().person.to_string();
+    let day = china_day(signed.replica().now_ms());
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
-        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{number}.cunkou\"")),
+        (
+            header::CONTENT_DISPOSITION,
+            format!("attachment; filename=\"{number}-{day}-{}.cunkou\"", &who[..8]),
+        ),
         (header::CACHE_CONTROL, "no-store".to_owned()),
     ];
     Ok((headers, bytes).into_response())

@@ -16,6 +16,8 @@ pub mod forms;
 pub mod hosts;
 pub mod lists;
 mod login;
+pub mod look;
+pub mod looks;
 pub mod open;
 pub mod otp;
 pub mod papers;

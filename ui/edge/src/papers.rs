@@ -8,9 +8,10 @@ use cunkou_casework::catalogue::Item;
 use cunkou_casework::document::{Projection, Section};
 use cunkou_casework::event::Filer;
 use cunkou_casework::material::{State, materials};
-use cunkou_casework::papers::{Facts, Paper, notice, receipt, to_sign};
+use cunkou_casework::papers::{Facts, Paper, notice, own_copy, receipt, to_sign};
 use cunkou_casework::resident::Resident;
 use cunkou_replica::CaseFile;
+use cunkou_ui::page::case::Case;
 
 /// Who is named as acting, from the case's content.
 #[must_use]
@@ -135,6 +136,25 @@ pub fn notice_of(signed: &Signed, file: &CaseFile, item: &Item) -> Option<Paper>
     };
     let source = source(signed, file, item);
     Some(notice(&source.facts(decision.at_ms), result, &decision.text, &decision.remedy))
+}
+
+/// The whole of a case for the resident whose it is, as its page shows it.
+#[must_use]
+pub fn copy_of(signed: &Signed, file: &CaseFile, item: &Item, view: Case) -> Paper {
+    let mut source = source(signed, file, item);
+    source.agent.clone_from(&signed.session.name);
+    let materials = view.materials.iter().map(|m| match m.photos.len() {
+        0 => format!("{} · {}", m.name, m.state),
+        n => format!("{} · {} · {n} 张照片", m.name, m.state),
+    });
+    let steps = view.history.iter().map(|e| {
+        let off = e.off.as_deref().unwrap_or_default();
+        let words = [e.what.as_str(), &e.who, &e.words, off];
+        let words = words.into_iter().filter(|w| !w.is_empty()).collect::<Vec<_>>();
+        (e.when.clone(), words.join(" · "))
+    });
+    let (materials, steps) = (materials.collect(), steps.collect());
+    own_copy(&source.facts(signed.replica().now_ms()), view.groups, materials, steps)
 }
 
 /// The papers that exist for a state: address and words.

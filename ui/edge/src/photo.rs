@@ -1,11 +1,11 @@
 //! Photos: taken in, turned upright, made smaller, stripped of everything but the picture.
 
+use crate::Signed;
 use crate::error::AppError;
-use crate::{App, Signed};
 use axum::extract::Multipart;
 use axum::extract::multipart::Field;
 use axum::response::{IntoResponse, Response};
-use cunkou_casework::calendar::china_day;
+use cunkou_casework::calendar::{china_day, china_time};
 use cunkou_casework::ids::AttachmentId;
 use cunkou_casework::material::Page;
 use cunkou_casework::suite::attachment_id;
@@ -258,19 +258,61 @@ pub fn page(replica: &Replica, id: AttachmentId, bytes: u64, name: &str) -> Page
     }
 }
 
-/// A photo as a response; the browser may keep it for the session, it never changes.
+/// A picture with words across it in three places: who looks, and when. The stored one stays as it
+/// is. The same words give the same bytes.
+///
+/// # Errors
+/// [`PhotoError::NotAPhoto`] when it cannot be decoded.
+pub fn watermarked(bytes: &[u8], words: &str) -> Result<Vec<u8>, PhotoError> {
+    let mark = || -> Result<Vec<u8>, PhotoError> {
+        let not = |_| PhotoError::NotAPhoto;
+        let mut picture = on_white(&image::load_from_memory(bytes).map_err(not)?);
+        let (width, height) = picture.dimensions();
+        let size = u16::try_from(width.min(height) / 24).unwrap_or(u16::MAX).clamp(10, 64);
+        let stamp = cunkou_paper::stamp(words, size, width).ok_or(PhotoError::NotAPhoto)?;
+        for part in [1, 3, 5] {
+            let top = (height * part / 6).saturating_sub(stamp.height / 2);
+            let left = width.saturating_sub(stamp.width) * part / 6;
+            draw(&mut picture, &stamp, left, top);
+        }
+        let mut out = Vec::new();
+        let encoder = JpegEncoder::new_with_quality(&mut out, QUALITY);
+        picture.write_with_encoder(encoder).map_err(not)?;
+        Ok(out)
+    };
+    cunkou_guard::contained(mark).unwrap_or(Err(PhotoError::NotAPhoto))
+}
+
+/// Dark on light and light on dark, so that it can be read and what is under it, too.
+fn draw(picture: &mut RgbImage, stamp: &cunkou_paper::Stamp, left: u32, top: u32) {
+    for (i, _) in stamp.ink.iter().enumerate().filter(|(_, ink)| **ink) {
+        let i = u32::try_from(i).unwrap_or(u32::MAX);
+        let (x, y) = (left + i % stamp.width, top + i / stamp.width);
+        if let Some(dot) = picture.get_pixel_mut_checked(x, y) {
+            let light = dot.0.iter().map(|c| u32::from(*c)).sum::<u32>() > 384;
+            for c in &mut dot.0 {
+                *c = if light { *c / 3 * 2 } else { 255 - (255 - *c) / 3 * 2 };
+            }
+        }
+    }
+}
+
+/// A photo as a response, with who looks and when across it, one at a time on this box.
 ///
 /// # Errors
 /// [`AppError::NotFound`] when it is not here (yet).
-pub fn serve(app: &App, replica: &Replica, id: AttachmentId) -> Result<Response, AppError> {
-    let _ = app;
-    let bytes = replica.store().read_attachment(&id.0)?.ok_or(AppError::NotFound)?;
-    let kind = if bytes.starts_with(b"\x89PNG") { "image/png" } else { "image/jpeg" };
-    let headers = [
-        ("content-type", kind),
-        ("cache-control", "private, max-age=3600, immutable"),
-        ("content-disposition", "inline"),
-    ];
+pub async fn serve(signed: &Signed, id: AttachmentId) -> Result<Response, AppError> {
+    let replica = Arc::clone(signed.replica());
+    let time = china_time(replica.now_ms());
+    let (day, hour, minute) = (time.date(), time.hour(), time.minute());
+    let words = format!("{} {day} {hour:02}:{minute:02} 查看", signed.session.name);
+    let _turn = signed.app.photos.acquire().await.map_err(|e| AppError::Ours(e.to_string()))?;
+    let work = move || -> Result<Vec<u8>, AppError> {
+        let bytes = replica.store().read_attachment(&id.0)?.ok_or(AppError::NotFound)?;
+        watermarked(&bytes, &words).map_err(|e| AppError::Ours(e.to_string()))
+    };
+    let bytes = tokio::task::spawn_blocking(work).await??;
+    let headers = [("content-type", "image/jpeg"), ("content-disposition", "inline")];
     Ok((headers, bytes).into_response())
 }
 
@@ -306,6 +348,23 @@ mod tests {
         let picture = image::load_from_memory(&kept).expect("a picture");
         assert!(picture.height() == 2200 && picture.width() < 800, "turned and scaled");
         assert!(!kept.windows(4).any(|w| w == b"Exif" || w == b"GPS-"));
+    }
+
+    #[test]
+    fn a_photo_that_is_shown_says_who_looks_and_when_and_the_stored_one_does_not() {
+        let kept = prepare(&jpeg(900, 600)).expect("a photo");
+        let before = kept.clone();
+        let a = watermarked(&kept, "李建国 2026-11-22 18:30 查看").expect("a picture");
+        let b = watermarked(&kept, "李建国 2026-11-22 18:30 查看").expect("a picture");
+        assert_eq!((&a, &kept), (&b, &before), "the same bytes each time");
+        assert_ne!(a, watermarked(&kept, "王秀兰 2026-11-22 18:30 查看").expect("a picture"));
+        let (old, new) = (image::load_from_memory(&kept), image::load_from_memory(&a));
+        let (old, new) = (old.expect("a picture").to_rgb8(), new.expect("a picture").to_rgb8());
+        let differ = old.pixels().zip(new.pixels()).filter(|(a, b)| a[0].abs_diff(b[0]) > 40);
+        let differ = differ.count();
+        assert!(differ > 1000 && differ < 900 * 600 / 8, "{differ} pixels");
+        assert!(watermarked(b"no picture", "x").is_err());
+        watermarked(&prepare(&jpeg(3, 2)).expect("tiny"), "李建国").expect("tiny, too");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! it shows. The router is built from the table, and so is what the route crawler walks.
 
 use crate::error::AppError;
+use crate::look::{Looking, recorded};
 use crate::web::FORM_BYTES_MAX;
 use crate::{App, session};
 use axum::Router;
@@ -28,6 +29,8 @@ pub enum Who {
     Signed,
     /// County IT.
     It,
+    /// Audit administrators of the county.
+    Audit,
 }
 
 /// What a route shows.
@@ -35,8 +38,10 @@ pub enum Who {
 pub enum Shows {
     /// Nothing about anybody.
     Nothing,
-    /// Personal data: looking is to be recorded.
+    /// Personal data, numbers masked unless they are asked for: looking is recorded.
     Personal,
+    /// Personal data with full numbers: looking is recorded as such.
+    Full,
 }
 
 /// One route.
@@ -110,9 +115,10 @@ impl Routes {
                     Who::Anyone => "anyone",
                     Who::Signed => "signed",
                     Who::It => "it",
+                    Who::Audit => "audit",
                 },
                 "changes": route.method != "GET",
-                "personal": route.shows == Shows::Personal,
+                "personal": route.shows != Shows::Nothing,
             })
         };
         json!({
@@ -128,6 +134,17 @@ impl Routes {
             let handler = match route.body_max {
                 Some(bytes) => route.handler.layer(DefaultBodyLimit::max(bytes)),
                 None => route.handler.layer(from_fn(whole_form)),
+            };
+            let handler = match route.shows {
+                Shows::Nothing => handler,
+                shows => handler.layer(from_fn_with_state(
+                    Looking {
+                        app: Arc::clone(app),
+                        what: format!("{} {}", route.method, route.path),
+                        full: shows == Shows::Full,
+                    },
+                    recorded,
+                )),
             };
             let guarded = match route.who {
                 Who::Anyone => handler,
@@ -161,7 +178,12 @@ async fn guard(
         let htmx = request.headers().contains_key("hx-request");
         return AppError::SignIn { next: session::back_to(&here), htmx }.into_response();
     };
-    if who == Who::It && !session.posts.iter().any(|p| p.role == Role::It) {
+    let role = match who {
+        Who::Anyone | Who::Signed => None,
+        Who::It => Some(Role::It),
+        Who::Audit => Some(Role::Audit),
+    };
+    if role.is_some_and(|role| !session.posts.iter().any(|p| p.role == role)) {
         return AppError::Forbidden.into_response();
     }
     next.run(request).await

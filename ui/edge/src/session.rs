@@ -7,7 +7,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::AppendHeaders;
 use cunkou_casework::county::{CountyLog, Post, Role};
-use cunkou_casework::ids::{AttachmentId, PersonId, PlaceId};
+use cunkou_casework::ids::{AttachmentId, PersonId, PlaceId, SubjectId};
+use cunkou_casework::looking::Purpose;
+use cunkou_casework::sensitive::may_uncover;
 use cunkou_casework::suite::{SecretKey, attachment_id};
 use cunkou_replica::{Replica, Who};
 use cunkou_ui::Lang;
@@ -24,6 +26,8 @@ const COOKIE: &str = "__Host-cunkou";
 const TABLET: &str = "__Host-tablet";
 /// Searches that a session remembers, so that their words stand in no address.
 const SEARCHES: usize = 20;
+/// Purposes that a session remembers; the oldest is asked for again.
+const PURPOSES: usize = 100;
 
 /// Somebody signed in.
 #[derive(Clone, Debug)]
@@ -42,10 +46,17 @@ pub struct Session {
     pub id: AttachmentId,
     tablet: String,
     searches: Vec<(String, String)>,
+    purposes: Vec<(SubjectId, Purpose)>,
     used_ms: i64,
 }
 
 impl Session {
+    /// What this session looks at a case or resident for; nothing while nobody asked.
+    #[must_use]
+    pub fn purpose(&self, subject: SubjectId) -> Option<Purpose> {
+        self.purposes.iter().rev().find(|(s, _)| *s == subject).map(|(_, purpose)| *purpose)
+    }
+
     /// The words of an earlier search; none when it was forgotten.
     #[must_use]
     pub fn searched(&self, handle: &str) -> Option<&str> {
@@ -95,6 +106,7 @@ impl Sessions {
             id: attachment_id(token.as_bytes()),
             tablet: tablet.clone(),
             searches: Vec::new(),
+            purposes: Vec::new(),
             used_ms: replica.now_ms(),
         };
         let mut all = self.lock();
@@ -137,6 +149,18 @@ impl Sessions {
             session.searches.push((handle.clone(), text.to_owned()));
         }
         handle
+    }
+
+    /// Remembers what a session looks at a case or resident for.
+    pub fn looks_for(&self, session: AttachmentId, subject: SubjectId, purpose: Purpose) {
+        let mut all = self.lock();
+        if let Some(session) = all.values_mut().find(|s| s.id == session) {
+            session.purposes.retain(|(s, _)| *s != subject);
+            if session.purposes.len() >= PURPOSES {
+                session.purposes.remove(0);
+            }
+            session.purposes.push((subject, purpose));
+        }
     }
 
     /// Whether anybody is signed in.
@@ -290,6 +314,12 @@ impl Signed {
     #[must_use]
     pub fn is(&self, role: Role) -> bool {
         self.session.posts.iter().any(|p| p.role == role)
+    }
+
+    /// Whether the person may ever see what tells of special groups.
+    #[must_use]
+    pub fn may_uncover(&self) -> bool {
+        self.session.practice || self.session.posts.iter().any(|p| may_uncover(p.role))
     }
 
     /// Whether the person may see a case of this village and department.

@@ -187,6 +187,9 @@ impl Signed {
                     nav.push(("/boxes", l.t("盒子", "Boxes")));
                     nav.push(("/staff", l.t("人员", "People")));
                 }
+                if self.is(Role::Audit) {
+                    nav.push(("/looks", l.t("谁看过", "Who looked")));
+                }
             }
         }
         let nav = nav.into_iter().map(|(a, w)| (a.to_owned(), w.to_owned(), a == section));

@@ -4,7 +4,7 @@ use crate::error::{AppError, Told};
 use crate::forms::Fields;
 use crate::routes::{Routes, Shows, Who};
 use crate::session::{choice_cookie, lang};
-use crate::{App, Office, Signed, deciding, desk, export, login, shell};
+use crate::{App, Office, Signed, deciding, desk, export, login, look, shell};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
@@ -28,7 +28,7 @@ const HTML: &str = "text/html; charset=utf-8";
 /// The routes that every office has.
 #[must_use]
 pub fn shared() -> Routes {
-    use Shows::{Nothing, Personal};
+    use Shows::{Full, Nothing, Personal};
     use Who::{Anyone, Signed};
     Routes::default()
         // Names of staff, not of residents.
@@ -49,10 +49,13 @@ pub fn shared() -> Routes {
         .get("/cases/{case}/photo/{id}", Signed, Personal, desk::picture)
         .get("/cases/{case}/receipt.pdf", Signed, Personal, desk::receipt)
         .get("/cases/{case}/notice.pdf", Signed, Personal, desk::notice)
-        .get("/cases/{case}/to-sign.pdf", Signed, Personal, desk::to_sign)
+        .get("/cases/{case}/to-sign.pdf", Signed, Full, desk::to_sign)
         .post("/cases/{case}/do/{action}", Signed, Personal, desk::perform)
         .post("/cases/{case}/sign/{name}", Signed, Personal, deciding::sign)
-        .get("/cases/{case}/export", Signed, Personal, export::download)
+        .get("/cases/{case}/copy.pdf", Signed, Full, desk::copy)
+        .get("/cases/{case}/export", Signed, Full, export::download)
+        .get("/why/{subject}", Signed, Nothing, look::why_page)
+        .post("/why/{subject}", Signed, Nothing, look::why)
 }
 
 /// The pages of a program from its table of routes.
@@ -240,6 +243,7 @@ pub fn first_page(signed: &Signed) -> &'static str {
     match signed.app.office {
         Office::County if signed.is(Role::Reviewer) => "/cases",
         Office::County if signed.is(Role::It) => "/boxes",
+        Office::County if signed.is(Role::Audit) => "/looks",
         _ => "/guides",
     }
 }

@@ -1,5 +1,9 @@
 //! Papers as PDF: A4, one font inside, the same bytes for the same contents.
 
+mod stamp;
+
+pub use stamp::{Stamp, stamp};
+
 use cunkou_casework::number::grouped;
 use cunkou_casework::papers::{Block, Paper};
 use krilla::Document;
@@ -261,8 +265,10 @@ fn line(surface: &mut Surface<'_>, x: f32, y: f32, to: f32) {
 fn watermark(surface: &mut Surface<'_>, font: &Font, words: &str) {
     surface.set_fill(Some(grey(225)));
     surface.push_transform(&Transform::from_rotate_at(-30.0, WIDTH / 2.0, HEIGHT / 2.0));
-    let at = Point::from_xy(WIDTH / 2.0 - width(words, 150.0) / 2.0, HEIGHT / 2.0 + 50.0);
-    surface.draw_text(at, font.clone(), 150.0, words, false, TextDirection::LeftToRight);
+    // Long words become smaller: from corner to corner there is room for so many points.
+    let size = (680.0 / width(words, 1.0).max(1.0)).min(150.0);
+    let at = Point::from_xy(WIDTH / 2.0 - width(words, size) / 2.0, HEIGHT / 2.0 + size / 3.0);
+    surface.draw_text(at, font.clone(), size, words, false, TextDirection::LeftToRight);
     surface.pop();
 }
 

@@ -24,6 +24,16 @@ pub fn page(shell: &Shell, title: &str, tables: &[Table]) -> Markup {
     page_with(shell, title, &html! {}, tables)
 }
 
+/// Ways to go on from a page: address and words.
+#[must_use]
+pub fn ways_on(links: &[(String, String)]) -> Markup {
+    html! {
+        p class="buttons" {
+            @for (address, words) in links { a class="button second" href=(address) { (words) } }
+        }
+    }
+}
+
 /// A page of tables with something above them.
 #[must_use]
 pub fn page_with(shell: &Shell, title: &str, above: &Markup, tables: &[Table]) -> Markup {

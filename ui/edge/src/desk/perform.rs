@@ -4,7 +4,7 @@ use super::offers::today;
 use super::{Opened, open};
 use crate::error::AppError;
 use crate::forms::Fields;
-use crate::{Signed, deciding};
+use crate::{Signed, deciding, look};
 use axum::extract::{Form, Path};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -182,6 +182,7 @@ pub(crate) async fn perform(
         })
     });
     done.await??;
+    look::worked(&signed, subject);
     Ok(Redirect::to(&format!("{address}?done={action}")).into_response())
 }
 
@@ -193,6 +194,7 @@ fn again(
     fields: &Fields,
     fault: FaultLine,
 ) -> Result<Response, AppError> {
+    look::again(signed, opened)?;
     let mut view = super::view::case(signed, opened, false)?;
     view.tried = action.to_owned();
     if let Some(tried) = view.actions.iter_mut().find(|a| a.key == action) {

@@ -16,6 +16,7 @@ use cunkou_casework::ids::AttachmentId;
 use cunkou_casework::material::{Page, State, materials, supplement_pages};
 use cunkou_casework::number::grouped;
 use cunkou_casework::resident::Resident;
+use cunkou_casework::sensitive::{is_covered, is_sensitive};
 use cunkou_replica::{CaseFile, EditNote, StepNote};
 use cunkou_store::AttachmentState;
 use cunkou_ui::Lang;
@@ -60,6 +61,8 @@ pub(super) fn material_state(l: Lang, state: &State) -> String {
 
 pub(super) fn case(signed: &Signed, opened: &Opened, full: bool) -> Result<Case, AppError> {
     let l = signed.lang;
+    // Whoever has no need never sees what is special, whatever they ask for.
+    let special = full && signed.may_uncover();
     let (file, item) = (&opened.file, opened.item()?);
     let replica = signed.replica();
     let county = replica.county();
@@ -93,6 +96,13 @@ pub(super) fn case(signed: &Signed, opened: &Opened, full: bool) -> Result<Case,
             state: material_state(l, &m.state),
             photos: Vec::new(),
         };
+        if is_sensitive(&m.spec.key) && !special {
+            if !m.pages.is_empty() {
+                shown.state = format!("{} · {}", shown.state, covered_words(l));
+            }
+            view.materials.push(shown);
+            continue;
+        }
         for (_, page) in &m.pages {
             shown.photos.push(photo(signed, opened, page)?);
         }
@@ -142,9 +152,11 @@ pub(super) fn case(signed: &Signed, opened: &Opened, full: bool) -> Result<Case,
     if !signed.session.practice && state.submission.is_some() {
         let words = l.t("办件导出(可核验)", "Export the case (verifiable)");
         view.papers.push((format!("/cases/{case_id}/export"), words.to_owned()));
+        let words = l.t("给本人的副本", "The resident's own copy");
+        view.papers.push((format!("/cases/{case_id}/copy.pdf"), words.to_owned()));
     }
     view.actions = offers::offered(signed, opened)?;
-    view.history = history(signed, file, item);
+    view.history = history(signed, file, item, special);
     Ok(view)
 }
 
@@ -226,14 +238,19 @@ fn groups(
 ) -> Result<Vec<Group>, AppError> {
     let l = signed.lang;
     let (content, item) = (&opened.file.content, opened.item()?);
+    let special = full && signed.may_uncover();
+    let age = resident.age(china_day(signed.replica().now_ms()));
+    let minors = |key: &str, value: String| {
+        if is_covered(key, age) && !special { covered_words(l).to_owned() } else { value }
+    };
     let covered = |value: &str, front, back| {
         if full { value.to_owned() } else { mask(value, front, back) }
     };
     let mut who = vec![
         (l.t("姓名", "Name").to_owned(), resident.name.clone()),
         (l.t("身份证号", "ID number").to_owned(), covered(&resident.id_number, 6, 4)),
-        (l.t("出生日期", "Born").to_owned(), resident.birth.clone()),
-        (l.t("电话", "Phone").to_owned(), covered(&resident.phone, 3, 4)),
+        (l.t("出生日期", "Born").to_owned(), minors("birth", resident.birth.clone())),
+        (l.t("电话", "Phone").to_owned(), minors("phone", covered(&resident.phone, 3, 4))),
     ];
     if let Some(filer) = papers::filer_of(content) {
         who.push((l.t("谁来办", "Filed by").to_owned(), l.filer(filer).to_owned()));
@@ -255,12 +272,17 @@ fn groups(
             FieldKind::Phone => covered(value, 3, 4),
             _ => value.to_owned(),
         };
-        let shown = if value.is_empty() { l.t("未填", "Not provided").to_owned() } else { shown };
+        let shown = match value {
+            "" => l.t("未填", "Not provided").to_owned(),
+            _ if is_sensitive(&field.key) && !special => covered_words(l).to_owned(),
+            _ => shown,
+        };
         (l.t(&field.label, &field.label_en).to_owned(), shown)
     });
     let answers = item.questions.iter().filter_map(|q| {
         let value = content.get(Section::Answers, &q.fact)?;
         let shown = match value {
+            _ if is_sensitive(&q.fact) && !special => covered_words(l).to_owned(),
             "yes" => l.t("是", "Yes").to_owned(),
             "no" => l.t("否", "No").to_owned(),
             other => other.to_owned(),
@@ -278,7 +300,7 @@ fn groups(
     Ok(out)
 }
 
-fn history(signed: &Signed, file: &CaseFile, item: &Item) -> Vec<Event> {
+fn history(signed: &Signed, file: &CaseFile, item: &Item, special: bool) -> Vec<Event> {
     let l = signed.lang;
     let county = signed.replica().county();
     let who = |header: &Header| {
@@ -322,6 +344,9 @@ fn history(signed: &Signed, file: &CaseFile, item: &Item) -> Vec<Event> {
             .iter()
             .filter(|w| w.section == Section::Form)
             .map(|w| match &w.value {
+                Some(_) if is_sensitive(&w.key) && !special => {
+                    format!("{} → {}", label(&w.key), covered_words(l))
+                }
                 Some(value) => format!("{} → {}", label(&w.key), shown(&w.key, value)),
                 None => format!("{} {}", label(&w.key), l.t("(清空)", "(emptied)")),
             })
@@ -350,6 +375,11 @@ fn history(signed: &Signed, file: &CaseFile, item: &Item) -> Vec<Event> {
         }
     }
     all.into_iter().map(|(_, event)| event).collect()
+}
+
+/// Instead of what tells of a special group.
+fn covered_words(l: Lang) -> &'static str {
+    l.t("特殊信息,已遮盖", "special, covered")
 }
 
 /// Numbers stay covered in the history.

@@ -1,0 +1,139 @@
+//! Who looked at whom: written with every page about somebody, kept for more than a year.
+
+use crate::{StoreError, Txn, View};
+use rusqlite::{OptionalExtension, Row};
+
+/// Looks are kept so long: the law demands six months, people ask about last year. Milliseconds.
+pub const LOOK_KEPT_MS: i64 = 400 * 24 * 3_600_000;
+/// The same masked page by the same person within this time is one look. Milliseconds.
+const SAME_LOOK_MS: i64 = 10 * 60 * 1000;
+/// The end of a look is written down no more often than this. Milliseconds.
+const RENEWED_MS: i64 = 60 * 1000;
+/// Each look takes so many old ones with it, so that the table never grows for ever.
+const PRUNED: u32 = 8;
+
+/// Somebody looked at somebody.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LookRow {
+    /// When, milliseconds.
+    pub at_ms: i64,
+    /// Until when: a page that renews itself is one look. 0 for looks of older programs.
+    pub until_ms: i64,
+    /// Who.
+    pub person: [u8; 16],
+    /// At which case or resident; zeros for a list.
+    pub subject: [u8; 16],
+    /// At which page: method and path of the route.
+    pub what: String,
+    /// Full numbers were shown.
+    pub uncovered: bool,
+    /// What for, a number of `casework::looking::Purpose`; 0 for a case in one's hands.
+    pub purpose: u8,
+    /// Of a list: the villages or the department; empty for all of this store.
+    pub scope: String,
+}
+
+const COLUMNS: &str = "at_ms, until_ms, person, subject, what, uncovered, purpose, scope";
+
+fn look(row: &Row<'_>) -> rusqlite::Result<LookRow> {
+    Ok(LookRow {
+        at_ms: row.get(0)?,
+        until_ms: row.get(1)?,
+        person: row.get(2)?,
+        subject: row.get(3)?,
+        what: row.get(4)?,
+        uncovered: row.get(5)?,
+        purpose: row.get(6)?,
+        scope: row.get(7)?,
+    })
+}
+
+impl View<'_> {
+    /// Who looked at a resident, at one of their cases, or at one case, the latest first. Lists are
+    /// not among them. At most `limit`.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn looks_at(&self, subject: &[u8; 16], limit: u32) -> Result<Vec<LookRow>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM look WHERE subject = ?1
+               OR subject IN (SELECT subject FROM case_row WHERE resident = ?1)
+             ORDER BY id DESC LIMIT ?2"
+        );
+        let mut query = self.0.prepare_cached(&sql)?;
+        let rows = query.query_map((subject, limit), look)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The number of a case; nothing for what is no case here.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn number_of(&self, case: &[u8; 16]) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT number FROM case_row WHERE subject = ?1";
+        Ok(self.0.prepare_cached(sql)?.query_row([case], |row| row.get(0)).optional()?)
+    }
+
+    /// All looks from a moment on, the latest first, at most `limit` after `offset`.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn looks(&self, from_ms: i64, limit: u32, offset: u32) -> Result<Vec<LookRow>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM look WHERE at_ms >= ?1 ORDER BY id DESC LIMIT ?2 OFFSET ?3"
+        );
+        let mut query = self.0.prepare_cached(&sql)?;
+        let rows = query.query_map((from_ms, limit, offset), look)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+impl Txn<'_> {
+    /// Somebody looks at somebody. A masked page that renews itself stays one look; full numbers
+    /// are a look each time. Looks older than [`LOOK_KEPT_MS`] go, a few at a time.
+    ///
+    /// # Errors
+    /// When SQLite fails: nothing may be shown then.
+    pub fn look(&self, look: &LookRow) -> Result<(), StoreError> {
+        let sql = "SELECT id, max(at_ms, until_ms) FROM look
+                   WHERE subject = ?1 AND at_ms > ?2 AND at_ms <= ?3 AND person = ?4 AND what = ?5
+                     AND uncovered = 0 AND purpose = ?6 AND scope = ?7
+                   ORDER BY at_ms DESC LIMIT 1";
+        let same = (
+            look.subject,
+            look.at_ms - SAME_LOOK_MS,
+            look.at_ms,
+            look.person,
+            &look.what,
+            look.purpose,
+            &look.scope,
+        );
+        let found = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+        let known = match look.uncovered {
+            true => None,
+            false => self.0.prepare_cached(sql)?.query_row(same, found).optional()?,
+        };
+        if let Some((id, until_ms)) = known {
+            if look.at_ms - until_ms >= RENEWED_MS {
+                let sql = "UPDATE look SET until_ms = ?2 WHERE id = ?1";
+                self.0.prepare_cached(sql)?.execute((id, look.at_ms))?;
+            }
+            return Ok(());
+        }
+        let sql = format!("INSERT INTO look({COLUMNS}) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+        self.0.prepare_cached(&sql)?.execute((
+            look.at_ms,
+            look.at_ms,
+            look.person,
+            look.subject,
+            &look.what,
+            look.uncovered,
+            look.purpose,
+            &look.scope,
+        ))?;
+        let sql = "DELETE FROM look WHERE id IN
+                     (SELECT id FROM look WHERE at_ms < ?1 ORDER BY at_ms LIMIT ?2)";
+        self.0.prepare_cached(sql)?.execute((look.at_ms - LOOK_KEPT_MS, PRUNED))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,185 @@
+//! Who looked: for a resident who asks, and for those who audit.
+
+use crate::{AppError, Signed};
+use cunkou_casework::calendar::china_time;
+use cunkou_casework::ids::{PersonId, SubjectId};
+use cunkou_casework::looking::Purpose;
+use cunkou_casework::number::grouped;
+use cunkou_store::LookRow;
+use cunkou_ui::Lang;
+use cunkou_ui::page::boxes::Table;
+
+/// So many looks of a resident are shown, the latest.
+pub const SHOWN: u32 = 500;
+/// So many looks stand on a page of the audit.
+pub const PAGE: u32 = 200;
+/// So many looks leave in one table.
+pub const EXPORTED: u32 = 100_000;
+
+fn time(ms: i64) -> String {
+    let t = china_time(ms);
+    format!("{} {:02}:{:02}", t.date(), t.hour(), t.minute())
+}
+
+fn page_words(l: Lang, look: &LookRow) -> &'static str {
+    let path = look.what.split_once(' ').map_or(look.what.as_str(), |(_, path)| path);
+    match path {
+        _ if look.subject == [0; 16] => l.t("列表", "A list"),
+        "/residents/{id}/looks" => l.t("谁看过", "Who looked"),
+        _ if path.starts_with("/residents") => l.t("居民资料", "Particulars"),
+        "/cases/{case}/copy.pdf" => l.t("给本人的副本", "The resident's own copy"),
+        _ if path.ends_with(".pdf") => l.t("文书", "A paper"),
+        _ if path.contains("/photo/") => l.t("照片", "A photo"),
+        "/cases/{case}/export" => l.t("导出", "Export"),
+        "/cases/{case}/progress" => l.t("办理进度", "Progress"),
+        _ => l.t("办件", "The case"),
+    }
+}
+
+/// Name and role of who looked.
+fn who(signed: &Signed, look: &LookRow) -> (String, String) {
+    let l = signed.lang;
+    let county = signed.replica().county();
+    let Some(person) = county.person(PersonId(look.person)) else {
+        return (PersonId(look.person).to_string()[..8].to_owned(), String::new());
+    };
+    let posts = person.posts.iter().map(|p| match &p.department {
+        Some(department) => format!("{} {department}", l.role(p.role)),
+        None => format!("{} {}", l.role(p.role), county.place_name(p.place)),
+    });
+    (person.name.clone(), posts.collect::<Vec<_>>().join("、"))
+}
+
+fn purpose(l: Lang, look: &LookRow) -> &'static str {
+    match Purpose::of(look.purpose) {
+        Some(purpose) => l.purpose(purpose),
+        None => l.t("经办", "In their hands"),
+    }
+}
+
+fn numbers(l: Lang, look: &LookRow) -> &'static str {
+    if look.uncovered { l.t("完整", "full") } else { l.t("遮盖", "masked") }
+}
+
+/// What a resident is told: who with which role, when, what for; never what the page said.
+///
+/// # Errors
+/// When the store fails.
+pub fn of_resident(signed: &Signed, resident: SubjectId) -> Result<Table, AppError> {
+    let l = signed.lang;
+    let looks = signed.replica().store().read(|view| view.looks_at(&resident.0, SHOWN))?;
+    let rows = looks.iter().map(|look| {
+        let (name, role) = who(signed, look);
+        let page = page_words(l, look).to_owned();
+        let cells = vec![
+            time(look.at_ms),
+            name,
+            role,
+            page,
+            purpose(l, look).into(),
+            numbers(l, look).into(),
+        ];
+        (cells, "")
+    });
+    let heads = [
+        l.t("时间", "When"),
+        l.t("谁", "Who"),
+        l.t("岗位", "Post"),
+        l.t("看了什么", "What"),
+        l.t("用途", "What for"),
+        l.t("号码", "Numbers"),
+    ];
+    Ok(Table {
+        title: l.t("谁看过", "Who looked").to_owned(),
+        heads: heads.into_iter().map(str::to_owned).collect(),
+        rows: rows.collect(),
+        empty: l.t("还没有人看过。", "Nobody has looked.").to_owned(),
+        hint: l
+            .t(
+                "这是在本机看过的记录,最近 500 条;名单不逐人记。县里看过的向县审计管理员查询。",
+                "These are the looks on this machine, the latest 500; lists are not recorded by person. For looks at the county ask its audit administrator.",
+            )
+            .to_owned(),
+    })
+}
+
+/// What was looked at, without saying who it is about.
+fn subject(signed: &Signed, look: &LookRow) -> Result<String, AppError> {
+    if look.subject == [0; 16] {
+        return Ok(look.scope.clone());
+    }
+    let number = signed.replica().store().read(|view| view.number_of(&look.subject))?;
+    Ok(number.map_or_else(
+        || SubjectId(look.subject).to_string()[..8].to_owned(),
+        |number| grouped(&number),
+    ))
+}
+
+/// The column heads of the audit.
+#[must_use]
+pub fn heads(l: Lang) -> [&'static str; 9] {
+    [
+        l.t("时间", "When"),
+        l.t("到", "Until"),
+        l.t("谁", "Who"),
+        l.t("岗位", "Post"),
+        l.t("看了什么", "What"),
+        l.t("办件或范围", "Case or scope"),
+        l.t("用途", "What for"),
+        l.t("号码", "Numbers"),
+        l.t("页面", "Page"),
+    ]
+}
+
+/// All looks in this store, the latest first.
+///
+/// # Errors
+/// When the store fails.
+pub fn all(signed: &Signed, limit: u32, offset: u32) -> Result<Vec<Vec<String>>, AppError> {
+    let l = signed.lang;
+    let looks = signed.replica().store().read(|view| view.looks(0, limit, offset))?;
+    let row = |look: &LookRow| {
+        let (name, role) = who(signed, look);
+        Ok(vec![
+            time(look.at_ms),
+            time(look.until_ms.max(look.at_ms)),
+            name,
+            role,
+            page_words(l, look).to_owned(),
+            subject(signed, look)?,
+            purpose(l, look).to_owned(),
+            numbers(l, look).to_owned(),
+            look.what.clone(),
+        ])
+    };
+    looks.iter().map(row).collect()
+}
+
+/// A table as CSV that spreadsheets open as it is: a BOM, and no cell is a formula.
+#[must_use]
+pub fn csv(heads: &[&str], rows: &[Vec<String>]) -> String {
+    let cell = |text: &str| {
+        let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+        let quote = if formula { "'" } else { "" };
+        format!("\"{quote}{}\"", text.replace('"', "\"\""))
+    };
+    let line = |cells: Vec<String>| format!("{}\r\n", cells.join(","));
+    let mut out = String::from("\u{feff}");
+    out.push_str(&line(heads.iter().map(|h| cell(h)).collect()));
+    for row in rows {
+        out.push_str(&line(row.iter().map(|c| cell(c)).collect()));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spreadsheet_reads_chinese_and_runs_no_cell() {
+        let rows = vec![vec!["=1+1".to_owned(), "李\"建国\",甲".to_owned()]];
+        let text = csv(&["谁", "什么"], &rows);
+        assert_eq!(text, "\u{feff}\"谁\",\"什么\"\r\n\"'=1+1\",\"李\"\"建国\"\",甲\"\r\n");
+    }
+}
