@@ -183,7 +183,7 @@ fn refused_table(l: Lang, refused: &[enrolments::Refusal]) -> Table {
         let name = r.name.clone().unwrap_or_default();
         let cells = [when(r.at_ms), name, l.t(zh, en).into(), r.from.clone(), r.times.to_string()];
         let tone = if r.why == enrolments::Why::OtherBox { "red" } else { "" };
-        ([&cells[..], &[r.token.clone()]].concat(), tone)
+        ([&cells[..], std::slice::from_ref(&r.token)].concat(), tone)
     });
     let heads = [
         l.t("时间", "When"),

@@ -160,7 +160,7 @@ pub struct OfferedEnrolment {
 pub enum EnrolResponse {
     /// Welcome.
     #[n(1)]
-    Enrolled(#[n(0)] OfferedEnrolment),
+    Enrolled(#[n(0)] Box<OfferedEnrolment>),
     /// No, and why.
     #[n(2)]
     Refused(#[n(0)] String),
@@ -202,7 +202,7 @@ fn respond(bytes: &[u8], relay: &dyn RelayCredentials, from: &str) -> EnrolRespo
         }
         return relay.enrol(&request, from).map_or_else(refused, |offer| {
             info!(%from, "enrolled a box");
-            EnrolResponse::Enrolled(offer)
+            EnrolResponse::Enrolled(Box::new(offer))
         });
     }
     match minicbor::decode::<Ask>(bytes) {
@@ -276,7 +276,7 @@ pub async fn enrol_under(
     let bytes = minicbor::to_vec(request).map_err(|e| LinkError::Setup(e.to_string()))?;
     let believe = Believe::Roots(roots.into_iter().map(CertificateDer::from).collect());
     match ask(relays, relay_name, &believe, &bytes).await? {
-        EnrolResponse::Enrolled(offer) => Ok(offer),
+        EnrolResponse::Enrolled(offer) => Ok(*offer),
         other => Err(unexpected(other)),
     }
 }

@@ -16,6 +16,15 @@ use tracing::warn;
 /// So many leaves are added in one transaction.
 const LEAVES: u32 = 5000;
 
+/// Where entries stand in a relay's log.
+#[derive(Clone, Debug)]
+pub struct InLog {
+    /// Its latest checkpoint.
+    pub checkpoint: SignedCheckpoint,
+    /// For each entry asked for; nothing for one that the checkpoint does not cover.
+    pub places: Vec<Option<Inclusion>>,
+}
+
 struct Tree<'a, 'b>(&'a View<'b>);
 
 impl Nodes for Tree<'_, '_> {
@@ -82,18 +91,11 @@ impl Replica {
     ///
     /// # Errors
     /// When the store fails; `None` when there is no checkpoint yet.
-    pub fn shown(
-        &self,
-        entries: &[EntryId],
-    ) -> Result<Option<(SignedCheckpoint, Vec<Option<Inclusion>>)>, StoreError> {
+    pub fn shown(&self, entries: &[EntryId]) -> Result<Option<InLog>, StoreError> {
         self.store().read(|view| self.shown_in(view, entries))
     }
 
-    fn shown_in(
-        &self,
-        view: &View<'_>,
-        entries: &[EntryId],
-    ) -> Result<Option<(SignedCheckpoint, Vec<Option<Inclusion>>)>, StoreError> {
+    fn shown_in(&self, view: &View<'_>, entries: &[EntryId]) -> Result<Option<InLog>, StoreError> {
         let Some(signed) = view.checkpoint(&self.me().device.0)? else { return Ok(None) };
         let damaged = |_| StoreError::Damaged { what: "checkpoint" };
         let signed: SignedCheckpoint = decode(&signed).map_err(damaged)?;
@@ -107,7 +109,7 @@ impl Replica {
             Ok(Some(Inclusion { index, proof: told(proof) }))
         });
         let shown = shown.collect::<Result<_, StoreError>>()?;
-        Ok(Some((signed, shown)))
+        Ok(Some(InLog { checkpoint: signed, places: shown }))
     }
 
     /// What this box asks a relay when all is exchanged; nothing when this is a relay.
@@ -147,9 +149,8 @@ impl Replica {
             return Ok(None);
         }
         self.store().read(|view| {
-            let Some((checkpoint, inclusion)) = self.shown_in(view, &question.prove)? else {
-                return Ok(None);
-            };
+            let Some(found) = self.shown_in(view, &question.prove)? else { return Ok(None) };
+            let InLog { checkpoint, places: inclusion } = found;
             let size = decode::<Checkpoint>(&checkpoint.body).map_or(0, |c| c.size);
             let ours = question
                 .log

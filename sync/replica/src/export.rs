@@ -64,10 +64,10 @@ impl Replica {
     fn proofs(&self, entries: &[Entry]) -> Result<Option<Proofs>, StoreError> {
         let mut ids: Vec<EntryId> = entries.iter().map(Entry::id).collect();
         ids.sort_unstable();
-        let Some((checkpoint, inclusion)) = self.shown(&ids)? else { return Ok(None) };
-        let shown = ids.into_iter().zip(inclusion);
+        let Some(found) = self.shown(&ids)? else { return Ok(None) };
+        let shown = ids.into_iter().zip(found.places);
         let shown = shown.filter_map(|(entry, at)| Some(Shown { entry, inclusion: at? }));
-        Ok(Some(Proofs { checkpoint, shown: shown.collect() }))
+        Ok(Some(Proofs { checkpoint: found.checkpoint, shown: shown.collect() }))
     }
 
     /// The county's fingerprint, by which an export is known to be of this county.

@@ -21,6 +21,7 @@ mod search;
 mod world;
 
 pub use act::{Desk, Who};
+pub use audit::InLog;
 pub use county::{Authority, Status};
 pub use cunkou_guard::Guard;
 pub use error::{ActError, OpenError};

@@ -82,7 +82,7 @@ pub(crate) fn enrolments() -> Vec<Vec<u8>> {
     let refused = EnrolResponse::Refused("no".into());
     [
         minicbor::to_vec(request),
-        minicbor::to_vec(EnrolResponse::Enrolled(offer)),
+        minicbor::to_vec(EnrolResponse::Enrolled(Box::new(offer))),
         minicbor::to_vec(refused),
     ]
     .into_iter()
