@@ -275,7 +275,7 @@ pub(crate) struct InitOptions {
     /// Six-digit code of the county.
     #[arg(long)]
     code: String,
-    /// A further name of the relay beside relay.c<CODE>.home.arpa; may be given several times.
+    /// A further name of the relay beside `relay.c<CODE>.home.arpa`; may be given several times.
     #[arg(long)]
     host: Vec<String>,
     /// Subnets in which boxes and the relay may have addresses, with commas. No certificate of

@@ -8,7 +8,7 @@
 //! 1. **The envelope** ([`envelope`]), here: one plain change chunk, short, checksum true. No
 //!    Automerge.
 //! 2. **The worker**, a child process of the same program with bounded memory and processor time,
-//!    no files and almost no system calls: [`gate`] (sizes and operations bounded, the actor bound
+//!    no files and almost no system calls: [`gate()`] (sizes and operations bounded, the actor bound
 //!    to the device, every operation held against the schema), order by dependencies, application
 //!    on a scratch copy that is saved, loaded again and compared.
 //!

@@ -100,7 +100,7 @@ mod tests {
             let key = Key::of([1; 32]);
             let plain = content(n);
             let file = encrypt(&key, b"a", &plain).expect("sealed");
-            prop_assert_eq!(open(&key, b"a", &file).expect("opened"), plain.clone());
+            prop_assert_eq!(&open(&key, b"a", &file).expect("opened"), &plain);
             prop_assert_eq!(length(file.len() as u64), Some(n as u64));
             match open_from(&key, b"a", &file, from) {
                 Ok(rest) => prop_assert_eq!(&rest[..], &plain[from..]),
