@@ -349,3 +349,55 @@ fn threat_01_a_changed_byte_of_an_approval_is_no_approval() {
         decode(Entry::decode(&bytes).expect("an entry").payload()).expect("an event");
     assert!(matches!(event.step, Step::Approved { .. }));
 }
+
+/// A statement of the county, made and signed by a village box alone.
+fn forged_statement(county: &County, position: u64) -> Vec<u8> {
+    let head = county.relay.county().head();
+    let numbered = cunkou_casework::county::Numbered {
+        position,
+        previous: head.head,
+        statement: person(77, cunkou_casework::county::Role::Agent, YUNLING),
+    };
+    let by = (None, BOX_YUNLING);
+    forge(SubjectId([0xc0; 16]), Kind::County, by, by, 1, encode(&numbered), head).encode()
+}
+
+#[test]
+#[ignore = "hole: it waits, and when its turn comes it breaks the reading of the county log"]
+fn threat_18_a_forged_county_statement_for_a_later_turn_does_not_stop_the_county() {
+    let mut county = County::founded();
+    let next = county.relay.county().head().position + 1;
+    sends(&county, &county.yunling, "system", &[forged_statement(&county, next + 1)]);
+    for n in [24, 29] {
+        let statement = person(n, cunkou_casework::county::Role::Agent, YUNLING);
+        county.relay.state(&authority(), vec![statement]).expect("the county goes on");
+    }
+    assert_eq!(county.relay.county().head().position, next + 1);
+    county.relay.restart();
+    assert_eq!(county.relay.county().head().position, next + 1);
+}
+
+#[test]
+fn threat_18_a_forged_county_statement_does_not_stop_a_box_that_hears_it_from_the_relay() {
+    let mut county = County::founded();
+    let next = county.relay.county().head().position + 1;
+    sends(&county, &county.yunling, "system", &[forged_statement(&county, next)]);
+    county.settle();
+    let statement = person(24, cunkou_casework::county::Role::Agent, YUNLING);
+    county.relay.state(&authority(), vec![statement]).expect("the county goes on");
+    county.settle();
+    county.longtan.restart();
+    assert_eq!(county.longtan.county().head().position, next);
+}
+
+#[test]
+fn threat_18_a_case_is_exported_whole_after_a_forged_county_statement() {
+    let county = County::founded();
+    let case = accepted_case(&county);
+    let next = county.relay.county().head().position + 1;
+    sends(&county, &county.yunling, "system", &[forged_statement(&county, next)]);
+    let bytes = county.relay.export(case, false).expect("the store works").expect("the case");
+    let export = cunkou_casework::export::Export::decode(&bytes).expect("readable");
+    let read = export.read_county_log().expect("readable");
+    assert_eq!(read.broken, None);
+}
