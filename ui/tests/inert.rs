@@ -43,7 +43,7 @@ fn pages(words: &str) -> Vec<String> {
     };
     let list = cases::Cases {
         title: w(),
-        lines: vec![line.clone(), cases::Line { task: String::new(), ..line.clone() }],
+        lines: vec![line.clone(), cases::Line { task: String::new(), ..line }],
         total: 2,
         size: 50,
         text: w(),

@@ -108,7 +108,7 @@ fn threat_01_an_approval_replayed_onto_another_case_does_nothing() {
     assert_eq!(sends(&county, &county.yunling, OURS, std::slice::from_ref(&bytes)), (0, 0));
     // With the other case's name written over the first one's.
     let at = bytes.windows(16).position(|part| part == one.0).expect("the subject");
-    let mut moved = bytes.clone();
+    let mut moved = bytes;
     moved[at..at + 16].copy_from_slice(&other.0);
     let as_other = Entry::decode(&moved).expect("well-formed");
     assert_eq!(as_other.subject(), other);
