@@ -26,10 +26,17 @@ const NAMES: [&str; 12] = [
 fn evil_box_is_held_on_every_count_and_a_live_box_that_is_revoked_is_cut_off() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let county = Bare::found(&programs()?, folder.path(), free_ports()?, "云溪县")?;
+    // Somebody whose name is worth forging.
+    let mut add = vec!["staff", "add", "--login", "zhao", "--name", "赵敏", "--role", "reviewer"];
+    add.extend(["--places", "1", "--department", "县民政局"]);
+    county.relay(&add, "445566")?.json()?;
     let relay = county.serve_relay()?;
     let evil = Path::new(env!("CARGO_BIN_EXE_evil-box"));
     let (quic, data) = (county.quic(), county.path("relay"));
 
+    county.offer("honest", "village", "103", &quic)?;
+    let honest = WildBox::start(&county.data.join("honest.enrol"), 103, &quic, Says::OneByOne, 1)?;
+    honest.round_trip()?;
     let file = county.offer("evil", "village", "104", &quic)?;
     let arguments = ["--enrol", &file, "--relay", &quic, "--data", &data, "all"];
     let ran = run(evil, &arguments, "")?;
@@ -41,22 +48,23 @@ fn evil_box_is_held_on_every_count_and_a_live_box_that_is_revoked_is_cut_off() -
     println!("{}", ran.out);
 
     // An honest one is none the worse for it, until it is revoked in the middle of its work.
-    county.offer("honest", "village", "103", &quic)?;
-    let honest = WildBox::start(&county.data.join("honest.enrol"), 103, &quic, Says::OneByOne, 1)?;
     honest.round_trip()?;
     let status = county.relay(&["status"], "")?.json()?;
     let boxes = status["boxes"].as_array().cloned().unwrap_or_default();
     let row = boxes.into_iter().find(|row| row["name"] == "honest").unwrap_or_default();
     let device = row["device"].as_str().context("its id")?.to_owned();
     let before = std::fs::read_to_string(&relay.log)?.len();
-    county.relay(&["revoke", &device[..8], "--reason", "试验"], "")?.json()?;
     let begun = Instant::now();
+    county.relay(&["revoke", &device[..8], "--reason", "试验"], "")?.json()?;
     until("the open conversation to be cut", 60, || {
         let log = std::fs::read_to_string(&relay.log).unwrap_or_default();
         let since = log.get(before..).unwrap_or_default();
         since.contains("the villages of this box changed").then_some(())
     })?;
-    println!("a live revoked box was cut after {} ms", begun.elapsed().as_millis());
+    println!(
+        "a live revoked box was cut {} ms after the command began",
+        begun.elapsed().as_millis()
+    );
     Ok(())
 }
 
@@ -75,5 +83,22 @@ fn evil_box_says_how_it_is_used_and_leaves_other_machines_alone() -> Result<()> 
     }
     let unknown = run(evil, &["--enrol", file, "--relay", "127.0.0.1:1", "nothing"], "")?;
     ensure!(unknown.code == 2 && unknown.err.contains("no attack"), "{}", unknown.err);
+    Ok(())
+}
+
+#[test]
+#[ignore = "hole: what a box forged is handed to every new box as a part of the county log"]
+fn a_box_is_enrolled_after_another_has_forged_a_statement_of_the_county() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let county = Bare::found(&programs()?, folder.path(), free_ports()?, "云溪县")?;
+    let _relay = county.serve_relay()?;
+    let evil = Path::new(env!("CARGO_BIN_EXE_evil-box"));
+    let quic = county.quic();
+    let file = county.offer("evil", "village", "104", &quic)?;
+    let arguments = ["--enrol", &file, "--relay", &quic, "unknown-county-statement"];
+    let ran = run(evil, &arguments, "")?;
+    ensure!(ran.code == 0, "{}\n{}", ran.out, ran.err);
+    let file = county.offer("honest", "village", "103", &quic)?;
+    county.node("honest", &["enrol", &file])?.json()?;
     Ok(())
 }

@@ -133,7 +133,9 @@ mod tests {
             .into_iter()
             .flat_map(|threat| threat.proof)
             .collect();
-        let tests = text.lines().filter_map(|line| line.strip_prefix("fn threat_"));
+        let lines: Vec<&str> = text.lines().collect();
+        let counts = lines.windows(2).filter(|two| !two[0].contains("#[ignore = \"hole"));
+        let tests = counts.filter_map(|two| two[1].strip_prefix("fn threat_"));
         for name in tests.filter_map(|line| line.split('(').next()) {
             let proof = format!("{file}::threat_{name}");
             assert!(named.contains(&proof), "{proof}");

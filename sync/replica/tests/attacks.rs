@@ -349,3 +349,87 @@ fn threat_01_a_changed_byte_of_an_approval_is_no_approval() {
         decode(Entry::decode(&bytes).expect("an entry").payload()).expect("an event");
     assert!(matches!(event.step, Step::Approved { .. }));
 }
+
+/// A statement of the county, made and signed by a village box alone.
+fn forged_statement(county: &County, position: u64) -> Vec<u8> {
+    let head = county.relay.county().head();
+    let numbered = cunkou_casework::county::Numbered {
+        position,
+        previous: head.head,
+        statement: person(77, cunkou_casework::county::Role::Agent, YUNLING),
+    };
+    let by = (None, BOX_YUNLING);
+    forge(SubjectId([0xc0; 16]), Kind::County, by, by, 1, encode(&numbered), head).encode()
+}
+
+#[test]
+#[ignore = "hole: it waits, and when its turn comes it breaks the reading of the county log"]
+fn threat_18_a_forged_county_statement_for_a_later_turn_does_not_stop_the_county() {
+    let mut county = County::founded();
+    let next = county.relay.county().head().position + 1;
+    sends(&county, &county.yunling, "system", &[forged_statement(&county, next + 1)]);
+    for n in [24, 29] {
+        let statement = person(n, cunkou_casework::county::Role::Agent, YUNLING);
+        county.relay.state(&authority(), vec![statement]).expect("the county goes on");
+    }
+    assert_eq!(county.relay.county().head().position, next + 1);
+    county.relay.restart();
+    assert_eq!(county.relay.county().head().position, next + 1);
+}
+
+#[test]
+fn threat_18_a_forged_county_statement_does_not_stop_a_box_that_hears_it_from_the_relay() {
+    let mut county = County::founded();
+    let next = county.relay.county().head().position + 1;
+    sends(&county, &county.yunling, "system", &[forged_statement(&county, next)]);
+    county.settle();
+    let statement = person(24, cunkou_casework::county::Role::Agent, YUNLING);
+    county.relay.state(&authority(), vec![statement]).expect("the county goes on");
+    county.settle();
+    county.longtan.restart();
+    assert_eq!(county.longtan.county().head().position, next);
+}
+
+#[test]
+fn threat_18_a_case_is_exported_whole_after_a_forged_county_statement() {
+    let county = County::founded();
+    let case = accepted_case(&county);
+    let next = county.relay.county().head().position + 1;
+    sends(&county, &county.yunling, "system", &[forged_statement(&county, next)]);
+    let bytes = county.relay.export(case, false).expect("the store works").expect("the case");
+    let export = cunkou_casework::export::Export::decode(&bytes).expect("readable");
+    let read = export.read_county_log().expect("readable");
+    assert_eq!(read.broken, None);
+}
+
+#[test]
+#[ignore = "hole: the route that a village names at opening is believed, also when it names itself"]
+fn threat_01_a_village_that_names_itself_as_the_deciding_office_decides_nothing() {
+    let county = County::founded();
+    let colleague = 30;
+    let statement = person(colleague, cunkou_casework::county::Role::Agent, YUNLING);
+    county.relay.state(&authority(), vec![statement]).expect("a second agent");
+    county.settle();
+    let key = secret(AGENT_YUNLING);
+    let case = county.yunling.act(|desk| -> Result<_, cunkou_replica::ActError> {
+        let who = cunkou_replica::Who { person: person_id(AGENT_YUNLING), key: Some(&key) };
+        desk.open_case(who, |number| {
+            let mut step = opened(number, YUNLING);
+            if let Step::Opened { route, .. } = &mut step {
+                route.accept = cunkou_casework::event::Level::Township;
+                route.decide = cunkou_casework::event::Level::Village;
+            }
+            step
+        })
+    });
+    let case = case.expect("opened");
+    county.yunling.step(AGENT_YUNLING, case, submitted()).expect("submitted");
+    county.settle();
+    // The clerk does what the page offers.
+    county.centre.step(CLERK, case, Step::Taken).expect("taken");
+    let accepted = county.centre.step(CLERK, case, accepted(1));
+    county.settle();
+    let approved = county.yunling.step(colleague, case, approve(1));
+    county.settle();
+    assert_ne!(phase(&county.relay, case), Phase::Approved, "{accepted:?} {approved:?}");
+}
