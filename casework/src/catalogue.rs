@@ -1,6 +1,7 @@
 //! The catalogue (事项目录): items as data, rules included; no code per item.
 
 use crate::calendar::{Calendar, Due};
+use crate::county::ItemRoute;
 use crate::event::{Level, Route};
 use crate::fields::FieldKind;
 use crate::ids::AttachmentId;
@@ -464,6 +465,12 @@ impl Item {
             Ok(bytes) => crate::suite::attachment_id(&bytes),
             Err(e) => unreachable!("an item always encodes: {e}"),
         }
+    }
+
+    /// The item's way through the offices, as the county log publishes it.
+    #[must_use]
+    pub fn way(&self) -> ItemRoute {
+        ItemRoute { item: self.key.clone(), route: self.route() }
     }
 
     /// Who accepts and decides, as an opening event records it.

@@ -15,7 +15,7 @@ pub use authority::{
 pub use log::{Anchor, CountyLog, LogError};
 pub use office::{Device, DeviceKind, KIN_MAX, Person, Place, Post, Role};
 pub use statement::{
-    ACT_STATEMENTS_MAX, Act, ActBody, ActSignature, Credential, Numbered, Statement,
+    ACT_STATEMENTS_MAX, Act, ActBody, ActSignature, Credential, ItemRoute, Numbered, Statement,
 };
 
 #[cfg(test)]

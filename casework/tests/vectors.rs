@@ -189,6 +189,7 @@ fn statements() -> Vec<Statement> {
             version: "2026-11".into(),
             digest: AttachmentId([0x79; 32]),
             bytes: 70_000,
+            routes: None,
         },
         Statement::DeviceRevoked { device, reason: "被盗".into() },
         Statement::PersonRevoked { person, reason: "离岗".into() },

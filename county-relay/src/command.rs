@@ -8,7 +8,7 @@ use crate::options::{
     LeaseAction, Options, RoleArg, Staff,
 };
 use crate::{histories, import, keys};
-use cunkou_casework::catalogue::{Contacts, Items, Release, read};
+use cunkou_casework::catalogue::{Contacts, Item, Items, Release, read};
 use cunkou_casework::county::{
     Administrator, Constitution, DeviceKind, Person, Place, Post, Power, Role, Statement,
 };
@@ -646,6 +646,7 @@ impl Home {
             version: version.clone(),
             digest,
             bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+            routes: Some(release.items.items.iter().map(Item::way).collect()),
         });
         let published = json!({
             "schema": 1, "version": version, "digest": digest.to_string(),

@@ -5,7 +5,7 @@ use crate::enrolments::{self, Offered, Why};
 use crate::home::Home;
 use cunkou_casework::county::{Device, DeviceKind, LogError, Statement};
 use cunkou_casework::enrolment::token_id;
-use cunkou_casework::ids::{DeviceId, EntryId, Scope};
+use cunkou_casework::ids::{DeviceId, EntryId};
 use cunkou_casework::suite::PublicKey;
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_edge::{bounded, enrolment};
@@ -169,7 +169,7 @@ impl Enroller for Home {
         let county_log = self
             .replica
             .store()
-            .read(|view| view.entries_in(&Scope::System.to_string(), 4))
+            .read(|view| self.replica.statements(view))
             .map_err(|e: StoreError| ours(e))?;
         let me = self.replica.me();
         Ok(OfferedEnrolment {
@@ -180,7 +180,7 @@ impl Enroller for Home {
             index_secret: me.index_secret,
             recovery: Some(self.recovery),
             lease: Some(*self.lease_secret(device).bytes()),
-            county_log: county_log.into_iter().map(|row| row.bytes.into()).collect(),
+            county_log: county_log.iter().map(|entry| entry.encode().into()).collect(),
             issuing: Some(issued.issuing),
             roots: Some(issued.roots),
             web_certificate: Some(issued.web_certificate),

@@ -1,6 +1,6 @@
 //! The practice room: a made-up village on the real box that never meets a link.
 
-use cunkou_casework::catalogue::Release;
+use cunkou_casework::catalogue::{Item, Release};
 use cunkou_casework::county::{Device, DeviceKind, Person, Place, Post, Role, Statement};
 use cunkou_casework::event::{Level, Step};
 use cunkou_casework::ids::{DeviceId, PersonId, PlaceId, SubjectId};
@@ -109,6 +109,7 @@ pub(crate) fn make(folder: &Path, release: &Release) -> Result<Practice, AppErro
             version: release.items.version.clone(),
             digest,
             bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+            routes: Some(release.items.items.iter().map(Item::way).collect()),
         },
     ];
     replica.state(&authority, statements)?;

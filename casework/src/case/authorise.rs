@@ -70,6 +70,9 @@ pub enum Reason {
     /// Somebody would decide their own or a registered relative's case.
     #[error("nobody decides their own or a relative's case")]
     Kin,
+    /// The case names another way through the offices than the catalogue.
+    #[error("the catalogue has another way for this item")]
+    OtherWay,
     /// The state does not allow the step.
     #[error("the state of the case does not allow this step")]
     NotNow,
@@ -253,6 +256,11 @@ pub fn authorise(record: &Record, past: &CaseState, county: &CountyLog) -> Verdi
     }
     if !past.allows(step) {
         return Verdict::Quarantine(Reason::NotNow);
+    }
+    if let Step::Opened { catalogue, item, route, .. } = step
+        && !county.is_way(catalogue, item, route, position)
+    {
+        return Verdict::Quarantine(Reason::OtherWay);
     }
     let device = county.device_at(record.header.device, position).map(|d| d.kind);
     let desk = Desk { person, device, township: county.township_at(place, position) };

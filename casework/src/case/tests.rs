@@ -7,9 +7,9 @@ mod model;
 mod order;
 
 use super::*;
-use crate::county::Statement;
+use crate::county::{ItemRoute, Statement};
 use crate::entry::{Entry, Kind, Signers};
-use crate::event::{Event, Handover, Level, Step, encode};
+use crate::event::{Event, Handover, Level, Route, Step, encode};
 use crate::ids::{AttachmentId, SubjectId};
 use desk::*;
 
@@ -371,6 +371,30 @@ fn an_entry_that_names_another_county_log_does_not_count() {
     assert!(record(&entry, &desk.county, None).is_ok());
     let verdict = authenticate(&entry, &split, None);
     assert_eq!(verdict, Err(Verdict::Quarantine(Reason::OtherLog)));
+}
+
+#[test]
+fn a_case_that_names_another_way_than_the_catalogue_does_not_count() {
+    let village = Route { decide: Level::Village, ..by_county() };
+    let itself = Route { accept: Level::Village, ..by_county() };
+    for way in [village, itself] {
+        let mut desk = Desk::new(0);
+        let id = desk.step(AGENT, opened(YUNLING, way));
+        assert_eq!(desk.standing(id), Standing::Quarantined(Reason::OtherWay), "no village decides");
+    }
+    let mut desk = Desk::new(0);
+    let published = Statement::Catalogue {
+        version: "2026-11".into(),
+        digest: AttachmentId([1; 32]),
+        bytes: 1,
+        routes: Some(vec![ItemRoute { item: "senior-allowance".into(), route: by_county() }]),
+    };
+    say(&mut desk.county, published);
+    let other = desk.step(AGENT, opened(YUNLING, by_township()));
+    assert_eq!(desk.standing(other), Standing::Quarantined(Reason::OtherWay));
+    let mut honest = Desk { entries: Vec::new(), ..desk };
+    let id = honest.step(AGENT, opened(YUNLING, by_county()));
+    assert_eq!(honest.standing(id), Standing::Effective);
 }
 
 #[test]

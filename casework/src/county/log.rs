@@ -4,7 +4,7 @@ use super::authority::{Constitution, Denied, Grant, GrantId, permit};
 use super::office::{Device, DeviceKind, Person, Place};
 use super::statement::{Act, ActBody, Numbered, Statement};
 use crate::entry::{Entry, Kind, LogPosition, SignerRole};
-use crate::event::{BadPayload, Level};
+use crate::event::{BadPayload, Level, Route};
 use crate::ids::{AttachmentId, DeviceId, EntryId, Incarnation, PersonId, PlaceId, SubjectId};
 use crate::suite::PublicKey;
 use std::collections::{BTreeMap, BTreeSet};
@@ -118,6 +118,7 @@ pub struct CountyLog {
     blocks: BTreeMap<DeviceId, Vec<u32>>,
     taken_blocks: BTreeSet<u32>,
     catalogue: Option<(String, AttachmentId)>,
+    routes: BTreeMap<String, Dated<BTreeMap<String, Route>>>,
     revoked_devices: BTreeMap<DeviceId, u64>,
     revoked_people: BTreeMap<PersonId, u64>,
     grants: BTreeMap<GrantId, Granted>,
@@ -151,6 +152,7 @@ impl CountyLog {
             blocks: BTreeMap::new(),
             taken_blocks: BTreeSet::new(),
             catalogue: None,
+            routes: BTreeMap::new(),
             revoked_devices: BTreeMap::new(),
             revoked_people: BTreeMap::new(),
             grants: BTreeMap::new(),
@@ -334,7 +336,11 @@ impl CountyLog {
                 self.taken_blocks.extend(&blocks);
                 self.blocks.entry(device).or_default().extend(blocks);
             }
-            Statement::Catalogue { version, digest, .. } => {
+            Statement::Catalogue { version, digest, routes, .. } => {
+                if let Some(routes) = routes {
+                    let routes = routes.into_iter().map(|r| (r.item, r.route)).collect();
+                    self.routes.entry(version.clone()).or_default().say(position, routes);
+                }
                 self.catalogue = Some((version, digest));
             }
             Statement::DeviceRevoked { device, .. } => {
@@ -530,6 +536,19 @@ impl CountyLog {
     #[must_use]
     pub fn next_free_block(&self) -> u32 {
         self.taken_blocks.last().map_or(1, |last| last + 1)
+    }
+    /// Whether a case may be opened on this way, by the catalogues that were published up to a
+    /// position. Villages take cases in and hand results over: none accepts or decides, whatever
+    /// a catalogue says. Where no catalogue has named its ways, any other is believed.
+    #[must_use]
+    pub fn is_way(&self, catalogue: &str, item: &str, route: &Route, position: u64) -> bool {
+        if route.accept == Level::Village || route.decide == Level::Village {
+            return false;
+        }
+        match self.routes.get(catalogue).and_then(|dated| dated.at(position)) {
+            Some(routes) => routes.get(item) == Some(route),
+            None => !self.routes.values().any(|dated| dated.at(position).is_some()),
+        }
     }
     /// Version and digest of the published catalogue.
     #[must_use]

@@ -2,7 +2,7 @@
 
 use super::authority::{ADMINISTRATORS_MAX, Constitution, Grant, GrantId};
 use super::office::{Device, Person, Place};
-use crate::event::{BadPayload, decode, encode};
+use crate::event::{BadPayload, Route, decode, encode};
 use crate::ids::{AttachmentId, DeviceId, EntryId, Incarnation, PersonId, SubjectId};
 use crate::suite::{self, PublicKey, SecretKey};
 use minicbor::bytes::ByteVec;
@@ -57,6 +57,10 @@ pub enum Statement {
         /// Size of the release file, bytes.
         #[n(2)]
         bytes: u32,
+        /// Who takes in, accepts and decides each item: a case that names another way does not
+        /// count. Absent in what the first version wrote.
+        #[n(3)]
+        routes: Option<Vec<ItemRoute>>,
     },
     /// A device no longer counts from here on.
     #[n(7)]
@@ -132,6 +136,17 @@ pub enum Statement {
         #[n(2)]
         reason: String,
     },
+}
+
+/// The way of one item through the offices.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct ItemRoute {
+    /// Key of the item.
+    #[n(0)]
+    pub item: String,
+    /// Who takes in, accepts and decides.
+    #[n(1)]
+    pub route: Route,
 }
 
 /// An act holds at most so many statements.

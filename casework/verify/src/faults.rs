@@ -42,6 +42,11 @@ pub(crate) fn reason(why: Reason) -> (&'static str, Words) {
             "这个人有自己的安全密钥,但不是用它签的",
             "the person has a security key, and it did not sign",
         ),
+        Reason::OtherWay => (
+            "other_way",
+            "开件时写的办理层级和目录不一致",
+            "the catalogue has another way for this item",
+        ),
         Reason::OtherLog => (
             "other_log",
             "它依据的县日志不是文件里的这一份",

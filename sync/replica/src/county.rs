@@ -52,20 +52,31 @@ impl Replica {
                 statements.push((position, row, entry));
             }
         }
-        statements.sort_by_key(|(position, ..)| *position);
+        // At one position what counts already comes before what only claims it.
+        statements.sort_by_key(|(position, row, _)| (*position, row.state != EntryState::Good));
         let mut log = CountyLog::new(self.me.county, self.me.anchor);
-        let mut in_turn = Vec::new();
+        let (mut in_turn, mut false_ones) = (Vec::new(), Vec::new());
         for (_, row, entry) in statements {
             match log.take(&entry) {
                 Ok(()) if row.state == EntryState::Waiting => in_turn.push(row.pos),
                 Ok(()) => {}
                 Err(LogError::OutOfOrder { .. }) => break,
+                // What only waited for its turn may be anybody's.
+                Err(error) if row.state != EntryState::Good => {
+                    false_ones.push((row.pos, error.to_string()));
+                }
                 Err(error) => return Err(error.into()),
             }
         }
-        if !in_turn.is_empty() {
-            self.store.write(|tx| {
-                in_turn.iter().try_for_each(|pos| tx.set_state(*pos, EntryState::Good, None))
+        if !in_turn.is_empty() || !false_ones.is_empty() {
+            self.store.write(|tx| -> Result<(), StoreError> {
+                for pos in &in_turn {
+                    tx.set_state(*pos, EntryState::Good, None)?;
+                }
+                for (pos, why) in &false_ones {
+                    tx.set_state(*pos, EntryState::Quarantined, Some(why))?;
+                }
+                Ok(())
             })?;
         }
         *self.county.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(log);

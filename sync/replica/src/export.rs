@@ -80,7 +80,10 @@ impl Replica {
     }
 
     /// The county log as far as it is here, in its order.
-    fn statements(&self, view: &View<'_>) -> Result<Vec<Entry>, StoreError> {
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn statements(&self, view: &View<'_>) -> Result<Vec<Entry>, StoreError> {
         let rows = view.entries_in(&Scope::System.to_string(), kind_code(Kind::County))?;
         let rows = rows.iter().filter(|row| row.state == EntryState::Good);
         let mut numbered: Vec<(u64, Entry)> = rows

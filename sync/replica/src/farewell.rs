@@ -7,7 +7,7 @@ use cunkou_casework::event::{decode, encode};
 use cunkou_casework::ids::{DeviceId, Scope, SubjectId};
 use cunkou_casework::suite::SecretKey;
 use cunkou_engine::PeerInfo;
-use cunkou_store::{StoreError, View};
+use cunkou_store::{EntryState, StoreError, View};
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
 
@@ -106,6 +106,9 @@ impl Replica {
             return Ok(0);
         }
         for row in view.entries_in(&system, crate::kinds::COUNTY)? {
+            if row.state != EntryState::Good {
+                continue;
+            }
             let entry = cunkou_casework::entry::Entry::decode(&row.bytes).ok();
             let numbered: Option<Numbered> = entry.and_then(|e| decode(e.payload()).ok());
             if numbered.is_some_and(|n| n.position == position) {

@@ -418,6 +418,9 @@ fn off(l: Lang, standing: Standing) -> Option<String> {
         Reason::Kin => {
             l.t("不能决定自己或亲属的件", "nobody decides their own or a relative's case")
         }
+        Reason::OtherWay => {
+            l.t("办理层级和目录不一致", "the catalogue has another way for this item")
+        }
         Reason::OtherLog => l.t("依据的不是本县的记录", "it names another county's log"),
         Reason::Unwitnessed => l.t(
             "办理人已被撤销,县平台没有在撤销前收到过",
