@@ -67,6 +67,7 @@ fn every_level_of_help_shows_an_example() {
                 &["init"],
                 &["serve"],
                 &["enrol"],
+                ["enrol"],
                 &["staff"],
                 &["staff", "add"],
                 &["staff", "list"],
@@ -197,8 +198,19 @@ fn status_has_exactly_the_promised_keys_and_exits_with_three_when_nothing_runs()
         "inbox",
         "lease",
         "machine_secret",
+        "words",
+        "spare",
     ];
-    let of_relay = ["county", "fingerprint", "entries", "boxes", "certificates", "revoked"];
+    let of_relay = [
+        "county",
+        "fingerprint",
+        "entries",
+        "boxes",
+        "certificates",
+        "revoked",
+        "to_compare",
+        "refused_enrolments",
+    ];
     let status = until("a completed sync", 60, || {
         let status = county.node("one", &["status"]).ok()?.json().ok()?;
         status["last_completed_sync"].is_i64().then_some(status)
