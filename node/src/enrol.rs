@@ -305,7 +305,12 @@ pub(crate) fn request(
         }
     }
     let text = enrolment::write_request(&enrolling.name, &enrolling.request()?);
-    fs::write(out, text).map_err(|e| failed(format!("{}: {e}", out.display())))?;
+    // It holds the token: not for others on this machine.
+    let mut open = fs::OpenOptions::new();
+    open.write(true).create(true).truncate(true).mode(0o600);
+    open.open(out)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|e| failed(format!("{}: {e}", out.display())))?;
     let words = format!(
         "carry {} to the county and run there: cunkou-relay enrol-answer FILE --out ANSWER",
         out.display()
