@@ -243,11 +243,12 @@ fn a_spare_box_gets_its_places_with_a_code_that_works_once() {
     let good = code("101,102", "72");
     let _spare = county.serve_node("spare1", 1, &county.quic()).expect("a box");
     synced(&county, "spare1");
+    let login = format!("{}/login", county.url("spare1", 1).expect("an address"));
     let page = cunkou_tests::trust::builder()
         .expect("a browser")
         .build()
         .expect("a browser")
-        .get(format!("{}/login", county.url("spare1", 1).expect("an address")))
+        .get(login)
         .send()
         .expect("a page")
         .text()
