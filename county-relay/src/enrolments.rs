@@ -71,7 +71,7 @@ impl Why {
     pub(crate) fn words(self) -> (&'static str, &'static str) {
         match self {
             Self::UsedTwice => ("已经用过一次", "it was used already"),
-            Self::OtherBox => ("已被另一台盒子用过", "another box has used it already"),
+            Self::OtherBox => ("已被另一台盒子用过", "it was used already, by another box"),
             Self::Late => ("过期了", "it is too old"),
             Self::Unknown => {
                 ("不是本县发的,或抄错了", "this county never gave it out, or it was copied wrongly")

@@ -5,10 +5,11 @@ use crate::command::show;
 use crate::home::{self, failed};
 use crate::options::Options;
 use crate::wallet::{self, Wallet};
-use cunkou_casework::county::DeviceKind;
+use cunkou_casework::county::{CountyLog, DeviceKind};
 use cunkou_casework::enrolment::{Code, bind_code_hash, token_id, words};
+use cunkou_casework::entry::Entry;
 use cunkou_casework::hex;
-use cunkou_casework::ids::EntryId;
+use cunkou_casework::ids::{DeviceId, EntryId, SubjectId};
 use cunkou_casework::suite::{PublicKey, SecretKey};
 use cunkou_edge::bounded;
 use cunkou_edge::cli::{Exit, Failure};
@@ -36,7 +37,6 @@ const SEALED: &[u8] = b"cunkou enrolling v1\0";
 #[derive(Debug, Deserialize)]
 struct EnrolmentFile {
     cunkou_enrolment: u32,
-    county: String,
     name: String,
     relays: Vec<String>,
     relay_name: String,
@@ -47,7 +47,6 @@ struct EnrolmentFile {
 /// An enrolment under way.
 #[derive(Serialize, Deserialize)]
 struct Enrolling {
-    county: String,
     name: String,
     relays: Vec<String>,
     relay_name: String,
@@ -92,7 +91,6 @@ impl Enrolling {
         let mut seed = Zeroizing::new([0; 32]);
         SystemWorld.random(&mut *seed);
         Ok(Self {
-            county: String::new(),
             name: String::new(),
             relays,
             relay_name,
@@ -121,7 +119,7 @@ impl Enrolling {
         let roots = pem_to_der(&read.root).map_err(failed)?;
         let mut this = Self::new(token, read.relays, read.relay_name)?;
         this.roots = roots.iter().map(|root| hex::encode(root)).collect();
-        (this.county, this.name) = (read.county, read.name);
+        this.name = read.name;
         Ok(this)
     }
 
@@ -160,9 +158,23 @@ impl Enrolling {
         Ok(words(EntryId(offer.founding), &key, &token).join(" "))
     }
 
+    /// The names of county and box, in a county log that holds and knows this box's key.
+    fn seen_in(&self, offer: &OfferedEnrolment) -> Result<(String, String), Failure> {
+        let key = SecretKey::from_seed(&*self.seed()?).public();
+        let bad = || refused("the county log that came does not hold; ask county IT");
+        let mut log = CountyLog::new(SubjectId(offer.county), EntryId(offer.founding));
+        for statement in &offer.county_log {
+            let entry = Entry::decode(statement).map_err(|_| bad())?;
+            log.take(&entry).map_err(|_| bad())?;
+        }
+        let device = log.device(DeviceId(offer.device)).filter(|d| d.key == key);
+        Ok((log.name().to_owned(), device.ok_or_else(bad)?.name.clone()))
+    }
+
     /// Makes the folder a box.
     fn finish(&self, data: &Path, offer: &OfferedEnrolment) -> Result<Value, Failure> {
         let words = self.words(offer)?;
+        let (county, name) = self.seen_in(offer)?;
         // First: the other file makes the folder a box.
         wallet::keep(
             data,
@@ -175,7 +187,7 @@ impl Enrolling {
         home::keep(data, &self.relays, &words, &*self.seed()?, offer)?;
         let _ = fs::remove_file(data.join(ENROLLING));
         Ok(json!({
-            "schema": 1, "enrolled": true, "county": self.county, "name": self.name,
+            "schema": 1, "enrolled": true, "county": county, "name": name,
             "words": words,
         }))
     }
@@ -293,7 +305,12 @@ pub(crate) fn request(
         }
     }
     let text = enrolment::write_request(&enrolling.name, &enrolling.request()?);
-    fs::write(out, text).map_err(|e| failed(format!("{}: {e}", out.display())))?;
+    // It holds the token: not for others on this machine.
+    let mut open = fs::OpenOptions::new();
+    open.write(true).create(true).truncate(true).mode(0o600);
+    open.open(out)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|e| failed(format!("{}: {e}", out.display())))?;
     let words = format!(
         "carry {} to the county and run there: cunkou-relay enrol-answer FILE --out ANSWER",
         out.display()

@@ -1,6 +1,6 @@
 //! The bytes of renewal, as `docs/vectors/renewal.json` has them.
 
-use cunkou_link::{EnrolRequest, RenewRequest, Renewed, SignedRenewal};
+use cunkou_link::{BindRequest, EnrolRequest, RenewRequest, Renewed, SealedOffer, SignedRenewal};
 use std::fmt::Write;
 
 fn hex(bytes: &[u8]) -> String {
@@ -24,11 +24,15 @@ fn made() -> Vec<(&'static str, Vec<u8>)> {
     let answer = SignedRenewal::new(&renewed, &relay);
     let enrol = EnrolRequest::new([7; 32], &device, vec![4, 5, 6], addresses);
     let old = EnrolRequest { web_key: None, addresses: None, ..enrol.clone() };
+    let bind = BindRequest::new([9; 32], &device);
+    let sealed = SealedOffer::new(vec![5, 6], vec![vec![1], vec![2]], &relay);
     vec![
         ("renew_request", minicbor::to_vec(request).expect("as the test made it")),
         ("signed_renewal", minicbor::to_vec(answer).expect("as the test made it")),
         ("enrol_request", minicbor::to_vec(enrol).expect("as the test made it")),
         ("enrol_request_before_https", minicbor::to_vec(old).expect("as the test made it")),
+        ("bind_request", minicbor::to_vec(bind).expect("as the test made it")),
+        ("sealed_offer", minicbor::to_vec(sealed).expect("as the test made it")),
     ]
 }
 

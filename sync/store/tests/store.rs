@@ -371,4 +371,11 @@ fn an_enrolment_is_redeemed_once_and_only_in_time() {
     assert_eq!(redeem(1, 999), None);
     assert_eq!(redeem(2, 1000), None);
     assert_eq!(redeem(3, 0), None);
+    // Whoever asks afterwards sees which was used and when.
+    let row = |n: u8| store.read(|view| view.enrolment(&[n; 32])).expect("the store works");
+    assert_eq!(row(1).map(|r| (r.device, r.used_ms)), Some(([1; 16], Some(999))));
+    assert_eq!(row(2).map(|r| (r.expires_ms, r.used_ms)), Some((1000, None)));
+    assert_eq!(row(3), None);
+    let used = store.read(|view| view.used_enrolments()).expect("the store works");
+    assert_eq!(used.iter().map(|r| r.token).collect::<Vec<_>>(), [[1; 32]]);
 }

@@ -6,7 +6,7 @@ use cunkou_casework::entry::Entry;
 use cunkou_casework::event::{Event, Witness, decode, encode};
 use cunkou_engine::{ENTRIES_MAX, Frame, Hello, Input, Output, PROTOCOL, ScopeState, Session};
 use cunkou_guard::Guard;
-use cunkou_link::{EnrolRequest, EnrolResponse};
+use cunkou_link::{BindRequest, EnrolRequest, EnrolResponse, SealedOffer};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -98,6 +98,8 @@ pub(crate) fn session(mut data: &[u8]) {
 pub(crate) fn enrol(data: &[u8]) {
     let _: Result<EnrolRequest, _> = minicbor::decode(data);
     let _: Result<EnrolResponse, _> = minicbor::decode(data);
+    let _: Result<BindRequest, _> = minicbor::decode(data);
+    let _: Result<SealedOffer, _> = minicbor::decode(data);
 }
 
 static WORKER: OnceLock<Option<Guard>> = OnceLock::new();
