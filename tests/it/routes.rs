@@ -228,6 +228,21 @@ fn a_resident_is_told(li: &Agent, resident: &str, case: &str) -> Result<()> {
     Ok(())
 }
 
+/// A look that cannot be written down does not happen.
+fn nothing_is_shown_without_a_row(county: &County, li: &Agent, resident: &str) -> Result<()> {
+    ensure!(li.get_silent(resident)?.text().contains("张桂兰"));
+    let data = county.data(&county.person("li").node);
+    let db = cunkou_tests::at_rest::database(&county.data("relay"), &data)?;
+    db.execute_batch("ALTER TABLE look RENAME TO look_gone")?;
+    let answer = li.get_silent(&format!("{resident}?full=1"));
+    db.execute_batch("ALTER TABLE look_gone RENAME TO look")?;
+    let answer = answer?;
+    ensure!(answer.status == 500, "without a row: {}", answer.status);
+    ensure!(!answer.text().contains("张桂兰") && !answer.text().contains("1309991943"));
+    ensure!(li.get_silent(&format!("{resident}?full=1"))?.status == 200, "and again with one");
+    Ok(())
+}
+
 #[test]
 fn every_route_keeps_strangers_foreign_pages_and_foreign_names_out() -> Result<()> {
     let county = County::start()?;
@@ -245,6 +260,7 @@ fn every_route_keeps_strangers_foreign_pages_and_foreign_names_out() -> Result<(
     let photo = photo.first().and_then(|p| p.rsplit('/').next()).context("a photo")?;
     asked_what_for(&county, &filed.case)?;
     a_resident_is_told(&li, &resident, &filed.case)?;
+    nothing_is_shown_without_a_row(&county, &li, &resident)?;
     for (program, node, signed, other) in
         [("cunkou-node", "village1", &li, &li), ("cunkou-relay", "relay", &he, &zhao)]
     {

@@ -119,7 +119,8 @@ pub(crate) fn case(signed: &Signed, opened: &Opened) -> Result<(), AppError> {
     }
     // A step that is sent shows nothing; a page that comes back with its faults asks by `again`.
     let here = &signed.here;
-    if here.contains("/do/") || here.contains("/sign/") {
+    let path = here.split('?').next().unwrap_or_default();
+    if path.contains("/do/") || path.contains("/sign/") {
         return Ok(());
     }
     Err(ask(opened.subject, here.clone()))
