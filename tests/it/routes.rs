@@ -216,6 +216,33 @@ fn asked_what_for(county: &County, case: &str) -> Result<()> {
     Ok(())
 }
 
+/// Who looked, when and what for, and a copy of the case for whom it is about.
+fn a_resident_is_told(li: &Agent, resident: &str, case: &str) -> Result<()> {
+    let copy = li.get_silent(&format!("/cases/{case}/copy.pdf"))?;
+    ensure!(copy.status == 200 && copy.body.starts_with(b"%PDF"), "a copy: {}", copy.status);
+    let page = li.get_silent(&format!("{resident}/looks"))?.page()?;
+    for words in ["李建国", "代办员", "给本人的副本", "完整", "遮盖", "经办"] {
+        ensure!(page.contains(words), "{words} is not told");
+    }
+    ensure!(!page.contains("1309991943"), "and nothing of what was seen");
+    Ok(())
+}
+
+/// A look that cannot be written down does not happen.
+fn nothing_is_shown_without_a_row(county: &County, li: &Agent, resident: &str) -> Result<()> {
+    ensure!(li.get_silent(resident)?.text().contains("张桂兰"));
+    let data = county.data(&county.person("li").node);
+    let db = cunkou_tests::at_rest::database(&county.data("relay"), &data)?;
+    db.execute_batch("ALTER TABLE look RENAME TO look_gone")?;
+    let answer = li.get_silent(&format!("{resident}?full=1"));
+    db.execute_batch("ALTER TABLE look_gone RENAME TO look")?;
+    let answer = answer?;
+    ensure!(answer.status == 500, "without a row: {}", answer.status);
+    ensure!(!answer.text().contains("张桂兰") && !answer.text().contains("1309991943"));
+    ensure!(li.get_silent(&format!("{resident}?full=1"))?.status == 200, "and again with one");
+    Ok(())
+}
+
 #[test]
 fn every_route_keeps_strangers_foreign_pages_and_foreign_names_out() -> Result<()> {
     let county = County::start()?;
@@ -232,6 +259,8 @@ fn every_route_keeps_strangers_foreign_pages_and_foreign_names_out() -> Result<(
     let photo = links(&page, "src", &format!("/cases/{}/photo/", filed.case));
     let photo = photo.first().and_then(|p| p.rsplit('/').next()).context("a photo")?;
     asked_what_for(&county, &filed.case)?;
+    a_resident_is_told(&li, &resident, &filed.case)?;
+    nothing_is_shown_without_a_row(&county, &li, &resident)?;
     for (program, node, signed, other) in
         [("cunkou-node", "village1", &li, &li), ("cunkou-relay", "relay", &he, &zhao)]
     {

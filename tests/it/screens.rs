@@ -111,6 +111,11 @@ impl Looker {
     /// Goes there and looks, at what the browser shows and at what was sent.
     fn visit(&mut self, path: &str, name: &str) -> Result<()> {
         self.browser.go(path)?;
+        if self.browser.path()?.starts_with("/why/") {
+            self.look(&format!("{name}-what-for"))?;
+            self.browser.choose("用途", "居民询问")?;
+            self.browser.press("查看")?;
+        }
         let sent = faults_of_source(&self.browser.sent(path)?);
         self.faults.extend(sent.into_iter().map(|fault| format!("{name} as sent: {fault}")));
         self.look(name)
@@ -252,6 +257,7 @@ fn village_screens(village: &mut Looker, c: &Cases, resident: &str) -> Result<()
     }
     village.visit(&case(&c.supplement, "/supplement/hukou-book"), "supplement")?;
     village.visit(&case(&c.decided, "/deliver"), "deliver")?;
+    village.visit(&format!("{resident}/looks"), "who-looked")?;
     village.visit("/help", "help")?;
     village.visit("/guides", "guides")?;
     village.visit("/guides/S4-nongji", "guide")?;

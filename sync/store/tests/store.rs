@@ -3,8 +3,8 @@
 
 use cunkou_keys::Key;
 use cunkou_store::{
-    AttachmentState, EntryState, KeyKind, Lock, NewEntry, PeerRow, Redeemed, ResidentRow, Store,
-    StoreError,
+    AttachmentState, EntryState, KeyKind, LOOK_KEPT_MS, Lock, LookRow, NewEntry, PeerRow, Redeemed,
+    ResidentRow, Store, StoreError,
 };
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -378,4 +378,36 @@ fn an_enrolment_is_redeemed_once_and_only_in_time() {
     assert_eq!(row(3), None);
     let used = store.read(|view| view.used_enrolments()).expect("the store works");
     assert_eq!(used.iter().map(|r| r.token).collect::<Vec<_>>(), [[1; 32]]);
+}
+
+#[test]
+fn a_page_that_renews_itself_is_one_look_full_numbers_are_one_each_time_and_old_looks_go() {
+    let (_folder, store) = store();
+    let look = |at_ms, uncovered, subject: u8| {
+        let row = LookRow {
+            at_ms,
+            person: [1; 16],
+            subject: [subject; 16],
+            what: "GET /cases/{case}".into(),
+            uncovered,
+            ..LookRow::default()
+        };
+        store.write(|tx| tx.look(&row)).expect("written");
+    };
+    let at = |subject: u8| {
+        let rows = store.read(|view| view.looks_at(&[subject; 16], 10));
+        let rows: Result<Vec<LookRow>, StoreError> = rows;
+        rows.expect("readable")
+    };
+    for second in 0..100 {
+        look(1_000_000 + second * 4_000, false, 2);
+    }
+    let rows = at(2);
+    assert_eq!(rows.len(), 1);
+    assert!(rows[0].until_ms - rows[0].at_ms >= 300_000, "and it says until when");
+    look(1_300_000, true, 2);
+    look(1_300_001, true, 2);
+    assert_eq!(at(2).len(), 3);
+    look(1_300_002 + LOOK_KEPT_MS, false, 3);
+    assert_eq!((at(2).len(), at(3).len()), (0, 1), "more than a year later");
 }

@@ -93,12 +93,14 @@ fn scope(signed: &Signed) -> String {
     filter.places.iter().map(code).collect::<Vec<_>>().join(",")
 }
 
-/// Whether a case is in this person's hands: an open one of their own point, or one that waits for
-/// them. Whoever has just taken a step has it in hand for this session.
+/// Whether a case is in this person's hands: an open one of their own point or
+/// begun at this office, or one that waits for them. Whoever has just taken a step has it in hand for this session.
 fn in_hands(signed: &Signed, opened: &Opened) -> bool {
     let state = &opened.file.state;
     let mine = state.task().is_some_and(|task| signed.is_mine(task.key()));
-    state.phase.is_open() && (mine || signed.app.office == Office::Village)
+    let here = signed.replica().me().device;
+    let begun_here = opened.file.steps.first().is_some_and(|n| n.record.header.device == here);
+    state.phase.is_open() && (mine || begun_here || signed.app.office == Office::Village)
 }
 
 fn known(signed: &Signed, subject: SubjectId) -> bool {
@@ -117,12 +119,11 @@ pub(crate) fn case(signed: &Signed, opened: &Opened) -> Result<(), AppError> {
     if known(signed, opened.subject) || in_hands(signed, opened) {
         return Ok(());
     }
-    // A step that is sent shows nothing; a page that comes back with its faults asks by `again`.
-    let here = &signed.here;
-    if here.contains("/do/") || here.contains("/sign/") {
+    // What is sent is never lost to a question; a page that comes back with faults asks by `again`.
+    if signed.sends {
         return Ok(());
     }
-    Err(ask(opened.subject, here.clone()))
+    Err(ask(opened.subject, signed.here.clone()))
 }
 
 /// Before a page of a case comes back with the faults of a step that was tried.

@@ -263,6 +263,8 @@ pub struct Signed {
     pub here: String,
     /// What was just done, a word of the code.
     pub done: Option<String>,
+    /// The request sends a form.
+    pub sends: bool,
 }
 
 impl FromRequestParts<Arc<App>> for Signed {
@@ -287,6 +289,7 @@ impl FromRequestParts<Arc<App>> for Signed {
             big: big(&parts.headers),
             here,
             done,
+            sends: !parts.method.is_safe(),
         })
     }
 }

@@ -140,6 +140,7 @@ pub fn open(app: &Arc<App>, headers: &HeaderMap, here: &str) -> Shell {
             big: crate::session::big(headers),
             here: here.to_owned(),
             done: None,
+            sends: false,
         }
         .shell(""),
         None => stranger(app, headers, here),
