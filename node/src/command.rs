@@ -58,6 +58,9 @@ impl Execute for Executor {
                 status["certificate_days"] = json!(self.keeper.wallet().days_left());
                 status["words"] = json!(self.keeper.words());
                 status["spare"] = json!(replica.device().is_some_and(|d| d.places.is_empty()));
+                let alarms = replica.alarms().map_err(failed)?;
+                let alarms = alarms.iter().map(|a| json!({ "words": a.words, "at_ms": a.at_ms }));
+                status["alarms"] = alarms.collect();
                 status["host"] = json!(self.keeper.wallet().hosts().first());
                 Ok(status)
             }

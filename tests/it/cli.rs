@@ -213,6 +213,7 @@ fn status_has_exactly_the_promised_keys_and_exits_with_three_when_nothing_runs()
         "machine_secret",
         "words",
         "spare",
+        "alarms",
     ];
     let of_relay = [
         "county",

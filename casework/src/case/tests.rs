@@ -380,7 +380,11 @@ fn a_case_that_names_another_way_than_the_catalogue_does_not_count() {
     for way in [village, itself] {
         let mut desk = Desk::new(0);
         let id = desk.step(AGENT, opened(YUNLING, way));
-        assert_eq!(desk.standing(id), Standing::Quarantined(Reason::OtherWay), "no village decides");
+        assert_eq!(
+            desk.standing(id),
+            Standing::Quarantined(Reason::OtherWay),
+            "no village decides"
+        );
     }
     let mut desk = Desk::new(0);
     let published = Statement::Catalogue {
@@ -392,7 +396,8 @@ fn a_case_that_names_another_way_than_the_catalogue_does_not_count() {
     say(&mut desk.county, published);
     let other = desk.step(AGENT, opened(YUNLING, by_township()));
     assert_eq!(desk.standing(other), Standing::Quarantined(Reason::OtherWay));
-    let mut honest = Desk { entries: Vec::new(), ..desk };
+    let mut honest = desk;
+    honest.entries.clear();
     let id = honest.step(AGENT, opened(YUNLING, by_county()));
     assert_eq!(honest.standing(id), Standing::Effective);
 }

@@ -47,6 +47,7 @@ pub(crate) async fn page(signed: Signed) -> Result<Markup, AppError> {
             Lease::Ends(days, _) => Some(days),
             Lease::Fine | Lease::Over(_) => None,
         },
+        alarm: !signed.replica().alarms()?.is_empty(),
         no_catalogue: signed.replica().release().is_none(),
         offer_practice: !signed.session.practice && signed.app.office == Office::Village,
     };

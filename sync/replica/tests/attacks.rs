@@ -421,11 +421,5 @@ fn threat_01_a_village_that_names_itself_as_the_deciding_office_decides_nothing(
         })
     });
     // An honest box does not even write it; a hostile one is held to the same rule by everybody.
-    assert!(
-        matches!(
-            case,
-            Err(cunkou_replica::ActError::Refused(cunkou_casework::case::Reason::OtherWay))
-        ),
-        "{case:?}"
-    );
+    assert!(matches!(case, Err(cunkou_replica::ActError::Refused(Reason::OtherWay))), "{case:?}");
 }

@@ -17,6 +17,8 @@ pub struct Home {
     pub no_catalogue: bool,
     /// The box stops opening in so many days unless it reaches the county.
     pub lease_days: Option<u32>,
+    /// Something in the relay's log does not fit what this box has seen of it.
+    pub alarm: bool,
     /// Practice can be entered from here.
     pub offer_practice: bool,
 }
@@ -27,6 +29,12 @@ pub fn page(shell: &Shell, view: &Home) -> Markup {
     let l = shell.lang;
     let body = html! {
         h1 { (l.t("今天", "Today")) }
+        @if view.alarm {
+            p class="warn" {
+                (l.t("县平台的记录和本机见过的对不上。办件照常,请打电话告诉县安全管理员。",
+                    "The county's log does not fit what this box has seen of it. Work goes on; please call the county's security administrator."))
+            }
+        }
         @if let Some(days) = view.lease_days {
             p class="warn" {
                 (l.t("很久没有联系上县里了。再过", "The county has not been reached for long. In")) " " (days) " "
