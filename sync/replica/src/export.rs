@@ -4,7 +4,7 @@ use crate::Replica;
 use crate::file::gather;
 use crate::kinds::{CASE, kind_code};
 use cunkou_casework::checkpoint::{Proofs, Shown};
-use cunkou_casework::county::Numbered;
+use cunkou_casework::county::{DeviceKind, Numbered};
 use cunkou_casework::document::Schema;
 use cunkou_casework::entry::{Entry, Kind};
 use cunkou_casework::event::{Step, decode};
@@ -35,6 +35,10 @@ impl Replica {
     /// # Errors
     /// [`ExportError`].
     pub fn export(&self, case: SubjectId, photos: bool) -> Result<Option<Vec<u8>>, ExportError> {
+        // So that the log shows what came in the last minute, too.
+        if self.device().is_some_and(|d| d.kind == DeviceKind::Relay) {
+            self.checkpoint()?;
+        }
         let gathered = self.store.read(|view| -> Result<_, StoreError> {
             if view.subject(&case.0)?.is_none_or(|(schema, _)| schema != CASE) {
                 return Ok(None);
