@@ -280,9 +280,10 @@ async fn call(relay: &Running, me: &Arc<Kept>) -> LinkState {
         _ = greeted.changed() => LinkState::Connecting,
         state = async {
             loop {
+                // A connection that stands may still be sent away before the relay's hello.
                 match handle.state() {
-                    LinkState::Connecting => tokio::task::yield_now().await,
-                    other => break other,
+                    offline @ LinkState::Offline { .. } => break offline,
+                    _ => tokio::task::yield_now().await,
                 }
             }
         } => state,
