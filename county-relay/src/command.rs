@@ -10,11 +10,11 @@ use crate::options::{
 use crate::{histories, import, keys};
 use cunkou_casework::catalogue::{Contacts, Item, Items, Release, read};
 use cunkou_casework::county::{
-    Administrator, Constitution, DeviceKind, Person, Place, Post, Power, Role, Statement,
+    Administrator, Constitution, DeviceKind, KIN_MAX, Person, Place, Post, Power, Role, Statement,
 };
 use cunkou_casework::event::Level;
 use cunkou_casework::hex;
-use cunkou_casework::ids::{DeviceId, PersonId, PlaceId};
+use cunkou_casework::ids::{DeviceId, PersonId, PlaceId, SubjectId};
 use cunkou_casework::suite::{PublicKey, SecretKey, attachment_id};
 use cunkou_edge::bounded;
 use cunkou_edge::cli::{Exit, Failure};
@@ -26,7 +26,7 @@ use cunkou_store::StoreError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -72,6 +72,10 @@ enum Command {
         login: String,
         reason: String,
         distrust: bool,
+    },
+    StaffKin {
+        login: String,
+        numbers: Vec<String>,
     },
     KeyCode {
         login: String,
@@ -327,6 +331,13 @@ fn command(data: &Path, action: &Action) -> Result<Command, Failure> {
             Command::ForksClear { device: device.clone(), reason: reason.clone() }
         }
         Action::Lift { device } => Command::Lift { device: device.clone() },
+        Action::Staff(Staff::Kin { login }) => {
+            let typed = std::io::stdin().lock().lines().take(KIN_MAX + 1);
+            let numbers = typed.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+            let numbers = numbers.iter().map(|n| n.trim().to_owned());
+            let numbers = numbers.filter(|n| !n.is_empty()).collect();
+            Command::StaffKin { login: login.clone(), numbers }
+        }
         Action::Staff(Staff::KeyCode { login }) => Command::KeyCode { login: login.clone() },
         Action::Export(Export::Case { number, out, no_photos }) => {
             Command::ExportCase { number: number.clone(), out: absolute(out)?, photos: !no_photos }
@@ -424,6 +435,7 @@ impl Execute for Home {
                 let lifted = self.replica.lift(device).map_err(failed)?;
                 Ok(json!({ "schema": 1, "device": device.to_string(), "lifted": lifted }))
             }
+            Command::StaffKin { login, numbers } => self.register_kin(&login, &numbers),
             Command::KeyCode { login } => {
                 let county = self.replica.county();
                 let person = county
@@ -568,7 +580,7 @@ impl Home {
             key: key.as_ref().map(SecretKey::public),
             posts: posts.clone(),
             phone: phone.to_owned(),
-            kin: None,
+            kin: county.person(id).and_then(|p| p.kin.clone()),
             keys: known_keys,
         };
         let added = json!({ "schema": 1, "person": id.to_string(), "login": login, "name": name });
@@ -598,6 +610,29 @@ impl Home {
             Statement::Person(Person { posts: Vec::new(), ..person.clone() })
         };
         self.say(vec![statement], removed)
+    }
+
+    /// A number is named by its line, never repeated.
+    fn register_kin(&self, login: &str, numbers: &[String]) -> Result<Value, Failure> {
+        let county = self.replica.county();
+        let person = county
+            .person_by_login(login)
+            .ok_or_else(|| refused(format!("there is nobody with the login {login}")))?;
+        let mut kin = Vec::new();
+        for (i, number) in numbers.iter().enumerate() {
+            let found = self.replica.residents_by_id_number(&number.to_uppercase());
+            let found = found.map_err(failed)?;
+            if found.is_empty() {
+                let words = format!("line {}: nobody with this ID number is registered", i + 1);
+                return Err(refused(words));
+            }
+            kin.extend(found.into_iter().map(SubjectId));
+        }
+        kin.sort_unstable();
+        kin.dedup();
+        let registered = json!({ "schema": 1, "login": login, "records": kin.len() });
+        let kin = (!kin.is_empty()).then_some(kin);
+        self.say(vec![Statement::Person(Person { kin, ..person.clone() })], registered)
     }
 
     fn list_staff(&self) -> Value {

@@ -531,6 +531,17 @@ pub(crate) enum Staff {
         #[arg(long)]
         distrust: bool,
     },
+    /// Register a person's own record and their relatives' in the register of residents: cases of
+    /// these they never decide. ID numbers on standard input, one a line; they replace what was
+    /// registered before.
+    #[command(
+        after_help = "Example:\n  cunkou-relay --data ./county staff kin --login zhao < relatives.txt\n\nOnly the random ids of the records go into the county log, no number."
+    )]
+    Kin {
+        /// Login.
+        #[arg(long)]
+        login: String,
+    },
     /// Make a one-time code with which a person registers or removes one security key; give it to
     /// them in person. It is valid for 72 hours.
     #[command(after_help = "Example:\n  cunkou-relay --data ./county staff key-code zhao")]

@@ -114,6 +114,11 @@ fn two_of_three_found_publish_and_name_who_decides_and_one_revokes() {
     let again = county.relay(&["submit", &file], "");
     assert_eq!(again.code, 5, "an act is taken once: {}", again.out);
 
+    // Who is not in the register cannot be registered as a relative, and no number is repeated.
+    let kin = county.relay(&["staff", "kin", "--login", "zhao"], "130999194305060249\n");
+    assert_eq!(kin.code, 5, "{}", kin.out);
+    assert!(kin.err.contains("line 1") && !kin.err.contains("130999194305060249"), "{}", kin.err);
+
     // A wrong passphrase signs nothing.
     let file = county.proposed(&[&reviewer[..3], &["qian"], &reviewer[4..]].concat(), "556677");
     let key = county.bare.path("sticks/administrator-1.key");

@@ -84,6 +84,7 @@ fn every_level_of_help_shows_an_example() {
                 &["staff"],
                 &["staff", "add"],
                 &["staff", "list"],
+                &["staff", "kin"],
                 &["staff", "remove"],
                 &["staff", "key-code"],
                 &["catalogue"],
