@@ -252,7 +252,7 @@ async fn same_number_twice(evil: &Evil) -> Result<Found> {
         evil.alive().await,
         format!(
             "took {taken} in and goes on; that it has named this box as one with two histories is \
-             not told to the box; it stands in its records (no page shows it yet)"
+             not told to the box; it stands on its page of boxes and in its status"
         ),
     )
 }

@@ -92,8 +92,12 @@ impl Conversation {
             let rest = tokio::time::sleep_until(paused.unwrap_or_else(Instant::now));
             tokio::select! {
                 frame = frame_rx.recv(), if paused.is_none() => match frame {
-                    Some(bytes) => session.handle(begun.elapsed(), Input::Received(bytes)),
-                    None => return Err(explain(&self.connection.closed().await)),
+                    Some(Ok(bytes)) => session.handle(begun.elapsed(), Input::Received(bytes)),
+                    Some(Err(error)) => return Err(self.end(error).await),
+                    None => {
+                        let error = LinkError::Broken("the peer's stream ended".into());
+                        return Err(self.end(error).await);
+                    }
                 },
                 changed = self.changes.changed() => {
                     if changed.is_err() {
@@ -248,12 +252,14 @@ impl Conversation {
     }
 }
 
+/// What ends the reading goes the same way as what is read: nothing can overtake it.
 async fn read_frames(
     mut receive: RecvStream,
-    frames: mpsc::Sender<Vec<u8>>,
+    frames: mpsc::Sender<Result<Vec<u8>, LinkError>>,
 ) -> Result<(), LinkError> {
-    while let Some(frame) = frames::receive(&mut receive, FRAME_BYTES_MAX).await? {
-        if frames.send(frame).await.is_err() {
+    while let Some(frame) = frames::receive(&mut receive, FRAME_BYTES_MAX).await.transpose() {
+        let over = frame.is_err();
+        if frames.send(frame).await.is_err() || over {
             break;
         }
     }
