@@ -11,6 +11,7 @@ pub mod citizen_id;
 pub mod county;
 pub mod decider;
 pub mod document;
+pub mod duty;
 pub mod eligibility;
 pub mod enrolment;
 pub mod entry;

@@ -29,7 +29,8 @@ pub struct Paper {
     pub title: String,
     /// The issuing office.
     pub issuer: String,
-    /// Case number, 12 digits; also in the QR code, which holds nothing else.
+    /// Case number, 12 digits; also in the QR code, which holds nothing else. Empty for a paper
+    /// that is not about one case: it has no code.
     pub number: String,
     /// The parts in order.
     pub blocks: Vec<Block>,

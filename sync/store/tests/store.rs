@@ -328,7 +328,7 @@ fn a_database_of_a_newer_program_is_refused_and_left_as_it_is() {
         db
     };
     let db = keyed();
-    db.pragma_update(None, "user_version", 4).expect("as a newer program would");
+    db.pragma_update(None, "user_version", 5).expect("as a newer program would");
     drop(db);
     let refused = Store::open(folder.path(), &lock());
     assert!(matches!(refused, Err(StoreError::Newer { found: 4, known: 3 })));

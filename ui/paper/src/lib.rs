@@ -172,14 +172,15 @@ pub fn render(paper: &Paper) -> Result<Vec<u8>, PaperError> {
     let title_x = (WIDTH - width(&paper.title, 22.0)) / 2.0;
     layout.text(title_x, 22.0, WIDTH, &paper.title);
     layout.y += 14.0;
-    let heads = [
-        ("办件编号".to_owned(), grouped(&paper.number)),
-        ("出具单位".to_owned(), paper.issuer.clone()),
-    ];
-    layout.rows(&heads);
-    // The QR code stands to the right of the first lines.
     let qr_top = MARGIN + 20.0;
-    layout.y = layout.y.max(qr_top + 74.0);
+    if !paper.number.is_empty() {
+        layout.rows(&[("办件编号".to_owned(), grouped(&paper.number))]);
+    }
+    layout.rows(&[("出具单位".to_owned(), paper.issuer.clone())]);
+    if !paper.number.is_empty() {
+        // The QR code stands to the right of the first lines.
+        layout.y = layout.y.max(qr_top + 74.0);
+    }
     for block in &paper.blocks {
         layout.block(block);
     }
@@ -226,7 +227,7 @@ fn draw(
                 Mark::Line { x, y, to } => line(&mut surface, *x, *y, *to),
             }
         }
-        if i == 0 {
+        if i == 0 && !paper.number.is_empty() {
             qr(&mut surface, &paper.number, WIDTH - MARGIN - 84.0, qr_top)?;
         }
         if count > 1 {
