@@ -88,7 +88,12 @@ fn said(county: &CountyLog, n: u64, person: Option<u8>, device: u8, saying: Sayi
 
 fn asked() -> Saying {
     let (number, item) = ("123456789015".into(), "elder-subsidy".into());
-    Saying::Asked { basis: Basis::Retention, number, item, reason: "鉴定小组 2026 年第 3 号".into() }
+    Saying::Asked {
+        basis: Basis::Retention,
+        number,
+        item,
+        reason: "鉴定小组 2026 年第 3 号".into(),
+    }
 }
 
 #[test]

@@ -8,7 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use zeroize::Zeroizing;
 
-const SCHEMA: i64 = 3;
+/// What each version added.
+const SCHEMAS: [&str; 4] = [
+    include_str!("schema-1.sql"),
+    include_str!("schema-2.sql"),
+    include_str!("schema-3.sql"),
+    include_str!("schema-4.sql"),
+];
+const SCHEMA: i64 = SCHEMAS.len() as i64;
 const READERS: usize = 3;
 /// The database of everything readable.
 const WORK: &str = "work.db";
@@ -281,22 +288,11 @@ fn migrate(db: &mut Connection) -> Result<(), StoreError> {
     if found > SCHEMA {
         return Err(StoreError::Newer { found, known: SCHEMA });
     }
-    if found < 1 {
+    let todo = SCHEMAS.iter().zip(1..).filter(|(_, version)| *version > found);
+    for (schema, version) in todo {
         let tx = db.transaction()?;
-        tx.execute_batch(include_str!("schema-1.sql"))?;
-        tx.pragma_update(None, "user_version", 1)?;
-        tx.commit()?;
-    }
-    if found < 2 {
-        let tx = db.transaction()?;
-        tx.execute_batch(include_str!("schema-2.sql"))?;
-        tx.pragma_update(None, "user_version", 2)?;
-        tx.commit()?;
-    }
-    if found < 3 {
-        let tx = db.transaction()?;
-        tx.execute_batch(include_str!("schema-3.sql"))?;
-        tx.pragma_update(None, "user_version", 3)?;
+        tx.execute_batch(schema)?;
+        tx.pragma_update(None, "user_version", version)?;
         tx.commit()?;
     }
     Ok(())
