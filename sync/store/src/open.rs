@@ -5,7 +5,7 @@ use cunkou_keys::Key;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, Once};
 use zeroize::Zeroizing;
 
 /// What each version added.
@@ -94,6 +94,7 @@ impl Store {
         let attachments = folder.join("attachments");
         std::fs::create_dir_all(&attachments).map_err(disk(&attachments))?;
         let path = folder.join(name);
+        begin();
         let mut writer = Connection::open(&path)?;
         unlock(&writer, lock)?;
         settings(&writer)?;
@@ -176,6 +177,7 @@ impl Store {
     /// # Errors
     /// When the key is wrong, `to` cannot be written, or SQLite fails.
     pub fn rewrap(from: &Path, old: &Lock, to: &Path, new: &Lock) -> Result<(), StoreError> {
+        begin();
         let db = Connection::open(from)?;
         unlock(&db, old)?;
         let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -233,6 +235,15 @@ impl Store {
     pub fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(&self.path)
     }
+}
+
+/// Lets one thread alone open the first connection of the process: SQLite initialises SQLCipher
+/// after it has let go of its own lock (`SQLITE_EXTRA_INIT`), and a second thread that comes in
+/// between is refused its key.
+fn begin() {
+    static FIRST: Once = Once::new();
+    // What fails here fails again, with its reason, when the store itself is opened.
+    FIRST.call_once(|| drop(Connection::open_in_memory()));
 }
 
 fn raw_key(key: &Key) -> Zeroizing<String> {
