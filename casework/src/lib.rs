@@ -15,6 +15,7 @@ pub mod duty;
 pub mod eligibility;
 pub mod enrolment;
 pub mod entry;
+pub mod erasure;
 pub mod event;
 pub mod export;
 pub mod fields;

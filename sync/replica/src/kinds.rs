@@ -19,6 +19,9 @@ pub(crate) fn schema_of(code: u8) -> Schema {
 /// A statement of the county log.
 pub(crate) const COUNTY: u8 = 4;
 
+/// What was agreed to be destroyed.
+pub(crate) const ERASURE: u8 = 8;
+
 pub(crate) fn kind_code(kind: Kind) -> u8 {
     match kind {
         Kind::Event => 1,
@@ -26,5 +29,6 @@ pub(crate) fn kind_code(kind: Kind) -> u8 {
         Kind::Witness => 3,
         Kind::County => COUNTY,
         Kind::Credential => 5,
+        Kind::Erasure => ERASURE,
     }
 }

@@ -8,6 +8,7 @@ mod admit;
 mod audit;
 mod county;
 mod duty;
+mod erase;
 mod error;
 mod evict;
 mod export;
