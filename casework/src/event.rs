@@ -386,9 +386,13 @@ pub enum Step {
         /// What was offered.
         #[n(0)]
         offer: EntryId,
-        /// A remark, e.g. what was missing when it was counted.
+        /// A remark, e.g. where what was missing may be.
         #[n(1)]
         remark: String,
+        /// Originals of the offer that were not there when they were counted: their positions in
+        /// it from 0, ascending.
+        #[n(2)]
+        missing: Vec<u16>,
     },
 }
 
@@ -501,6 +505,9 @@ impl Step {
 
     /// Whether a hand-over keeps to its limits; every other step does.
     fn duty_fits(&self) -> bool {
+        if let Self::DutyTaken { missing, .. } = self {
+            return missing.len() <= DUTY_ORIGINALS_MAX && missing.is_sorted_by(|a, b| a < b);
+        }
         let Self::DutyOffered { cases, originals, promises, .. } = self else { return true };
         let line = |text: &str| text.chars().count() <= DUTY_LINE_CHARS_MAX;
         let day = |text: &str| text.is_empty() || text.parse::<jiff::civil::Date>().is_ok();

@@ -229,7 +229,9 @@ mod tests {
 
     #[test]
     fn a_covered_name_keeps_its_ends() {
-        for (name, shown) in [("张桂兰", "张*兰"), ("王芳", "王*"), ("欧阳春花", "欧**花"), ("", "")] {
+        for (name, shown) in
+            [("张桂兰", "张*兰"), ("王芳", "王*"), ("欧阳春花", "欧**花"), ("", "")]
+        {
             assert_eq!(masked_name(name), shown);
         }
     }

@@ -16,7 +16,8 @@ use cunkou_casework::entry::{
     ClockSource, Draft, Entry, Header, Kind, LogPosition, SignerRole, Signers, change_id,
 };
 use cunkou_casework::event::{
-    Defect, Deferred, Event, Filer, Handover, Level, Original, Promise, Route, Step, Witness, decode, encode,
+    Defect, Deferred, Event, Filer, Handover, Level, Original, Promise, Route, Step, Witness,
+    decode, encode,
 };
 use cunkou_casework::ids::{
     AttachmentId, ChangeId, DeviceId, EntryId, Incarnation, PersonId, PlaceId, SubjectId,
@@ -163,7 +164,7 @@ fn steps() -> Vec<Step> {
             }],
             note: text(),
         },
-        Step::DutyTaken { offer: EntryId([0x79; 32]), remark: text() },
+        Step::DutyTaken { offer: EntryId([0x79; 32]), remark: text(), missing: vec![1] },
     ]
 }
 

@@ -64,10 +64,14 @@ pub fn authorise(record: &Record, past: &Duty, county: &CountyLog) -> Verdict {
             if rightful { Verdict::Accept } else { Verdict::Quarantine(Reason::NoPost) }
         }
         Step::Withdrawn { .. } if mine => Verdict::Accept,
-        Step::DutyTaken { offer, .. } => match &past.given {
+        Step::DutyTaken { offer, missing, .. } => match &past.given {
             Some(given) if given.offer != *offer => Verdict::Quarantine(Reason::NotNow),
-            Some(given) if given.to == person.id => Verdict::Accept,
-            _ => Verdict::Quarantine(Reason::NoPost),
+            Some(given) if given.to != person.id => Verdict::Quarantine(Reason::NoPost),
+            Some(given) if missing.iter().any(|n| usize::from(*n) >= given.originals.len()) => {
+                Verdict::Quarantine(Reason::Unreadable)
+            }
+            Some(_) => Verdict::Accept,
+            None => Verdict::Quarantine(Reason::NoPost),
         },
         Step::Withdrawn { .. } => Verdict::Quarantine(Reason::NoPost),
         _ => Verdict::Quarantine(Reason::NotNow),

@@ -81,6 +81,18 @@ pub struct Given {
     pub signed: Signed,
 }
 
+/// The taking of a hand-over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// The receiver's signature.
+    pub signed: Signed,
+    /// Their remark.
+    pub remark: String,
+    /// Which of the given originals were not there: positions in [`Given::originals`], all of them
+    /// within it.
+    pub missing: Vec<u16>,
+}
+
 /// What the events of one hand-over come to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Duty {
@@ -88,8 +100,8 @@ pub struct Duty {
     pub given: Option<Given>,
     /// Where it stands.
     pub phase: Phase,
-    /// The receiver's signature, with their remark.
-    pub taken: Option<(Signed, String)>,
+    /// The receiver's signature, and what they said with it.
+    pub taken: Option<Taken>,
     /// When it was taken back, with the giver's reason.
     pub withdrawn: Option<(Signed, String)>,
 }
@@ -186,6 +198,24 @@ fn replay(
 }
 
 impl Duty {
+    /// Who is responsible by this hand-over: the giver until somebody has taken it.
+    #[must_use]
+    pub fn responsible(&self) -> Option<PersonId> {
+        let given = self.given.as_ref()?;
+        Some(if self.phase == Phase::Taken { given.to } else { given.from })
+    }
+
+    /// The originals that were counted, and those that were missing.
+    #[must_use]
+    pub fn counted(&self) -> (Vec<&Original>, Vec<&Original>) {
+        let missing = self.taken.as_ref().map_or(&[][..], |taken| &taken.missing);
+        let all = self.given.iter().flat_map(|given| &given.originals).enumerate();
+        let (gone, here): (Vec<_>, Vec<_>) =
+            all.partition(|(n, _)| missing.iter().any(|m| usize::from(*m) == *n));
+        let bare = |all: Vec<(usize, _)>| all.into_iter().map(|(_, original)| original).collect();
+        (bare(here), bare(gone))
+    }
+
     /// Applies a rightful step; false when something that it did not know of has settled the
     /// matter.
     fn step(&mut self, record: &Record) -> bool {
@@ -211,11 +241,12 @@ impl Duty {
                     signed,
                 });
             }
-            (Step::DutyTaken { offer, remark }, _) => {
+            (Step::DutyTaken { offer, remark, missing }, _) => {
                 if self.given.as_ref().is_none_or(|given| given.offer != *offer) {
                     return false;
                 }
-                self.taken = Some((signed, remark.clone()));
+                self.taken =
+                    Some(Taken { signed, remark: remark.clone(), missing: missing.clone() });
                 self.phase = Phase::Taken;
             }
             (Step::Withdrawn { reason }, _) => {

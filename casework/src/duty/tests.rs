@@ -43,16 +43,14 @@ fn offered(to: Actor, place: PlaceId) -> Step {
         cases: vec![SubjectId([0xca; 16])],
         originals: vec![Original { case: None, what: "张桂兰的户口簿".into() }],
         promises: vec![Promise {
-            case: None,
-            what: "送药到家".into(),
-            until: "2026-12-01".into(),
+            case: None, what: "送药到家".into(), until: "2026-12-01".into()
         }],
         note: "钥匙在抽屉".into(),
     }
 }
 
 fn taken(offer: EntryId) -> Step {
-    Step::DutyTaken { offer, remark: String::new() }
+    Step::DutyTaken { offer, remark: String::new(), missing: vec![] }
 }
 
 fn withdrawn() -> Step {
@@ -118,9 +116,51 @@ fn what_one_agent_offers_and_another_takes_is_handed_over_with_both_signatures()
     let given = duty.given.expect("given");
     assert_eq!((given.from, given.to), (person_id(AGENT.person), person_id(COLLEAGUE.person)));
     assert_eq!((given.offer, given.originals.len(), given.promises.len()), (offer, 1, 1));
-    let (signed, _) = duty.taken.expect("taken");
+    let signed = duty.taken.expect("taken").signed;
     assert_eq!(signed.entry, taking);
     assert!(given.signed.attestation.personal() && signed.attestation.personal());
+}
+
+#[test]
+fn the_giver_is_responsible_until_it_is_taken_and_what_was_missing_stays_written() {
+    for missing in [vec![], vec![0], vec![1], vec![0, 1]] {
+        let mut table = Table::new(0);
+        let mut step = offered(COLLEAGUE, YUNLING);
+        let Step::DutyOffered { originals, .. } = &mut step else { unreachable!("an offer") };
+        originals.push(Original { case: None, what: "李四的残疾证".into() });
+        let offer = table.step(AGENT, step);
+        assert_eq!(table.folded().duty.responsible(), Some(person_id(AGENT.person)));
+        let (remark, gone) = ("找过抽屉".to_owned(), missing.clone());
+        table.step(COLLEAGUE, Step::DutyTaken { offer, remark: remark.clone(), missing });
+        let duty = table.folded().duty;
+        assert_eq!(duty.responsible(), Some(person_id(COLLEAGUE.person)));
+        let (here, missed) = duty.counted();
+        assert_eq!((here.len(), missed.len()), (2 - gone.len(), gone.len()));
+        let names: Vec<&str> = missed.iter().map(|o| o.what.as_str()).collect();
+        let all = ["张桂兰的户口簿", "李四的残疾证"];
+        let expected: Vec<&str> = gone.iter().map(|n| all[usize::from(*n)]).collect();
+        assert_eq!(names, expected);
+        assert_eq!(duty.taken.expect("taken").remark, remark);
+    }
+}
+
+#[test]
+fn nobody_misses_what_was_not_handed_over() {
+    let mut table = Table::new(0);
+    let offer = table.step(AGENT, offered(COLLEAGUE, YUNLING));
+    let step = |missing| Step::DutyTaken { offer, remark: String::new(), missing };
+    let wrong = table.step(COLLEAGUE, step(vec![1]));
+    assert_eq!(table.standing(wrong), Standing::Quarantined(Reason::Unreadable));
+    assert_eq!(table.folded().duty.phase, Phase::Offered);
+    for (missing, reads) in [
+        (vec![0, 1, 7], true),
+        (vec![0, 0], false),
+        (vec![1, 0], false),
+        ((0..=DUTY_ORIGINALS_MAX as u16).collect(), false),
+    ] {
+        let event = Event { after: vec![], heads: vec![], digest: None, step: step(missing) };
+        assert_eq!(Event::decode(&encode(&event)).is_ok(), reads);
+    }
 }
 
 #[test]
@@ -181,11 +221,9 @@ fn what_was_taken_or_taken_back_is_settled() {
         let by = if matches!(settle(offer), Step::DutyTaken { .. }) { COLLEAGUE } else { AGENT };
         table.step(by, settle(offer));
         let before = table.folded().duty;
-        for (who, step) in [
-            (AGENT, withdrawn()),
-            (AGENT, offered(THIRD, YUNLING)),
-            (COLLEAGUE, taken(offer)),
-        ] {
+        for (who, step) in
+            [(AGENT, withdrawn()), (AGENT, offered(THIRD, YUNLING)), (COLLEAGUE, taken(offer))]
+        {
             let late = table.step(who, step);
             assert_eq!(table.standing(late), Standing::Quarantined(Reason::NotNow));
         }
@@ -320,4 +358,38 @@ proptest! {
         records.push(records[0].clone());
         prop_assert_eq!(fold(&records, &table.county), expected);
     }
+}
+
+#[test]
+fn the_paper_names_both_with_their_times_and_says_what_is_missing_and_who_is_responsible() {
+    let signature = |name: &str, at_ms| Signature {
+        name: name.into(),
+        at_ms,
+        office: "云岭村代办服务点".into(),
+        ..Signature::default()
+    };
+    let mut handed = Handed {
+        place: "云岭村".into(),
+        giver: signature("李建国", START_MS),
+        to: "孙丽".into(),
+        originals: vec!["张*兰的户口簿".into()],
+        promises: vec![("送药到家".into(), "2026-12-01".into()), ("回电".into(), String::new())],
+        ..Handed::default()
+    };
+    let text = |handed: &Handed| format!("{:?}", handover(handed));
+    let waits = text(&handed);
+    for words in
+        ["签收前仍由移交人负责", "尚未签收", "李建国", "孙丽", "2026年12月1日前", "Open cases"]
+    {
+        assert!(waits.contains(words), "{words}: {waits}");
+    }
+    handed.receiver = Some(signature("孙丽", START_MS + 3_600_000));
+    handed.missing = handed.originals.clone();
+    let signed = text(&handed);
+    for words in ["双方已签名,原件缺 1 件", "清点时不在的原件(1 项)", "originals missing: 1"]
+    {
+        assert!(signed.contains(words), "{words}: {signed}");
+    }
+    assert!(!signed.contains("尚未签收"));
+    assert_eq!(handover(&handed), handover(&handed.clone()));
 }

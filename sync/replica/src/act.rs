@@ -234,12 +234,14 @@ impl Desk<'_> {
         let id = record.id;
         let mut records = before.to_vec();
         records.push(record);
-        let counts = |standings: &[(EntryId, Standing)]| {
-            match standings.iter().find(|(e, _)| *e == id).map(|(_, s)| *s) {
-                Some(Standing::Effective | Standing::Rival) => Ok(()),
-                Some(Standing::Quarantined(why) | Standing::Waiting(why)) => Err(why),
-                Some(Standing::Overtaken) | None => Err(Reason::NotNow),
-            }
+        let counts = |standings: &[(EntryId, Standing)]| match standings
+            .iter()
+            .find(|(e, _)| *e == id)
+            .map(|(_, s)| *s)
+        {
+            Some(Standing::Effective | Standing::Rival) => Ok(()),
+            Some(Standing::Quarantined(why) | Standing::Waiting(why)) => Err(why),
+            Some(Standing::Overtaken) | None => Err(Reason::NotNow),
         };
         match about {
             About::Case => {

@@ -50,7 +50,11 @@ impl Replica {
             receiver: given.to.0,
             phase: phase.key().to_owned(),
             offered_ms: given.signed.at_ms,
-            settled_ms: taken.or(withdrawn).map_or(0, |(signed, _)| signed.at_ms),
+            missing: taken.as_ref().map_or(0, |taken| count(taken.missing.len())),
+            settled_ms: taken
+                .map(|taken| taken.signed)
+                .or(withdrawn.map(|(signed, _)| signed))
+                .map_or(0, |signed| signed.at_ms),
             cases: count(given.cases.len()),
             originals: count(given.originals.len()),
             promises: count(given.promises.len()),
@@ -88,10 +92,7 @@ impl Replica {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn promised(
-        &self,
-        cases: &[SubjectId],
-    ) -> Result<Vec<(SubjectId, Deferred)>, StoreError> {
+    pub fn promised(&self, cases: &[SubjectId]) -> Result<Vec<(SubjectId, Deferred)>, StoreError> {
         let county = self.county();
         let mut out = Vec::new();
         for case in cases {

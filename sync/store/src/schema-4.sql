@@ -21,6 +21,7 @@ CREATE TABLE duty(
     cases INTEGER NOT NULL,
     originals INTEGER NOT NULL,
     promises INTEGER NOT NULL,
+    missing INTEGER NOT NULL,      -- originals that the receiver did not find
     aside INTEGER NOT NULL         -- entries waiting or quarantined
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX duty_place ON duty(place, offered_ms, subject);

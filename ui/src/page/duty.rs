@@ -30,6 +30,10 @@ pub struct New {
     pub action: String,
     /// What is wrong.
     pub faults: Vec<FaultLine>,
+    /// The villages that may be handed over: address, name, whether it is this one.
+    pub places: Vec<(String, String, bool)>,
+    /// The village's id.
+    pub place: String,
     /// Nobody else works here: the page says so.
     pub alone: bool,
     /// An own offer to this colleague waits and would be replaced.
@@ -80,8 +84,8 @@ pub struct Record {
     pub rows: Vec<(String, String)>,
     /// The cases.
     pub cases: Vec<CaseLine>,
-    /// Originals.
-    pub originals: Vec<String>,
+    /// Originals, and whether the receiver did not find them.
+    pub originals: Vec<(String, bool)>,
     /// Promises.
     pub promises: Vec<String>,
     /// The giver's note; may be empty.
@@ -109,6 +113,10 @@ pub struct Take {
     pub name: String,
     /// The giver is signed in and hands the tablet over.
     pub passed: bool,
+    /// The originals to be counted: name of the box to tick, words, whether it is ticked.
+    pub originals: Vec<(String, String, bool)>,
+    /// Names what is taken, so that what is signed is what was shown.
+    pub offer: String,
     /// Remark and PIN.
     pub inputs: Vec<Input>,
     /// What is wrong.
@@ -152,14 +160,16 @@ fn plain_lines(l: Lang, lines: &[String]) -> Markup {
 
 /// The list of hand-overs at this office.
 #[must_use]
-pub fn list(shell: &Shell, lines: &[Line]) -> Markup {
+pub fn list(shell: &Shell, lines: &[Line], can_begin: bool) -> Markup {
     let l = shell.lang;
     let title = l.t("交接", "Handing over");
     let body = html! {
         h1 { (title) }
         p class="hint" { (l.t("离开几天、换人或换班时,把在办的件、抽屉里的原件和答应过的事当面交清,两个人各自签名。",
             "Before leave, a change of staff or of shift: hand over open cases, originals in the drawer and promises in person; both sign.")) }
-        div class="buttons" { a class="button" href="/duty/new" { (l.t("开始交接", "Begin handing over")) } }
+        @if can_begin {
+            div class="buttons" { a class="button" href="/duty/new" { (l.t("开始交班", "Begin handing over")) } }
+        }
         h2 { (l.t("交接记录", "Records")) " (" (lines.len()) ")" }
         @if lines.is_empty() { p class="empty" { (l.t("还没有交接过。", "Nothing was handed over yet.")) } }
         @else {
@@ -187,15 +197,22 @@ pub fn new(shell: &Shell, view: &New) -> Markup {
     let body = html! {
         h1 { (title) }
         (faults(l, &view.faults))
+        @if view.places.len() > 1 {
+            p { (l.t("哪里的工作:", "The duty of:"))
+                @for (href, name, here) in &view.places {
+                    " " @if *here { strong { (name) } } @else { a href=(href) { (name) } }
+                }
+            }
+        }
         @if view.alone {
             p class="warn" { (l.t("这里还没有别的工作人员可以接。请县信息员先给同事设岗位,设好后连一次县平台。",
                 "Nobody else works here yet. County IT gives a colleague a post; it comes with the next connection.")) }
         } @else {
             @if let Some(words) = &view.replaces { p class="warn" { (words) } }
             form method="post" action=(view.action) {
-                (hidden("list", &view.list))
+                (hidden("list", &view.list)) (hidden("place", &view.place))
                 @for one in &view.who { (input(l, one)) }
-                h2 { (l.t("在办的件", "Open cases")) " (" (view.cases.len()) ")" }
+                h2 id="cases" { (l.t("在办的件", "Open cases")) " (" (view.cases.len()) ")" }
                 p class="hint" { (l.t("清单由盒子列出。抽屉里留着原件的,在那一件下面写上是谁的什么。",
                     "The box makes this list. Where an original lies in the drawer, write under its case whose and what it is.")) }
                 @if view.more > 0 {
@@ -225,15 +242,32 @@ pub fn new(shell: &Shell, view: &New) -> Markup {
     layout::page(shell, title, !view.faults.is_empty(), &[], &body)
 }
 
-fn contents(l: Lang, view: &Record) -> Markup {
+fn open_cases(l: Lang, view: &Record) -> Markup {
     html! {
         h2 { (l.t("在办的件", "Open cases")) " (" (view.cases.len()) ")" }
         (case_lines(l, &view.cases))
-        h2 { (l.t("抽屉里的原件", "Originals in the drawer")) " (" (view.originals.len()) ")" }
-        (plain_lines(l, &view.originals))
+    }
+}
+
+fn promises(l: Lang, view: &Record) -> Markup {
+    html! {
         h2 { (l.t("答应过的事", "Promises")) " (" (view.promises.len()) ")" }
         (plain_lines(l, &view.promises))
         @if !view.note.is_empty() { h2 { (l.t("说明", "Note")) } p { (view.note) } }
+    }
+}
+
+fn originals(l: Lang, lines: &[(String, bool)]) -> Markup {
+    html! {
+        h2 { (l.t("抽屉里的原件", "Originals in the drawer")) " (" (lines.len()) ")" }
+        @if lines.is_empty() { p class="empty" { (l.t("没有。", "None.")) } }
+        @else {
+            ul class="plain" {
+                @for (line, missing) in lines {
+                    li { (line) @if *missing { " " span class="tag amber" { (l.t("签收时缺", "missing when taken")) } } }
+                }
+            }
+        }
     }
 }
 
@@ -248,7 +282,9 @@ pub fn record(shell: &Shell, view: &Record) -> Markup {
             @if let Some(take) = &view.take { a class="button" href=(take) { (l.t("签收", "Take it over")) } }
             a class="button second" href=(view.paper) { (l.t("打印交接单", "Print the paper")) }
         }
-        (contents(l, view))
+        (open_cases(l, view))
+        (originals(l, &view.originals))
+        (promises(l, view))
         @if !view.remark.is_empty() { h2 { (l.t("接收人备注", "Receiver's remark")) } p { (view.remark) } }
         @for (heading, rows) in &view.signatures { h2 { (heading) } div class="card" { (summary(rows)) } }
         @if !view.aside.is_empty() { h2 { (l.t("不算数的", "What does not count")) } (plain_lines(l, &view.aside)) }
@@ -281,12 +317,25 @@ pub fn take(shell: &Shell, view: &Take) -> Markup {
             }
         }
         div class="card" { (summary(&view.record.rows)) }
-        (contents(l, &view.record))
-        h2 { (l.t("签名", "Sign")) }
+        (open_cases(l, &view.record))
+        (promises(l, &view.record))
         form method="post" action=(view.action) {
+            (hidden("offer", &view.offer))
+            h2 { (l.t("抽屉里的原件", "Originals in the drawer")) " (" (view.originals.len()) ")" }
+            @if view.originals.is_empty() { p class="empty" { (l.t("没有。", "None.")) } }
+            @else {
+                p class="hint" { (l.t("点到一件勾一件。没有勾的会记为“缺”,不会漏掉。",
+                    "Tick each one as you count it. What is not ticked is recorded as missing.")) }
+                ul class="checks" {
+                    @for (name, words, ticked) in &view.originals {
+                        li { label { input type="checkbox" name=(name) value="1" checked[*ticked]; span { (words) } } }
+                    }
+                }
+            }
+            h2 { (l.t("签名", "Sign")) }
             @for one in &view.inputs { (input(l, one)) }
             div class="buttons" {
-                button { (l.t("点清了,签收", "All there: take it over")) }
+                button { (l.t("点过了,签收", "Counted: take it over")) }
                 a class="button second" href=(view.later) {
                     (if view.passed { l.t("人不在,等他登录时签收", "Not here now: signs at the next sign-in") } else { l.t("以后再签", "Later") })
                 }

@@ -21,6 +21,8 @@ pub struct Home {
     pub alarm: bool,
     /// Hand-overs that wait: address, words.
     pub duty: Vec<(String, String)>,
+    /// Who is on duty, and where.
+    pub on_duty: Vec<(String, String)>,
     /// Duty can be handed over from here.
     pub offer_duty: bool,
     /// Practice can be entered from here.
@@ -35,6 +37,15 @@ pub fn page(shell: &Shell, view: &Home) -> Markup {
         h1 { (l.t("今天", "Today")) }
         @for (href, words) in &view.duty {
             p class="warn" { (words) " " a class="button second" href=(href) { (l.t("打开", "Open")) } }
+        }
+        @if !view.on_duty.is_empty() {
+            p class="hint" {
+                (l.t("值班:", "On duty: "))
+                @for (i, (who, places)) in view.on_duty.iter().enumerate() {
+                    @if i > 0 { (l.t(";", "; ")) }
+                    (who) (l.t("(", " (")) (places) (l.t(")", ")"))
+                }
+            }
         }
         @if view.alarm {
             p class="warn" {
@@ -71,7 +82,7 @@ pub fn page(shell: &Shell, view: &Home) -> Markup {
         (lines(l, &view.under_way, l.t("没有在外面办的件。", "Nothing is with another office.")))
         p { a href="/cases" { (l.t("全部办件(台账)", "All cases (ledger)")) } }
         @if view.offer_duty {
-            p { a href="/duty" { (l.t("交接(离开、换人、换班)", "Hand over (leave, change of staff or shift)")) } }
+            p { a href="/duty" { (l.t("交班、交接记录", "Hand over duty, and earlier hand-overs")) } }
         }
         @if view.offer_practice {
             form method="post" action="/practice/enter" {
