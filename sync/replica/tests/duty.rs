@@ -27,7 +27,7 @@ fn offered(to: u8, case: SubjectId) -> Step {
 }
 
 fn taken(offer: EntryId) -> Step {
-    Step::DutyTaken { offer, remark: "已点清".into(), missing: vec![] }
+    Step::DutyTaken { offer, remark: "户口簿没找到".into(), missing: vec![0] }
 }
 
 fn withdrawn() -> Step {
@@ -68,13 +68,16 @@ fn what_two_people_signed_at_a_box_without_a_network_stands_at_the_township_and_
     county.settle();
     for station in county.holding(YUNLING) {
         assert_eq!(said(station, DUTY).as_ref(), Some(&here));
-        let rows = station.store().read(|view| view.duties(&[YUNLING.0], false, 10)).expect("rows");
+        let rows = station.store().read(|view| view.duties(&[YUNLING.0], false, 10));
+        let rows = rows.expect("rows");
         let [row] = &rows[..] else { unreachable!("one hand-over: {rows:?}") };
         assert_eq!(
             (row.phase.as_str(), row.cases, row.originals, row.promises),
             ("taken", 1, 1, 1)
         );
         assert_eq!((row.giver, row.receiver, row.aside), ([AGENT_YUNLING; 16], [COLLEAGUE; 16], 0));
+        let held = station.store().read(|view| view.duty_held(YUNLING.0)).expect("rows");
+        assert_eq!((held.as_ref(), row.missing), (Some(row), 1));
     }
     assert_eq!(said(&county.longtan, DUTY), None, "another village does not see it");
     let steps = county.relay.duty(DUTY).expect("works").expect("here").steps;
