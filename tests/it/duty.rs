@@ -18,11 +18,9 @@ fn colleague(county: &County) -> Result<()> {
     let add = [&["--json", "--data", &data][..], &add, &["--places", "101"]].concat();
     run(&programs()?.join("cunkou-relay"), &add, PIN)?.json()?;
     let stranger = Agent::stranger(county.url("village1"));
-    until("her name and key at the box", 60, || {
-        stranger.get("/login").ok()?.page().ok()?.contains("孙梅").then_some(())?;
-        Agent::sign_in(county.url("village1"), "mei", PIN).ok()
-    })?;
-    Ok(())
+    until("her name at the box", 60, || {
+        stranger.get("/login").ok()?.page().ok()?.contains("孙梅").then_some(())
+    })
 }
 
 /// The giver's part: what is listed, what is typed, and the signature with one's own PIN.
@@ -92,7 +90,7 @@ fn takes_over(box_: &Browser) -> Result<()> {
     box_.screenshot("record")?;
     box_.go("/")?;
     box_.see("孙梅")?;
-    box_.see("值班:孙梅(云岭村)")?;
+    box_.see("孙梅(云岭村)")?;
     box_.screenshot("home-after")?;
     box_.go("/duty")?;
     box_.see("已签收,缺原件 1 件")?;
@@ -116,13 +114,20 @@ fn duty_goes_from_one_agent_to_another_with_both_signatures_and_what_is_missing_
     let resident = all.first().context("a resident")?.clone();
     let filed = li.file(&resident, "S1-gaoling", &mut papers)?;
 
+    // What the village sent has arrived, so what the county had for it before has, too: her key.
+    let wang = county.person("wang");
+    let wang = Agent::sign_in(county.url(&wang.node), &wang.login, &wang.pin)?;
+    until("the case at the township", 60, || wang.phase(&filed.case).ok())?;
+    let mei = || Agent::sign_in(county.url("village1"), "mei", PIN);
+    until("her key at the box", 90, || mei().ok())?;
+
     county.stop("relay")?;
     let tablet = at(&county, STORY, "li", Looks::default())?;
     hands_over(&tablet, &filed.number)?;
     takes_over(&tablet)?;
 
     // The paper: both names and times, the same bytes each time.
-    let mei = Agent::sign_in(county.url("village1"), "mei", PIN)?;
+    let mei = mei()?;
     let list = mei.get("/duty")?.page()?;
     let duty = links(&list, "href", "/duty/").into_iter().find(|to| to != "/duty/new");
     let duty = duty.context("a hand-over")?;
@@ -171,8 +176,6 @@ fn duty_goes_from_one_agent_to_another_with_both_signatures_and_what_is_missing_
 
     // All of it travels once the county can be reached; another village sees nothing of it.
     county.start_node("relay")?;
-    let wang = county.person("wang");
-    let wang = Agent::sign_in(county.url(&wang.node), &wang.login, &wang.pin)?;
     let there = until("both hand-overs at the township", 90, || {
         let list = plain(&wang.get("/duty").ok()?.page().ok()?);
         (list.contains("已签收,缺原件 1 件") && list.contains("已撤回")).then_some(list)

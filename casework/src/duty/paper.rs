@@ -100,12 +100,14 @@ pub fn handover(handed: &Handed) -> Paper {
                 .to_owned()
         }
     };
-    let rows = [("移交人 From", &h.giver.name), ("接收人 To", &h.to), ("状态 State", &state)];
-    let rows = rows.map(|(label, value)| (label.to_owned(), value.clone()));
-    let mut blocks = vec![
-        Block::Text("Hand-over of duty at a village service point".into()),
-        Block::Rows(rows.into()),
+    let rows = [
+        ("移交人 From", h.giver.name.as_str()),
+        ("接收人 To", &h.to),
+        ("状态 State", &state),
+        ("文书 Paper", "Hand-over of duty at a village service point"),
     ];
+    let rows = rows.map(|(label, value)| (label.to_owned(), value.to_owned()));
+    let mut blocks = vec![Block::Rows(rows.into())];
     section(&mut blocks, "一、在办件", "Open cases", h.cases.clone());
     section(&mut blocks, "二、留存原件", "Originals in the drawer", h.originals.clone());
     let promises = h.promises.iter().map(|(what, until)| match until.is_empty() {

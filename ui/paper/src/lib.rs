@@ -24,6 +24,8 @@ const MARGIN: f32 = 62.0;
 const BODY: f32 = 11.5;
 const LEADING: f32 = 1.65;
 const LABEL: f32 = 110.0;
+/// A heading with so few rows is not torn apart by the end of a page.
+const TOGETHER: usize = 8;
 
 /// Why a paper could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -181,7 +183,14 @@ pub fn render(paper: &Paper) -> Result<Vec<u8>, PaperError> {
         // The QR code stands to the right of the first lines.
         layout.y = layout.y.max(qr_top + 74.0);
     }
-    for block in &paper.blocks {
+    for (block, next) in
+        paper.blocks.iter().zip(paper.blocks.iter().skip(1).map(Some).chain([None]))
+    {
+        if let (Block::Heading(_), Some(Block::Rows(rows))) = (block, next)
+            && rows.len() <= TOGETHER
+        {
+            layout.room((rows.len() as f32 + 4.0) * BODY * LEADING);
+        }
         layout.block(block);
     }
     layout.y += 10.0;

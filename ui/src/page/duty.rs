@@ -229,11 +229,12 @@ pub fn new(shell: &Shell, view: &New) -> Markup {
                 @for (what, until) in &view.promises {
                     div class="duty-promise" { (input(l, what)) (input(l, until)) }
                 }
-                p { button class="second" name="more" value="1" { (l.t("再加几行", "More lines")) } }
                 h2 { (l.t("签名", "Sign")) }
                 @for one in &view.rest { (input(l, one)) }
                 div class="buttons" {
                     button { (l.t("签名,交出", "Sign and hand over")) }
+                    // After the one that signs: the first button is what the Enter key presses.
+                    button class="second" name="more" value="1" { (l.t("再加几行", "More lines")) }
                     a class="button second" href="/duty" { (l.t("不交了", "Not now")) }
                 }
             }
@@ -337,7 +338,7 @@ pub fn take(shell: &Shell, view: &Take) -> Markup {
             div class="buttons" {
                 button { (l.t("点过了,签收", "Counted: take it over")) }
                 a class="button second" href=(view.later) {
-                    (if view.passed { l.t("人不在,等他登录时签收", "Not here now: signs at the next sign-in") } else { l.t("以后再签", "Later") })
+                    (if view.passed { l.t("人不在,等本人登录时签收", "Not here now: signs at the next sign-in") } else { l.t("以后再签", "Later") })
                 }
             }
         }

@@ -263,7 +263,8 @@ pub(super) fn view(
         let (what, until) =
             typed.promises.get(n).map_or(("", ""), |(what, until)| (what.as_str(), until.as_str()));
         let label = format!("{} {}", l.t("答应的事", "Promise"), n + 1);
-        let day = Input::line(&format!("until-{n}"), l.t("哪天之前", "By"), until);
+        let by = format!("{} {}", l.t("哪天之前", "By"), n + 1);
+        let day = Input::line(&format!("until-{n}"), &by, until);
         let day = marked(day.with(Control::Day).optional(), &faults);
         (input(&format!("promise-{n}"), &label, what), day)
     });

@@ -2,6 +2,7 @@
 
 use super::given::{case_line, case_words};
 use super::{form, places, worker};
+use cunkou_casework::calendar::china_time;
 use cunkou_casework::case::{Record, Standing};
 use cunkou_casework::duty::{Given, Handed, Phase, Signature, Signed as Mark};
 use cunkou_casework::entry::ClockSource;
@@ -17,7 +18,7 @@ use cunkou_store::{CaseRow, DutyRow};
 use cunkou_ui::Lang;
 use cunkou_ui::page::duty as ui;
 use cunkou_ui::part::{Control, FaultLine, Input};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// So many hand-overs that wait are shown on the first page.
 const WAITING: u32 = 20;
@@ -27,25 +28,39 @@ fn name(signed: &Signed, person: PersonId) -> String {
     county.person(person).map_or_else(|| person.to_string(), |p| p.name.clone())
 }
 
+/// What the first page says of duty.
+#[derive(Debug, Default)]
+pub(in crate::web) struct OnHome {
+    /// Hand-overs that wait: address, words.
+    pub(in crate::web) waiting: Vec<(String, String)>,
+    /// Who is on duty, and in which villages.
+    pub(in crate::web) on_duty: Vec<(String, String)>,
+}
+
 /// What the first page says: hand-overs that wait with their addresses, and who is on duty where.
-pub(in crate::web) fn on_home(
-    signed: &Signed,
-) -> Result<(Vec<(String, String)>, Vec<(String, String)>), AppError> {
+pub(in crate::web) fn on_home(signed: &Signed) -> Result<OnHome, AppError> {
     let places = places(signed);
     if places.is_empty() {
-        return Ok((Vec::new(), Vec::new()));
+        return Ok(OnHome::default());
     }
     let county = signed.replica().county();
     let ids: Vec<u32> = places.iter().map(|p| p.0).collect();
-    let (waiting, held) = signed.replica().store().read(|view| -> Result<_, AppError> {
+    let (offers, held) = signed.replica().store().read(|view| -> Result<_, AppError> {
         let held = ids.iter().map(|p| view.duty_held(*p)).collect::<Result<Vec<_>, _>>()?;
         Ok((view.duties(&ids, true, WAITING)?, held))
     })?;
-    let waiting = waiting.iter().map(|row| waiting_words(signed, row)).collect();
+    let waiting = offers.iter().map(|row| waiting_words(signed, row)).collect();
     let mut on_duty: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (place, held) in places.iter().zip(held) {
         let who = match held {
             Some(row) => name(signed, PersonId(row.receiver)),
+            // Whoever has begun to hand it over is responsible until it is taken.
+            None if offers.iter().any(|row| row.place == place.0) => {
+                let offers = offers.iter().filter(|row| row.place == place.0);
+                let givers: BTreeSet<String> =
+                    offers.map(|row| name(signed, PersonId(row.giver))).collect();
+                givers.into_iter().collect::<Vec<_>>().join("、")
+            }
             // A centre serves many villages; those where nothing was ever handed over say nothing.
             None if signed.app.office == Office::Township => continue,
             None => agents(signed, *place),
@@ -53,7 +68,7 @@ pub(in crate::web) fn on_home(
         on_duty.entry(who).or_default().push(county.place_name(*place));
     }
     let on_duty = on_duty.into_iter().map(|(who, places)| (who, places.join("、"))).collect();
-    Ok((waiting, on_duty))
+    Ok(OnHome { waiting, on_duty })
 }
 
 /// Where nothing was ever handed over, whoever has the post is on duty.
@@ -173,13 +188,18 @@ fn number_of(promise: &Promise, rows: &BTreeMap<SubjectId, CaseRow>) -> String {
     row.map_or_else(String::new, |row| cunkou_casework::number::grouped(&row.number))
 }
 
+/// `2026-11-23 09:30`, in China.
+fn with_year(ms: i64) -> String {
+    format!("{}-{}", china_time(ms).year(), when(ms))
+}
+
 fn record_of(file: &DutyFile, mark: &Mark) -> Option<Record> {
     file.steps.iter().find(|n| n.record.id == mark.entry).map(|n| n.record.clone())
 }
 
 fn signature(signed: &Signed, file: &DutyFile, person: PersonId, mark: &Mark) -> Signature {
     let county = signed.replica().county();
-    let key = county.person_at(person, mark.position).and_then(|p| p.key.clone());
+    let key = county.person_at(person, mark.position).and_then(|p| p.key);
     let clock = record_of(file, mark).map(|record| record.header.clock);
     Signature {
         name: name(signed, person),
@@ -196,7 +216,7 @@ fn signature_rows(l: Lang, s: &Signature, own_key: bool) -> Vec<(String, String)
     let key = if own_key { s.key.clone() } else { l.t("没有", "none").to_owned() };
     let rows = [
         (l.t("姓名", "Name"), s.name.clone()),
-        (l.t("时间", "Time"), format!("{}{doubt}", when(s.at_ms))),
+        (l.t("时间", "Time"), format!("{}{doubt}", with_year(s.at_ms))),
         (l.t("在哪里", "Where"), s.office.clone()),
         (l.t("本人密钥", "Own key"), key),
         (l.t("记录号", "Record"), s.entry.clone()),
