@@ -12,7 +12,7 @@ const STORY: &str = "duty";
 const PIN: &str = "864202";
 
 /// 孙梅 is to work in the same village as 李建国.
-fn colleague(county: &County) -> Result<()> {
+pub(crate) fn colleague(county: &County) -> Result<()> {
     let data = county.data("relay").display().to_string();
     let add = ["staff", "add", "--login", "mei", "--name", "孙梅", "--role", "agent"];
     let add = [&["--json", "--data", &data][..], &add, &["--places", "101"]].concat();
@@ -26,7 +26,7 @@ fn colleague(county: &County) -> Result<()> {
 /// The giver's part: what is listed, what is typed, and the signature with one's own PIN.
 fn hands_over(box_: &Browser, number: &str) -> Result<()> {
     box_.go("/")?;
-    box_.see("值班:李建国")?;
+    box_.see("孙梅、李建国(云岭村)")?;
     box_.screenshot("home-before")?;
     box_.click("交班、交接记录")?;
     box_.see("还没有交接过")?;
@@ -58,7 +58,7 @@ fn hands_over(box_: &Browser, number: &str) -> Result<()> {
     box_.screenshot("take")?;
     box_.go("/")?;
     box_.see("签收之前仍由您负责")?;
-    box_.see("值班:李建国")?;
+    box_.see("值班:李建国(云岭村、柳沟村、下庄村)")?;
     box_.screenshot("home-waits")
 }
 

@@ -75,7 +75,8 @@ pub(in crate::web) fn on_home(signed: &Signed) -> Result<OnHome, AppError> {
 fn agents(signed: &Signed, place: PlaceId) -> String {
     let people = signed.app.people();
     let there = people.iter().filter(|p| p.posts.iter().any(|post| post.place == place));
-    there.map(|p| p.name.as_str()).collect::<Vec<_>>().join("、")
+    let names: BTreeSet<&str> = there.map(|p| p.name.as_str()).collect();
+    names.into_iter().collect::<Vec<_>>().join("、")
 }
 
 fn waiting_words(signed: &Signed, row: &DutyRow) -> (String, String) {
