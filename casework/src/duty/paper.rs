@@ -84,7 +84,7 @@ fn signed(who: &Signature) -> Block {
 }
 
 /// 《代办服务点交接单》, in Chinese and English: the list, both names and times, and what stands behind
-/// each signature. The same hand-over gives the same paper at any time.
+/// each signature. The same contents give the same paper at any time.
 #[must_use]
 pub fn handover(handed: &Handed) -> Paper {
     let h = handed;

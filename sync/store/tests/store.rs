@@ -336,7 +336,7 @@ fn a_database_of_a_newer_program_is_refused_and_left_as_it_is() {
     let count = db.query_row("SELECT count(*) FROM entry", [], |row| row.get::<_, i64>(0));
     assert_eq!(count.expect("readable"), 1);
     let version = db.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
-    assert_eq!(version.expect("readable"), 4);
+    assert_eq!(version.expect("readable"), 5);
 }
 
 #[test]
