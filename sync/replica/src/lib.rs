@@ -35,6 +35,7 @@ pub use world::{SystemWorld, World};
 
 use cunkou_casework::catalogue::Release;
 use cunkou_casework::county::{Anchor, CountyLog, Device, DeviceKind, Person, Post, Role};
+use cunkou_casework::event::Level;
 use cunkou_casework::ids::{DeviceId, Incarnation, SubjectId};
 use cunkou_casework::suite::SecretKey;
 use cunkou_store::{Lock, Store, StoreError};
@@ -210,7 +211,7 @@ impl Replica {
             (DeviceKind::Township, Role::Township) => {
                 me.places.iter().any(|p| county.township_of(*p) == Some(post.place))
             }
-            (DeviceKind::Relay, Role::Reviewer | Role::Finance | Role::It) => true,
+            (DeviceKind::Relay, role) => role.level() == Level::County,
             _ => false,
         };
         county.people().filter(|person| person.posts.iter().any(here)).cloned().collect()
