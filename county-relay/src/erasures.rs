@@ -21,6 +21,7 @@ use cunkou_edge::{AppError, Signed};
 use cunkou_replica::ActError;
 use cunkou_store::{CaseFilter, CaseRow, StoreError};
 use cunkou_ui::page::erasures::{Choice, Gone, Pending, Register, Thing, choose, register};
+use cunkou_ui::page::guides::retention_words;
 use cunkou_ui::part::FaultLine;
 use jiff::civil::Date;
 use maud::Markup;
@@ -96,6 +97,7 @@ fn case(signed: &Signed, row: &CaseRow) -> Thing {
         state,
         warning: if open { String::new() } else { warning(signed, row) },
         locked: open,
+        ticked: false,
     }
 }
 
@@ -221,13 +223,20 @@ fn past_retention(
     let things = found.iter().map(|(row, declined)| {
         let declined = if *declined { l.t("上次没有同意", "declined before") } else { "" };
         // Whoever lists hundreds of cases to destroy them needs nobody's name.
-        Thing { name: String::new(), warning: declined.to_owned(), ..case(signed, row) }
+        let ticked = declined.is_empty();
+        Thing { name: String::new(), warning: declined.to_owned(), ticked, ..case(signed, row) }
+    });
+    let release = signed.replica().release();
+    let periods = release.iter().flat_map(|release| &release.items.items).map(|item| {
+        let name = l.t(&item.name, &item.name_en).to_owned();
+        (name, retention_words(l, item.retention))
     });
     let choice = Choice {
         title: l.t("保管期限已满的办件", "Cases past their retention").to_owned(),
         retention: true,
         things: things.collect(),
         more,
+        periods: periods.collect(),
         reason: fields.get("reason").cloned().unwrap_or_default(),
         faults,
         ..Choice::default()
@@ -264,11 +273,12 @@ fn things(signed: &Signed, typed: &str) -> Result<Vec<Thing>, StoreError> {
 async fn find(signed: Signed, Form(fields): Form<Fields>) -> Result<Markup, AppError> {
     let page = move || -> Result<Markup, AppError> {
         let typed = fields.get("number").map_or("", |t| t.trim());
-        let choice = Choice {
-            title: signed.lang.t("提出销毁", "Ask for an erasure").to_owned(),
-            things: things(&signed, typed)?,
-            ..Choice::default()
-        };
+        let mut things = things(&signed, typed)?;
+        if let [thing] = &mut things[..] {
+            thing.ticked = !thing.locked;
+        }
+        let title = signed.lang.t("提出销毁", "Ask for an erasure").to_owned();
+        let choice = Choice { title, things, ..Choice::default() };
         Ok(choose(&signed.shell("/erasures"), &choice))
     };
     tokio::task::spawn_blocking(page).await?
@@ -342,15 +352,15 @@ fn again(signed: &Signed, fields: &Fields, faults: Vec<FaultLine>) -> Result<Res
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
     }
     let mut shown = Vec::new();
-    for subject in fields.keys().filter_map(|name| name.strip_prefix("s-")?.parse().ok()) {
-        let SubjectId(id) = subject;
-        match signed.replica().store().read(|view| view.case_row(&id))? {
-            // The names were on the page that was looked at; here the numbers do.
-            Some(row) => shown.push(Thing { name: String::new(), ..case(signed, &row) }),
-            None => shown.extend(
-                record(signed, subject)?.map(|thing| Thing { name: String::new(), ..thing }),
-            ),
-        }
+    for id in fields.keys().filter_map(|name| name.strip_prefix("k-")).take(PAGE as usize) {
+        let Ok(subject) = id.parse::<SubjectId>() else { continue };
+        let ticked = fields.contains_key(&format!("s-{id}"));
+        let row = signed.replica().store().read(|view| view.case_row(&subject.0))?;
+        let thing = match &row {
+            Some(row) => Some(case(signed, row)),
+            None => record(signed, subject)?,
+        };
+        shown.extend(thing.map(|thing| Thing { ticked, ..thing }));
     }
     if shown.is_empty() {
         return self::shown(signed, 0, faults);

@@ -47,7 +47,8 @@ fn looked_at(county: &County, number: &str) -> Result<()> {
     browser.see("保管期限未满")?;
     browser.screenshot("found")?;
     browser.press("提出销毁")?;
-    browser.see("至少勾选一件")?;
+    browser.see("选择销毁依据")?;
+    browser.see("保管期限未满")?;
     browser.screenshot("faults")
 }
 
@@ -80,6 +81,14 @@ fn what_one_asks_and_another_agrees_to_is_gone_and_the_console_names_who_has_not
     let waits = words(zhao.get("/erasures")?)?;
     ensure!(waits.contains("卢静") && waits.contains("个人撤回同意或要求删除"), "{waits}");
 
+    if installed() {
+        let person = county.person("zhao");
+        let browser = Browser::open(STORY, "second-", county.url("relay"), Looks::default())?;
+        browser.sign_in(&person.name, &person.pin)?;
+        browser.go("/erasures")?;
+        browser.click("同意销毁")?;
+        browser.screenshot("waits")?;
+    }
     county.stop("village1")?;
     zhao.post(&agree, NONE)?.done()?;
     ensure!(zhao.get(&format!("/cases/{case}"))?.status == 410, "gone at the county");

@@ -42,6 +42,8 @@ pub struct Thing {
     pub warning: String,
     /// It cannot be asked for now.
     pub locked: bool,
+    /// It is ticked.
+    pub ticked: bool,
 }
 
 /// An asking that waits for a second person.
@@ -104,6 +106,8 @@ pub struct Choice {
     pub things: Vec<Thing>,
     /// There are more than are shown.
     pub more: bool,
+    /// How long closed cases of each item are kept, in words.
+    pub periods: Vec<(String, String)>,
     /// What was chosen as basis.
     pub basis: String,
     /// What was typed as reason.
@@ -228,7 +232,7 @@ pub fn choose(shell: &Shell, view: &Choice) -> Markup {
     let body = html! {
         h1 { (view.title) }
         (faults(l, &view.faults))
-        @if view.retention {
+        @if view.retention && !view.things.is_empty() {
             p { (l.t("这些件已办结,保管期限已满。还在领的补贴,停发以后再算期限:先别勾选。",
                 "These cases are closed and their retention is over. For a benefit that is still paid the period begins when it stops: leave it unticked.")) }
         }
@@ -240,7 +244,7 @@ pub fn choose(shell: &Shell, view: &Choice) -> Markup {
                 div class="scroll" { table id="things" {
                     thead { tr { th { (l.t("选", "Tick")) } @for head in [l.t("号码", "Number"), l.t("事项", "Item"), l.t("申请人", "Applicant"), l.t("村", "Village"), l.t("状态", "State")] { th { (head) } } } }
                     tbody { @for thing in &view.things { tr {
-                        td { @if !thing.locked { input type="checkbox" name={ "s-" (thing.id) } id={ "s-" (thing.id) } value="1" checked[view.retention && thing.warning.is_empty()] aria-label=(thing.what); } }
+                        td { (hidden(&format!("k-{}", thing.id), "1")) @if !thing.locked { input type="checkbox" name={ "s-" (thing.id) } id={ "s-" (thing.id) } value="1" checked[thing.ticked] aria-label=(thing.what); } }
                         td class="num" { label for={ "s-" (thing.id) } { (thing.what) } }
                         td { (thing.item) }
                         td { (thing.name) }
@@ -255,6 +259,10 @@ pub fn choose(shell: &Shell, view: &Choice) -> Markup {
                     div class="buttons" { button class="danger" { (l.t("提出销毁", "Ask for the erasure")) } a class="button second" href="/erasures" { (l.t("返回", "Back")) } }
                 }
             }
+        }
+        @if !view.periods.is_empty() {
+            h2 { (l.t("各事项的保管期限", "How long cases are kept")) }
+            (summary(&view.periods))
         }
     };
     layout::page(shell, &view.title, !view.faults.is_empty(), &[], &body)
