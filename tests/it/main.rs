@@ -15,6 +15,7 @@ mod filers;
 mod flood;
 mod keys;
 mod kill;
+mod receipt;
 mod routes;
 mod screens;
 mod story;

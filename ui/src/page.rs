@@ -18,6 +18,7 @@ pub mod keys;
 pub mod login;
 pub mod materials;
 pub mod open;
+pub mod receipts;
 pub mod residents;
 pub mod sign;
 pub mod sync;
