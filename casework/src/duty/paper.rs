@@ -131,6 +131,7 @@ pub fn handover(handed: &Handed) -> Paper {
         title: "代办服务点交接单".into(),
         issuer: h.place.clone(),
         number: String::new(),
+        code: None,
         blocks,
         foot: vec![
             "居民姓名已遮盖。交接只记录由谁负责,不改变任何人的办理权限。".into(),
