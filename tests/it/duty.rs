@@ -94,7 +94,15 @@ fn takes_over(box_: &Browser) -> Result<()> {
     box_.screenshot("home-after")?;
     box_.go("/duty")?;
     box_.see("已签收,缺原件 1 件")?;
-    box_.screenshot("list")
+    box_.screenshot("list")?;
+    box_.click("English")?;
+    box_.see("Taken, 1 originals missing")?;
+    box_.click("李建国 → 孙梅")?;
+    box_.see("Signed by the receiver")?;
+    box_.screenshot("record-english")?;
+    box_.go("/duty/new")?;
+    box_.see("Who takes over")?;
+    box_.screenshot("give-english")
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::given::{case_line, case_words};
 use super::{form, places, worker};
 use cunkou_casework::calendar::china_time;
 use cunkou_casework::case::{Record, Standing};
-use cunkou_casework::duty::{Given, Handed, Phase, Signature, Signed as Mark};
+use cunkou_casework::duty::{Given, Handed, Phase, Signature, Signed as Mark, has_post};
 use cunkou_casework::entry::ClockSource;
 use cunkou_casework::event::{Original, Promise};
 use cunkou_casework::hex;
@@ -53,7 +53,7 @@ pub(in crate::web) fn on_home(signed: &Signed) -> Result<OnHome, AppError> {
     let mut on_duty: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (place, held) in places.iter().zip(held) {
         let who = match held {
-            Some(row) => name(signed, PersonId(row.receiver)),
+            Some(row) => holder(signed, PersonId(row.receiver), *place),
             // Whoever has begun to hand it over is responsible until it is taken.
             None if offers.iter().any(|row| row.place == place.0) => {
                 let offers = offers.iter().filter(|row| row.place == place.0);
@@ -69,6 +69,16 @@ pub(in crate::web) fn on_home(signed: &Signed) -> Result<OnHome, AppError> {
     }
     let on_duty = on_duty.into_iter().map(|(who, places)| (who, places.join("、"))).collect();
     Ok(OnHome { waiting, on_duty })
+}
+
+/// Who took the duty last; whoever has left since is named as such, so that nobody relies on them.
+fn holder(signed: &Signed, person: PersonId, place: PlaceId) -> String {
+    let county = signed.replica().county();
+    let name = name(signed, person);
+    if has_post(&county, person, place, county.head().position) {
+        return name;
+    }
+    format!("{name} {}", signed.lang.t("已不在这里工作", "who no longer works here"))
 }
 
 /// Where nothing was ever handed over, whoever has the post is on duty.
