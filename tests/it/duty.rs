@@ -96,7 +96,7 @@ fn takes_over(box_: &Browser) -> Result<()> {
     box_.see("已签收,缺原件 1 件")?;
     box_.screenshot("list")?;
     box_.click("English")?;
-    box_.see("Taken, 1 originals missing")?;
+    box_.see("Taken; originals missing: 1")?;
     box_.click("李建国 → 孙梅")?;
     box_.see("Signed by the receiver")?;
     box_.screenshot("record-english")?;
@@ -163,7 +163,10 @@ fn duty_goes_from_one_agent_to_another_with_both_signatures_and_what_is_missing_
 
     // The next hand-over begins with what the last one left: what was there, and what is to be found.
     let page = mei.get("/duty/new")?.page()?;
-    ensure!(page.contains("村委会借出的残疾证一本") && page.contains("找回原件:户口簿原件"));
+    ensure!(
+        page.contains("村委会借出的残疾证一本")
+            && page.contains("找回原件:0000-4000-0015 张*兰 户口簿原件")
+    );
     let mut form = fields(&page, "/duty/new");
     form.retain(|(name, _)| name != "more");
     for (name, value) in &mut form {

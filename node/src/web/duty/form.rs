@@ -58,7 +58,9 @@ impl Typed {
             }
         }
         for original in missing {
-            let what = short(&format!("找回原件:{}", original.what));
+            let whose = original.case.map(row).transpose()?.flatten();
+            let whose = whose.map(|row| format!("{} ", case_words(&row))).unwrap_or_default();
+            let what = short(&format!("找回原件:{whose}{}", original.what));
             typed.promises.push((what, String::new()));
         }
         // The box lists promised papers anew by itself.
@@ -67,7 +69,11 @@ impl Typed {
                 typed.promises.push((promise.what.clone(), promise.until.clone()));
             }
         }
-        typed.promises.truncate(PROMISES_MAX);
+        let beyond = typed.promises.len().saturating_sub(PROMISES_MAX);
+        if beyond > 0 {
+            typed.promises.truncate(PROMISES_MAX);
+            typed.note = format!("上次交接还有 {beyond} 项这里列不下,见交接记录。");
+        }
         Ok(typed)
     }
 

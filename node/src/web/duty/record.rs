@@ -123,7 +123,7 @@ fn state_words(l: Lang, phase: &str, missing: u32) -> (String, &'static str) {
         ("taken", 0) => (l.t("双方已签名", "Both have signed").into(), "green"),
         ("taken", n) => match l {
             Lang::Zh => (format!("已签收,缺原件 {n} 件"), "amber"),
-            Lang::En => (format!("Taken, {n} originals missing"), "amber"),
+            Lang::En => (format!("Taken; originals missing: {n}"), "amber"),
         },
         ("withdrawn", _) => (l.t("已撤回", "Taken back").into(), ""),
         _ => (l.t("等签收", "Waits to be taken").into(), "amber"),
