@@ -3,8 +3,9 @@
 mod form;
 mod given;
 mod record;
+mod today;
 
-pub(super) use record::on_home;
+pub(super) use today::on_home;
 
 use axum::extract::{Form, Path, Query};
 use axum::http::{HeaderMap, StatusCode};
