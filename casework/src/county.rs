@@ -17,7 +17,8 @@ pub use log::{Anchor, CountyLog, LogError};
 pub use office::{Device, DeviceKind, KIN_MAX, Person, Place, Post, Role};
 pub use rescue::{HELPERS_MAX, Helper, Rescue};
 pub use statement::{
-    ACT_STATEMENTS_MAX, Act, ActBody, ActSignature, Credential, Given, ItemRoute, Numbered, Statement,
+    ACT_STATEMENTS_MAX, Act, ActBody, ActSignature, Credential, Given, ItemRoute, Numbered,
+    Statement,
 };
 
 #[cfg(test)]

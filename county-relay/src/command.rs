@@ -10,7 +10,8 @@ use crate::options::{
 use crate::{histories, import, keys};
 use cunkou_casework::catalogue::{Contacts, Item, Items, Release, read};
 use cunkou_casework::county::{
-    Administrator, Constitution, DeviceKind, Given, KIN_MAX, Person, Place, Post, Power, Role, Statement,
+    Administrator, Constitution, DeviceKind, Given, KIN_MAX, Person, Place, Post, Power, Role,
+    Statement,
 };
 use cunkou_casework::event::Level;
 use cunkou_casework::hex;
@@ -586,7 +587,8 @@ impl Home {
         let added = json!({ "schema": 1, "person": id.to_string(), "login": login, "name": name });
         let said = self.say(vec![Statement::Person(person)], added)?;
         if let Some(key) = &key {
-            let credential = pin::wrap(&self.replica, id, key, pin, Given::County).map_err(failed)?;
+            let credential =
+                pin::wrap(&self.replica, id, key, pin, Given::County).map_err(failed)?;
             let places: Vec<PlaceId> = posts.iter().map(|p| p.place).collect();
             self.replica
                 .act(|desk| desk.give_credential(None, &credential, &places))

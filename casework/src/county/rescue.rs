@@ -113,8 +113,7 @@ impl CountyLog {
         let relays =
             self.devices().filter(|d| d.kind == DeviceKind::Relay && self.device_counts(d.id));
         let people = self.people().filter(|p| self.may_help(p, person)).filter_map(|p| p.key);
-        let first: Vec<PublicKey> =
-            relays.map(|d| d.key).chain(people).take(HELPERS_MAX).collect();
+        let first: Vec<PublicKey> = relays.map(|d| d.key).chain(people).take(HELPERS_MAX).collect();
         let sorted: BTreeSet<PublicKey> = first.into_iter().collect();
         sorted.into_iter().collect()
     }

@@ -495,7 +495,8 @@ proptest! {
 fn a_rescue_is_read_within_its_bounds_only() {
     use super::{HELPERS_MAX, Helper, Rescue};
     use crate::event::encode;
-    let helper = |n: u8, bytes: usize| Helper { key: PublicKey([n; 32]), sealed: vec![1; bytes].into() };
+    let helper =
+        |n: u8, bytes: usize| Helper { key: PublicKey([n; 32]), sealed: vec![1; bytes].into() };
     let rescue = |helpers: Vec<Helper>| {
         let bytes = encode(&Rescue { person: PersonId([1; 16]), id: 7, helpers });
         Rescue::read(&bytes)

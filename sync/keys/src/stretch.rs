@@ -14,7 +14,11 @@ const PASSES_MAX: u32 = 6;
 /// A key from a short secret. Nothing when the parameters ask for too much.
 #[must_use]
 pub fn stretch(short: &str, salt: &[u8], memory_kib: u32, passes: u32) -> Option<Key> {
-    with(&Argon2::new(Algorithm::Argon2id, Version::V0x13, params(memory_kib, passes)?), short, salt)
+    with(
+        &Argon2::new(Algorithm::Argon2id, Version::V0x13, params(memory_kib, passes)?),
+        short,
+        salt,
+    )
 }
 
 /// The same with a second secret mixed in, as RFC 9106 names it (K): both are needed.

@@ -336,10 +336,9 @@ impl Desk<'_> {
         elsewhere.sort_unstable();
         elsewhere.dedup();
         for place in elsewhere {
-            let here = self.tx.entries_in(
-                &Scope::Place(place).to_string(),
-                kind_code(Kind::Credential),
-            )?;
+            let here = self
+                .tx
+                .entries_in(&Scope::Place(place).to_string(), kind_code(Kind::Credential))?;
             let same = |bytes: &[u8]| {
                 Entry::decode(bytes).is_ok_and(|known| known.payload() == entry.payload())
             };

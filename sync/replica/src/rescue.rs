@@ -181,14 +181,16 @@ impl Replica {
                     let device = entry.header().device;
                     let counts = county.device_counts(device)
                         && county.person_revoked_at(rescue.person).is_none();
-                    let Some(mine) =
-                        rescue.helpers.iter().find(|h| counts && h.key == *helper)
+                    let Some(mine) = rescue.helpers.iter().find(|h| counts && h.key == *helper)
                     else {
                         continue;
                     };
                     let person = rescue.person;
                     let of = RescueFor { device: device.0, person: person.0, id: rescue.id };
-                    found.push((row.pos, Helpable { device, person, of, sealed: mine.sealed.to_vec() }));
+                    found.push((
+                        row.pos,
+                        Helpable { device, person, of, sealed: mine.sealed.to_vec() },
+                    ));
                 }
             }
             Ok(())
@@ -216,8 +218,8 @@ impl Replica {
             .filter(|h| h.device == device && h.person == person)
             .find(|h| h.of.may_be(number))
             .ok_or(HelpError::Unknown)?;
-        let spoken = Spoken::open(&key.seed(), &meant.of, &meant.sealed)
-            .map_err(|_| HelpError::Unknown)?;
+        let spoken =
+            Spoken::open(&key.seed(), &meant.of, &meant.sealed).map_err(|_| HelpError::Unknown)?;
         let at_ms = self.now_ms();
         self.store.write(|tx| -> Result<(), StoreError> {
             let mut helped = helped(tx)?;
