@@ -134,6 +134,11 @@ enum Command {
         device: String,
         challenge: String,
     },
+    PinCode {
+        device: String,
+        login: String,
+        number: String,
+    },
     Backup {
         out: PathBuf,
     },
@@ -306,6 +311,11 @@ fn command(data: &Path, action: &Action) -> Result<Command, Failure> {
         Action::Lease(LeaseAction::Extend { device, challenge }) => {
             Command::LeaseExtend { device: device.clone(), challenge: challenge.clone() }
         }
+        Action::PinCode { device, login, number } => Command::PinCode {
+            device: device.clone(),
+            login: login.clone(),
+            number: number.clone(),
+        },
         Action::Backup { out } => Command::Backup { out: absolute(out)? },
         Action::Submit { file } => Command::Submit { file: absolute(file)? },
         Action::Administrators(Administrators::List) => Command::Administrators,
@@ -483,6 +493,7 @@ impl Execute for Home {
             }
             Command::Renew { file, out } => self.renew_by_file(&file, &out),
             Command::LeaseExtend { device, challenge } => self.extend_lease(&device, &challenge),
+            Command::PinCode { device, login, number } => self.pin_code(&device, &login, &number),
             Command::Backup { out } => self.back_up(&out, progress),
             Command::Status => self.status(),
         }

@@ -17,6 +17,7 @@ pub mod keys;
 pub mod login;
 pub mod materials;
 pub mod open;
+pub mod pin;
 pub mod residents;
 pub mod sign;
 pub mod sync;

@@ -52,7 +52,7 @@ mod tests {
         let salt = [3; 16];
         assert_eq!(stretch_with(&one, "123", &salt), stretch_with(&one, "123", &salt));
         assert_ne!(stretch_with(&one, "123", &salt), stretch_with(&two, "123", &salt));
-        assert_ne!(stretch_with(&one, "123", &salt), stretch(&"123", &salt, MEMORY_KIB, PASSES));
+        assert_ne!(stretch_with(&one, "123", &salt), stretch("123", &salt, MEMORY_KIB, PASSES));
         assert!(stretch("1", &salt, u32::MAX, 1).is_none());
         assert!(stretch("1", &salt, 64, 7).is_none());
     }

@@ -235,7 +235,7 @@ impl Replica {
     /// # Errors
     /// When the store fails.
     pub fn helped(&self) -> Result<Vec<Helped>, StoreError> {
-        self.store.read(|view| helped(view))
+        self.store.read(helped)
     }
 }
 

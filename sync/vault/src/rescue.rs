@@ -19,7 +19,8 @@ use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 use tracing::{info, warn};
 
-pub(crate) const RESCUES: &str = "rescues";
+/// Where ways back lie in `open.db`: a list of [`Rescues`].
+pub const RESCUES: &str = "rescues";
 /// A number is good for so long.
 pub const NUMBER_MS: i64 = 3600 * 1000;
 /// Codes that may be tried for one number.
@@ -58,7 +59,7 @@ impl From<StoreError> for RescueError {
 
 /// Time since some moment, as the lease counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct Passed {
+struct Passed {
     #[n(0)]
     from_ms: i64,
     #[n(1)]
@@ -99,7 +100,7 @@ struct Number {
 
 /// How a person's numbers stand.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
-pub struct Numbers {
+struct Numbers {
     #[n(0)]
     open: Option<Number>,
     /// Since the first number of the day.
@@ -112,7 +113,7 @@ pub struct Numbers {
 
 impl Numbers {
     /// Time goes on.
-    pub fn pass(&mut self, now_ms: i64, awake_ms: i64) {
+    fn pass(&mut self, now_ms: i64, awake_ms: i64) {
         if let Some(day) = &mut self.day {
             day.pass(now_ms, awake_ms);
         }
@@ -131,12 +132,7 @@ impl Numbers {
     ///
     /// # Errors
     /// [`RescueError::TooMany`].
-    pub fn number(
-        &mut self,
-        of: &RescueFor,
-        now_ms: i64,
-        drawn: u64,
-    ) -> Result<String, RescueError> {
+    fn number(&mut self, of: &RescueFor, now_ms: i64, drawn: u64) -> Result<String, RescueError> {
         self.pass(now_ms, 0);
         if let Some(open) = self.open.as_ref().filter(|open| open.id == of.id) {
             return Ok(open.text.clone());
@@ -156,7 +152,7 @@ impl Numbers {
     ///
     /// # Errors
     /// [`RescueError::Over`].
-    pub fn try_code(&mut self, now_ms: i64) -> Result<(String, u64), RescueError> {
+    fn try_code(&mut self, now_ms: i64) -> Result<(String, u64), RescueError> {
         self.pass(now_ms, 0);
         let open = self.open.as_mut().ok_or(RescueError::Over)?;
         open.tries += 1;
@@ -195,7 +191,7 @@ struct Ready {
 
 /// A person's ways back: at most the newest and an older one that was acknowledged.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-struct Rescues {
+pub struct Rescues {
     #[n(0)]
     person: PersonId,
     #[n(1)]
@@ -205,6 +201,11 @@ struct Rescues {
 }
 
 impl Rescues {
+    /// Time goes on for the person's numbers.
+    pub fn pass(&mut self, now_ms: i64, awake_ms: i64) {
+        self.numbers.pass(now_ms, awake_ms);
+    }
+
     /// The way back that is offered: one that somebody can help with before one that nobody may
     /// have heard of.
     fn offered(&self) -> Option<&Ready> {
@@ -413,7 +414,7 @@ impl Vault {
                 if !workers.contains(&mine.person) {
                     mine.ready.clear();
                 }
-                mine.numbers.pass(now_ms, awake_ms);
+                mine.pass(now_ms, awake_ms);
             }
             all.retain(|r| !r.ready.is_empty() || r.numbers.day.is_some());
             Ok(())
