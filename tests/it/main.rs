@@ -12,6 +12,7 @@ mod enrol;
 mod evil;
 mod filers;
 mod flood;
+mod forgotten_pin;
 mod keys;
 mod kill;
 mod routes;
