@@ -28,6 +28,7 @@ pub mod number;
 pub mod papers;
 pub mod registry;
 pub mod resident;
+pub mod retention;
 pub mod sensitive;
 pub mod suite;
 pub mod webauthn;

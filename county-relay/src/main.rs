@@ -7,6 +7,7 @@ mod certificates;
 mod command;
 mod enroller;
 mod enrolments;
+mod erasures;
 mod helping;
 mod histories;
 mod home;

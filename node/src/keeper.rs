@@ -312,9 +312,16 @@ impl Keeper {
                 && let Some(work) = self.work()
             {
                 evicted = Some(Instant::now());
-                let done = tokio::task::spawn_blocking(move || work.evict());
-                if let Ok(Err(error)) = done.await {
-                    warn!(%error, "closed cases cannot leave");
+                let tidied = tokio::task::spawn_blocking(move || {
+                    if let Err(error) = work.evict() {
+                        warn!(%error, "closed cases cannot leave");
+                    }
+                    if let Err(error) = work.finish_erasures() {
+                        warn!(%error, "what is erased is not yet off the disk");
+                    }
+                });
+                if let Err(error) = tidied.await {
+                    warn!(%error, "tidying ended early");
                 }
             }
             if self.lock_after.is_some_and(|after| busy.elapsed() >= after) {

@@ -9,6 +9,7 @@ mod cli;
 mod conflict;
 mod county;
 mod enrol;
+mod erasure;
 mod evil;
 mod filers;
 mod flood;

@@ -7,6 +7,7 @@ pub mod cases;
 pub mod check;
 pub mod choose;
 pub mod enrolments;
+pub mod erasures;
 pub mod error;
 pub mod filing;
 pub mod form;

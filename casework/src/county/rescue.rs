@@ -3,7 +3,7 @@
 use super::authority::{Grant, Power, covers};
 use super::log::CountyLog;
 use super::office::{Device, DeviceKind, Person, Role};
-use crate::event::{BadPayload, decode};
+use crate::event::{BadPayload, Level, decode};
 use crate::ids::{PersonId, PlaceId};
 use crate::suite::PublicKey;
 use minicbor::bytes::ByteVec;
@@ -71,7 +71,7 @@ impl CountyLog {
             (DeviceKind::Township, Role::Township) => {
                 device.places.iter().any(|p| self.township_of(*p) == Some(post.place))
             }
-            (DeviceKind::Relay, Role::Reviewer | Role::Finance | Role::It) => true,
+            (DeviceKind::Relay, role) => role.level() == Level::County,
             _ => false,
         })
     }

@@ -60,7 +60,11 @@ fn find(signed: &Signed, case: &str) -> Result<Opened, AppError> {
     let replica = signed.replica();
     let Some(file) = replica.case(subject)? else {
         let left = replica.store().read(|view| view.evicted(&subject.0))?;
-        return Err(if left.is_some() { AppError::Left } else { AppError::NotFound });
+        return Err(match left {
+            Some(_) => AppError::Left,
+            None if replica.is_erased(subject)? => AppError::Erased,
+            None => AppError::NotFound,
+        });
     };
     let opened = file.state.opened.clone().ok_or(AppError::NotFound)?;
     if !signed.may_see(&replica.county(), opened.place, &opened.route.department) {

@@ -260,8 +260,9 @@ async fn sync_bar(signed: Signed) -> Response {
 pub fn first_page(signed: &Signed) -> &'static str {
     match signed.app.office {
         Office::County if signed.is(Role::Reviewer) => "/cases",
-        Office::County if signed.is(Role::It) => "/boxes",
+        Office::County if signed.is(Role::It) || signed.is(Role::Security) => "/boxes",
         Office::County if signed.is(Role::Audit) => "/looks",
+        Office::County if signed.is(Role::DataOfficer) => "/erasures",
         _ => "/guides",
     }
 }
