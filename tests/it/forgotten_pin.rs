@@ -1,9 +1,11 @@
 //! A PIN is forgotten: a number read over the phone, a code read back, a new PIN, nothing lost.
 
+use crate::screens::Looker;
 use anyhow::{Context, Result, ensure};
 use cunkou_tests::agent::{Agent, Answer, Dice, Papers, links};
 use cunkou_tests::at_rest::open_store;
 use cunkou_tests::bare::{Bare, Serving};
+use cunkou_tests::browser::{Browser, Looks, installed};
 use cunkou_tests::county::{free_ports, programs, until};
 use cunkou_vault::{NUMBER_MS, RESCUES, Rescues};
 use std::fs;
@@ -271,6 +273,106 @@ fn a_colleague_of_the_township_reads_the_code_by_grant_and_everybody_changes_the
         (!wang.get("/helping").ok()?.page().ok()?.contains("name=\"who\"")).then_some(())
     })?;
     refused(&asked(&shown)?, "选择是谁")?;
+    drop((relay, one, three));
+    Ok(())
+}
+
+fn fill(browser: &Browser, code: &str, again: &str) -> Result<()> {
+    browser.fill("对方念的号码", code)?;
+    browser.fill("新 PIN 码", NEW)?;
+    browser.fill("新 PIN 码再输一遍", again)?;
+    browser.click("设好并登录")
+}
+
+/// The pages as people see them, by their visible words.
+#[test]
+fn every_page_of_a_forgotten_pin_can_be_seen_read_and_used() -> Result<()> {
+    if !installed() {
+        return Ok(());
+    }
+    let (place, relay) = Place::new()?;
+    let grant = ["grant", "add", "--to", "wang", "--powers", "agents", "--places", "10"];
+    let grant = [&grant[..], &["--count", "10", "--days", "30"]].concat();
+    let (one, three) = (place.serve("one", 1)?, place.serve("three", 2)?);
+    place.sign_in("three", 2, "wang", "864208")?;
+    place.sign_in("one", 1, "li", OLD)?;
+    let at = |name: &str, i: u16| -> Result<Looker> {
+        let url = place.county.url(name, i)?;
+        let browser = Browser::open("forgotten-pin", &format!("{name}-"), &url, Looks::default())?;
+        Ok(Looker { browser, faults: Vec::new() })
+    };
+    let (mut village, mut township) = (at("one", 1)?, at("three", 2)?);
+    township.browser.sign_in("王芳", "864208")?;
+    township.browser.go("/helping")?;
+    township.look("helping-nobody")?;
+    place.county.relay(&grant, "")?.json()?;
+    until("wang may help", 60, || {
+        Agent::sign_in(&place.county.url("one", 1).ok()?, "li", OLD).ok()?;
+        township.browser.go("/helping").ok()?;
+        township.browser.shows("李建国").ok()?.then_some(())
+    })?;
+    place.county.node("one", &["lock"])?.json()?;
+
+    village.browser.go("/login")?;
+    village.look("login-locked")?;
+    village.browser.click("忘记 PIN 码?")?;
+    village.browser.see("谁忘了 PIN 码")?;
+    village.look("who")?;
+    village.browser.click("下一步")?;
+    village.browser.see("选择是谁")?;
+    village.look("who-fault")?;
+    village.browser.choose("谁忘了 PIN 码", "李建国")?;
+    village.browser.click("下一步")?;
+    village.browser.see("念这个编号")?;
+    village.look("number")?;
+    let shown = number_on(&village.browser.source()?)?;
+
+    township.browser.click("同事忘了 PIN")?;
+    township.look("helping")?;
+    township.browser.choose("谁,在哪台盒子", "李建国")?;
+    township.browser.fill("盒子上的编号", "123")?;
+    township.browser.click("算出号码")?;
+    township.browser.see("编号是 8 位数字")?;
+    township.look("helping-fault")?;
+    township.browser.choose("谁,在哪台盒子", "李建国")?;
+    township.browser.fill("盒子上的编号", &shown)?;
+    township.browser.click("算出号码")?;
+    township.browser.see("念这个号码")?;
+    township.look("helping-code")?;
+    let code = number_on(&township.browser.source()?)?;
+    township.browser.click("好了")?;
+    township.browser.see("在这里念过的号码")?;
+    township.look("helping-after")?;
+
+    fill(&village.browser, "1234", "1")?;
+    village.browser.see("处要改")?;
+    village.look("number-faults")?;
+    fill(&village.browser, "0000 0000 0000", NEW)?;
+    village.browser.see("请对方再念一遍")?;
+    village.look("number-wrong")?;
+    fill(&village.browser, &code, NEW)?;
+    village.browser.see("新 PIN 码已设好")?;
+    village.look("home-after")?;
+    village.browser.click("改 PIN 码")?;
+    village.browser.see("现在的 PIN 码")?;
+    village.look("own")?;
+    village.browser.press("修改")?;
+    village.browser.see("处要改")?;
+    village.look("own-fault")?;
+    village.browser.fill("现在的 PIN 码", NEW)?;
+    village.browser.fill("新 PIN 码", "5678")?;
+    village.browser.fill("新 PIN 码再输一遍", "5678")?;
+    village.browser.press("修改")?;
+    village.browser.see("新 PIN 码已设好")?;
+    for (set, name) in [("/set/lang/en?back=/", "english"), ("/set/big/on?back=/", "big")] {
+        village.browser.go(set)?;
+        village.browser.go("/pin")?;
+        village.look(&format!("own-{name}"))?;
+        village.browser.go("/forgotten")?;
+        village.look(&format!("who-{name}"))?;
+    }
+    let all = [village.faults, township.faults].concat();
+    ensure!(all.is_empty(), "{} faults:\n{}", all.len(), all.join("\n"));
     drop((relay, one, three));
     Ok(())
 }
