@@ -305,7 +305,8 @@ impl Keeper {
                 }
                 keeper.with(|at| at.work.is_none() || at.app.sessions.anybody(now))
             });
-            if somebody.await.ok().flatten().unwrap_or(true) {
+            let somebody = somebody.await.ok().flatten().unwrap_or(true);
+            if somebody {
                 busy = Instant::now();
             }
             if evicted.is_none_or(|at| at.elapsed() >= EVICT_EVERY)
@@ -324,7 +325,7 @@ impl Keeper {
                     warn!(%error, "tidying ended early");
                 }
             }
-            if self.lock_after.is_some_and(|after| busy.elapsed() >= after) {
+            if !somebody && self.lock_after.is_some_and(|after| busy.elapsed() >= after) {
                 let keeper = Arc::clone(&self);
                 let _ = tokio::task::spawn_blocking(move || keeper.lock_now()).await;
             }

@@ -41,7 +41,11 @@ fn person(app: &App, fields: &Fields) -> Option<Person> {
 fn choose(app: &App, headers: &HeaderMap, chosen: &str, faults: Vec<FaultLine>) -> Response {
     let frame = shell::stranger(app, headers, HERE);
     let people = login::people(app, frame.lang);
-    let view = Forgotten { people, chosen: chosen.to_owned(), faults };
+    let chosen = match &people[..] {
+        [only] => only.0.clone(),
+        _ => chosen.to_owned(),
+    };
+    let view = Forgotten { people, chosen, faults };
     (status(&view.faults), forgotten(&frame, &view)).into_response()
 }
 
@@ -64,6 +68,7 @@ async fn show(
     app: &Arc<App>,
     headers: &HeaderMap,
     who: &Person,
+    code: &str,
     faults: impl FnOnce(&str) -> Vec<FaultLine>,
 ) -> Result<Response, AppError> {
     let (door, asked) = (Arc::clone(&app.door), who.clone());
@@ -82,6 +87,7 @@ async fn show(
         place: app.place_name(),
         device: app.door.replica().me().device.to_string()[..8].to_owned(),
         number,
+        code: code.to_owned(),
         phone: app.release().map_or_else(String::new, |r| r.contacts.county_it.clone()),
         faults,
     };
@@ -113,7 +119,7 @@ pub(crate) async fn number(
         let words = lang(&headers).t("选择是谁", "Choose who it is");
         return Ok(choose(&app, &headers, "", fault("login", words)));
     };
-    show(&app, &headers, &who, |_| Vec::new()).await
+    show(&app, &headers, &who, "", |_| Vec::new()).await
 }
 
 /// Takes the code and the new PIN: the box opens, and nothing is lost whatever fails.
@@ -135,13 +141,14 @@ pub(crate) async fn code(
     let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
     let (typed, shown) = (field("code"), field("number"));
     // What is wrong with the new PIN is said before a try is counted.
-    let mut faults = own_pin::faults_of_new(l, &fields);
+    let mut faults = Vec::new();
     let digits = typed.chars().filter(char::is_ascii_digit).count();
     if digits != cunkou_keys::RESCUE_DIGITS as usize {
-        faults.extend(fault("code", l.t("号码是 12 位数字", "The code has 12 digits")));
+        faults = fault("code", l.t("号码是 12 位数字", "The code has 12 digits"));
     }
+    faults.extend(own_pin::faults_of_new(l, &fields));
     if !faults.is_empty() {
-        return show(&app, &headers, &who, |_| faults).await;
+        return show(&app, &headers, &who, &typed, |_| faults).await;
     }
     let (asked, new, at) = (who.clone(), field("new"), Arc::clone(&app));
     let done = tokio::task::spawn_blocking(move || set(&at, &asked, &typed, &new)).await?;
@@ -159,10 +166,11 @@ pub(crate) async fn code(
                 "号码对,但这台盒子还没有您的钥匙。请先由一位以前用过的同事登录一次;没有的话请联系县信息员",
                 "The code is right, but this box has no key for you yet. Let a colleague who has used it before sign in once, or call county IT",
             );
-            show(&app, &headers, &who, |_| fault("code", words)).await
+            show(&app, &headers, &who, "", |_| fault("code", words)).await
         }
         Err(NotSet::Code(why)) => {
-            show(&app, &headers, &who, |now| fault("code", refused(l, &why, now == shown))).await
+            let faults = |now: &str| fault("code", refused(l, &why, now == shown));
+            show(&app, &headers, &who, "", faults).await
         }
     }
 }

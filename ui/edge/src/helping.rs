@@ -75,8 +75,18 @@ fn view(signed: &Signed, view: Helping) -> Result<Response, AppError> {
     let replica = &signed.app.replica;
     let county = replica.county();
     let people = may_help(replica, &me, &key)?;
-    let people = people.into_iter().map(|pair| (value(pair), words(&county, pair)));
-    let view = Helping { people: people.collect(), helped: helped(signed.lang, replica)?, ..view };
+    // With the telephone that is registered, to call back.
+    let with_phone = |pair: (DeviceId, PersonId)| {
+        let phone = county.person(pair.1).map_or("", |p| p.phone.as_str());
+        let dot = if phone.is_empty() { "" } else { " · " };
+        (value(pair), format!("{}{dot}{phone}", words(&county, pair)))
+    };
+    let people: Vec<(String, String)> = people.into_iter().map(with_phone).collect();
+    let chosen = match &people[..] {
+        [only] => only.0.clone(),
+        _ => view.chosen.clone(),
+    };
+    let view = Helping { people, chosen, helped: helped(signed.lang, replica)?, ..view };
     let status =
         if view.faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     Ok((status, helping(&signed.shell("/helping"), &view)).into_response())

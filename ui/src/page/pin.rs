@@ -30,6 +30,8 @@ pub struct Reading {
     pub number: String,
     /// Telephone of county IT; may be empty.
     pub phone: String,
+    /// What was typed as the code, unless it was wrong.
+    pub code: String,
     /// What is wrong.
     pub faults: Vec<FaultLine>,
 }
@@ -127,7 +129,7 @@ pub fn reading(shell: &Shell, view: &Reading) -> Markup {
     let code = Input::line(
         "code",
         l.t("对方念的号码(12 位)", "The code that is read to you (12 digits)"),
-        "",
+        &view.code,
     )
     .with(Control::Line("numeric"));
     let about = [
@@ -213,12 +215,12 @@ pub fn helping(shell: &Shell, view: &Helping) -> Markup {
                 div class="buttons" { a class="button second" href="/helping" { (l.t("好了", "Done")) } }
             }
         } @else {
-            p class="warn" { (l.t("先听出是本人,或者打回他登记的电话,再念号码。知道号码的人能用他的名字办事。",
-                "Be sure who is calling, or call back the telephone that is registered. Whoever has the code can act in that person's name.")) }
             @if view.people.is_empty() {
                 p class="empty" { (l.t("现在没有您能帮的人。要有县里给的授权,对方的盒子也要连上过县平台。",
                     "There is nobody you can help now: the county must have granted it to you, and the other's box must have reached the county.")) }
             } @else {
+                p class="warn" { (l.t("先听出是本人,或者打回他登记的电话,再念号码。知道号码的人能用他的名字办事。",
+                    "Be sure who is calling, or call back the telephone that is registered. Whoever has the code can act in that person's name.")) }
                 form method="post" action="/helping" class="card narrow" novalidate {
                     (input(l, &with_faults(who, &view.faults)))
                     (input(l, &with_faults(number, &view.faults)))
