@@ -26,6 +26,7 @@ pub mod merkle;
 pub mod names;
 pub mod number;
 pub mod papers;
+pub mod receipt;
 pub mod registry;
 pub mod resident;
 pub mod retention;

@@ -16,6 +16,7 @@ mod flood;
 mod forgotten_pin;
 mod keys;
 mod kill;
+mod receipt;
 mod routes;
 mod screens;
 mod story;

@@ -18,6 +18,7 @@ mod kinds;
 mod materialise;
 mod peer;
 mod prepare;
+mod receipt;
 mod rescue;
 mod search;
 mod world;

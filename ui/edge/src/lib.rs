@@ -26,6 +26,7 @@ mod own_pin;
 pub mod papers;
 pub mod photo;
 pub mod pin;
+mod receipts;
 pub mod renewal;
 pub mod routes;
 pub mod sealed;

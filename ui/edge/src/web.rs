@@ -5,7 +5,8 @@ use crate::forms::Fields;
 use crate::routes::{Routes, Shows, Who};
 use crate::session::{choice_cookie, lang};
 use crate::{
-    App, Office, Signed, deciding, desk, export, forgotten, helping, login, look, own_pin, shell,
+    App, Office, Signed, deciding, desk, export, forgotten, helping, login, look, own_pin,
+    receipts, shell,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
@@ -58,6 +59,8 @@ pub fn shared() -> Routes {
         .post("/cases/{case}/sign/{name}", Signed, Personal, deciding::sign)
         .get("/cases/{case}/copy.pdf", Signed, Full, desk::copy)
         .get("/cases/{case}/export", Signed, Full, export::download)
+        .get("/receipts", Signed, Nothing, receipts::form)
+        .post("/receipts", Signed, Nothing, receipts::check)
         .get("/why/{subject}", Signed, Nothing, look::why_page)
         .post("/why/{subject}", Signed, Nothing, look::why)
 }
