@@ -182,10 +182,12 @@ async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
-    let Some(session) = app.sessions.of(request.headers(), app.replica.now_ms()) else {
+    // The handler takes it again, and says whether that is use.
+    let Some(session) = app.sessions.still(request.headers(), app.replica.now_ms()) else {
         let here = request.uri().path_and_query().map_or("/", |p| p.as_str()).to_owned();
         let htmx = request.headers().contains_key("hx-request");
-        return AppError::SignIn { next: session::back_to(&here), htmx }.into_response();
+        let next = session::back_to(&session::page_of(request.headers(), &here));
+        return AppError::SignIn { next, htmx }.into_response();
     };
     let roles: &[Role] = match who {
         Who::Anyone | Who::Signed => &[],

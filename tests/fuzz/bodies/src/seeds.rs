@@ -29,10 +29,20 @@ fn collect(value: &serde_json::Value, out: &mut Vec<Vec<u8>>) {
 
 /// Every byte string of the frozen vectors: entries, steps, statements.
 pub(crate) fn payloads() -> Vec<Vec<u8>> {
-    let text = include_str!("../../../../docs/vectors/entries.json");
     let mut out = Vec::new();
-    if let Ok(value) = serde_json::from_str(text) {
-        collect(&value, &mut out);
+    for text in [
+        include_str!("../../../../docs/vectors/entries.json"),
+        include_str!("../../../../docs/vectors/erasure.json"),
+    ] {
+        if let Ok(value) = serde_json::from_str(text) {
+            collect(&value, &mut out);
+        }
+    }
+    let receipt = include_str!("../../../../docs/vectors/receipt.json");
+    if let Ok(serde_json::Value::Object(receipt)) = serde_json::from_str(receipt)
+        && let Some(code) = receipt.get("code").and_then(|code| code.as_str())
+    {
+        out.extend(hex::decode(code.trim_start_matches("CUNKOU:R1:")));
     }
     out
 }
