@@ -7,6 +7,7 @@
 mod authority;
 mod log;
 mod office;
+mod rescue;
 mod statement;
 
 pub use authority::{
@@ -14,8 +15,10 @@ pub use authority::{
 };
 pub use log::{Anchor, CountyLog, LogError};
 pub use office::{Device, DeviceKind, KIN_MAX, Person, Place, Post, Role};
+pub use rescue::{HELPERS_MAX, Helper, Rescue};
 pub use statement::{
-    ACT_STATEMENTS_MAX, Act, ActBody, ActSignature, Credential, ItemRoute, Numbered, Statement,
+    ACT_STATEMENTS_MAX, Act, ActBody, ActSignature, Credential, Given, ItemRoute, Numbered,
+    Statement,
 };
 
 #[cfg(test)]

@@ -34,6 +34,9 @@ pub enum Kind {
     /// A person's key wrapped by their PIN, for the places where they work; signed by the authority.
     #[n(5)]
     Credential,
+    /// Who may help a person of a box who has forgotten their PIN; signed by the box.
+    #[n(6)]
+    Rescue,
     /// What two people of the county agreed to destroy, and which device has.
     #[n(8)]
     Erasure,
@@ -238,9 +241,12 @@ fn commitment_of(kind: Kind, payload: &[u8]) -> Result<[u8; 32], BadEntry> {
         // Signed over the change's own hash, so that a compacted document's changes can still be
         // held against the signatures.
         Kind::Edit => change_id(payload).map(|id| id.0),
-        Kind::Event | Kind::Witness | Kind::County | Kind::Credential | Kind::Erasure => {
-            Ok(suite::commitment(payload))
-        }
+        Kind::Event
+        | Kind::Witness
+        | Kind::County
+        | Kind::Credential
+        | Kind::Rescue
+        | Kind::Erasure => Ok(suite::commitment(payload)),
     }
 }
 

@@ -8,7 +8,8 @@
 mod soft;
 
 use cunkou_casework::county::{
-    Credential, Device, DeviceKind, Numbered, Person, Place, Post, Role, Statement,
+    Credential, Device, DeviceKind, Given, Helper, Numbered, Person, Place, Post, Rescue, Role,
+    Statement,
 };
 use cunkou_casework::decider::{DeciderKey, Grade, SUITE_OTP};
 use cunkou_casework::document::{Document, Projection, Schema, Section, Write, actor};
@@ -23,7 +24,7 @@ use cunkou_casework::ids::{
     AttachmentId, ChangeId, DeviceId, EntryId, Incarnation, PersonId, PlaceId, SubjectId,
 };
 use cunkou_casework::number::{BLOCK_MAX, BLOCK_SIZE, case_number, grouped, parse};
-use cunkou_casework::suite::SecretKey;
+use cunkou_casework::suite::{PublicKey, SecretKey};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -238,7 +239,25 @@ fn credential() -> Credential {
         memory_kib: 19_456,
         passes: 2,
         sealed: vec![0x09; 60].into(),
+        key: None,
+        turn: None,
+        given: None,
     }
+}
+
+/// As it is written since PINs can be changed.
+fn changed_credential() -> Credential {
+    Credential {
+        key: Some(secret(&PERSON).public()),
+        turn: Some(3),
+        given: Some(Given::Code),
+        ..credential()
+    }
+}
+
+fn rescue() -> Rescue {
+    let helper = |byte: u8| Helper { key: PublicKey([byte; 32]), sealed: vec![byte; 88].into() };
+    Rescue { person: person_id(), id: 12_345_678_901_234_567, helpers: vec![helper(1), helper(2)] }
 }
 
 fn change() -> Vec<u8> {
@@ -386,6 +405,27 @@ fn of_credential() -> Value {
     )
 }
 
+fn of_changed_credential() -> Value {
+    let entry = sign(Kind::Credential, true, false, encode(&changed_credential()));
+    let c: Credential = decode(entry.payload()).expect("its own payload");
+    let key = c.key.map(|key| hex(&key.0));
+    let turn = c.turn;
+    let given = c.given.map(|given| word(format!("{given:?}")));
+    let fields = json!({ "person": c.person, "key": key, "turn": turn, "given": given });
+    vector("credential after a code", &entry, fields)
+}
+
+fn of_rescue() -> Value {
+    let entry = sign(Kind::Rescue, false, false, encode(&rescue()));
+    let r = Rescue::read(entry.payload()).expect("its own payload");
+    let helpers: Vec<Value> = r
+        .helpers
+        .iter()
+        .map(|h| json!({ "key": hex(&h.key.0), "sealed": hex(&h.sealed) }))
+        .collect();
+    vector("rescue", &entry, json!({ "person": r.person, "id": r.id, "helpers": helpers }))
+}
+
 /// `Opened { .. }` is called `Opened`.
 fn word(debug: String) -> String {
     debug.chars().take_while(char::is_ascii_alphanumeric).collect()
@@ -405,7 +445,7 @@ fn entries_of_version_1_are_made_and_read_as_they_were_released() {
     let made = json!({
         "version": 1,
         "suite": "BLAKE3, Ed25519",
-        "entries": [of_event(), of_edit(), of_witness(), of_county(), of_credential()],
+        "entries": [of_event(), of_edit(), of_witness(), of_county(), of_credential(), of_changed_credential(), of_rescue()],
         "steps": steps.collect::<Vec<_>>(),
         "statements": statements.collect::<Vec<_>>(),
     });
@@ -415,7 +455,8 @@ fn entries_of_version_1_are_made_and_read_as_they_were_released() {
         assert_eq!(json!(entry.id()), vector["id"]);
         assert_eq!(entry.payload(), unhex(&vector["payload_bytes"]));
         let signers = vector["signers"].as_array().expect("signers").len();
-        let device_alone = vector["kind"] == "Edit" || vector["kind"] == "Witness";
+        let device_alone = ["Edit", "Witness", "Rescue"].map(|kind| json!(kind));
+        let device_alone = device_alone.contains(&vector["kind"]);
         assert_eq!(signers, if device_alone { 1 } else { 2 });
     }
     for vector in frozen["steps"].as_array().expect("steps") {
@@ -430,7 +471,9 @@ fn entries_of_version_1_are_made_and_read_as_they_were_released() {
 
 #[test]
 fn no_changed_byte_of_a_frozen_entry_is_read_as_that_entry() {
-    for vector in [of_event(), of_edit(), of_witness(), of_county(), of_credential()] {
+    let since = [of_changed_credential(), of_rescue()];
+    let first = [of_event(), of_edit(), of_witness(), of_county(), of_credential()];
+    for vector in first.into_iter().chain(since) {
         let bytes = unhex(&vector["bytes"]);
         for at in 0..bytes.len() {
             let mut wrong = bytes.clone();

@@ -10,7 +10,8 @@ use crate::options::{
 use crate::{histories, import, keys};
 use cunkou_casework::catalogue::{Contacts, Item, Items, Release, read};
 use cunkou_casework::county::{
-    Administrator, Constitution, DeviceKind, KIN_MAX, Person, Place, Post, Power, Role, Statement,
+    Administrator, Constitution, DeviceKind, Given, KIN_MAX, Person, Place, Post, Power, Role,
+    Statement,
 };
 use cunkou_casework::event::Level;
 use cunkou_casework::hex;
@@ -132,6 +133,11 @@ enum Command {
     LeaseExtend {
         device: String,
         challenge: String,
+    },
+    PinCode {
+        device: String,
+        login: String,
+        number: String,
     },
     Backup {
         out: PathBuf,
@@ -305,6 +311,11 @@ fn command(data: &Path, action: &Action) -> Result<Command, Failure> {
         Action::Lease(LeaseAction::Extend { device, challenge }) => {
             Command::LeaseExtend { device: device.clone(), challenge: challenge.clone() }
         }
+        Action::PinCode { device, login, number } => Command::PinCode {
+            device: device.clone(),
+            login: login.clone(),
+            number: number.clone(),
+        },
         Action::Backup { out } => Command::Backup { out: absolute(out)? },
         Action::Submit { file } => Command::Submit { file: absolute(file)? },
         Action::Administrators(Administrators::List) => Command::Administrators,
@@ -482,6 +493,7 @@ impl Execute for Home {
             }
             Command::Renew { file, out } => self.renew_by_file(&file, &out),
             Command::LeaseExtend { device, challenge } => self.extend_lease(&device, &challenge),
+            Command::PinCode { device, login, number } => self.pin_code(&device, &login, &number),
             Command::Backup { out } => self.back_up(&out, progress),
             Command::Status => self.status(),
         }
@@ -586,8 +598,8 @@ impl Home {
         let added = json!({ "schema": 1, "person": id.to_string(), "login": login, "name": name });
         let said = self.say(vec![Statement::Person(person)], added)?;
         if let Some(key) = &key {
-            let credential = pin::wrap(&self.replica, id, key, pin)
-                .ok_or_else(|| failed("the PIN could not be used"))?;
+            let credential =
+                pin::wrap(&self.replica, id, key, pin, Given::County).map_err(failed)?;
             let places: Vec<PlaceId> = posts.iter().map(|p| p.place).collect();
             self.replica
                 .act(|desk| desk.give_credential(None, &credential, &places))

@@ -8,6 +8,7 @@ mod command;
 mod enroller;
 mod enrolments;
 mod erasures;
+mod helping;
 mod histories;
 mod home;
 mod import;

@@ -193,6 +193,22 @@ pub(crate) enum Action {
         after_help = "Example:\n  cunkou-relay --data ./county lease extend 6f1c… --challenge 12345678"
     )]
     Lease(LeaseAction),
+    /// The code with which somebody who has forgotten their PIN sets a new one; to be read out over
+    /// the phone. It is noted who was helped.
+    #[command(
+        after_help = "Example:\n  cunkou-relay --data ./county pin-code --box 6f1c… --person li --number 12345678\n\nBe sure who is calling before you read the code: whoever has it can act in that person's name.\nIt works at that box, for this person and this number alone, once within the hour."
+    )]
+    PinCode {
+        /// Id of the box, or its beginning, as the box shows it.
+        #[arg(long = "box")]
+        device: String,
+        /// Login of the person.
+        #[arg(long = "person")]
+        login: String,
+        /// The number that the box shows.
+        #[arg(long)]
+        number: String,
+    },
     /// Write a backup, sealed to the county's recovery key; also while serving.
     #[command(after_help = "Example:\n  cunkou-relay --data ./county backup --out county.ckb")]
     Backup {

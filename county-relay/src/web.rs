@@ -2,7 +2,7 @@
 
 use crate::enrolments;
 use crate::home::Home;
-use crate::{histories, keys};
+use crate::{helping, histories, keys};
 use axum::Router;
 use axum::extract::{Path, Query};
 use axum::http::header;
@@ -173,7 +173,8 @@ async fn boxes(signed: Signed) -> Result<Markup, AppError> {
             since: when(p.since_ms),
         })
         .collect();
-    let tables = histories::table(&signed)?.into_iter().chain([table, refused]);
+    let tables =
+        histories::table(&signed)?.into_iter().chain([table, refused, helping::table(&signed)?]);
     let tables: Vec<Table> = tables.collect();
     let title = l.t("盒子", "Boxes");
     Ok(page_with(&signed.shell("/boxes"), title, &section(l, &above), &tables))

@@ -10,11 +10,11 @@ use cunkou_casework::county::{DeviceKind, Person};
 use cunkou_casework::suite::SecretKey;
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_edge::pin;
-use cunkou_edge::{App, Door, DoorError, Lease, Office};
+use cunkou_edge::{App, Door, DoorError, Lease, Office, RescueFault};
 use cunkou_engine::Port;
 use cunkou_link::Dialer;
 use cunkou_replica::{Replica, Unlocked};
-use cunkou_vault::{LeaseStanding, UnlockError};
+use cunkou_vault::{LeaseStanding, RescueError, UnlockError};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
@@ -249,6 +249,15 @@ impl Keeper {
         Ok(())
     }
 
+    /// While a person's key is plain: a way back for the day on which its PIN is forgotten. Without
+    /// one they work all the same.
+    fn prepare_rescue(&self, work: &Replica, person: &Person, key: Option<&SecretKey>) {
+        let Some(key) = key else { return };
+        if let Err(error) = self.home.vault.prepare_rescue(work, person, key) {
+            warn!(%error, "no way back could be made for a forgotten PIN");
+        }
+    }
+
     fn lock_now(&self) -> Result<bool, Failure> {
         let _turn = self.take_turn();
         let Some(work) = self.with(|now| now.work.clone()).flatten() else { return Ok(false) };
@@ -289,9 +298,15 @@ impl Keeper {
                     warn!(%error, "the lease cannot be counted");
                 }
                 let now = keeper.open().now_ms();
+                if let Some(Err(error)) =
+                    keeper.work().map(|work| keeper.home.vault.note_acknowledged(&work))
+                {
+                    warn!(%error, "it cannot be noted what the county has heard of");
+                }
                 keeper.with(|at| at.work.is_none() || at.app.sessions.anybody(now))
             });
-            if somebody.await.ok().flatten().unwrap_or(true) {
+            let somebody = somebody.await.ok().flatten().unwrap_or(true);
+            if somebody {
                 busy = Instant::now();
             }
             if evicted.is_none_or(|at| at.elapsed() >= EVICT_EVERY)
@@ -310,7 +325,7 @@ impl Keeper {
                     warn!(%error, "tidying ended early");
                 }
             }
-            if self.lock_after.is_some_and(|after| busy.elapsed() >= after) {
+            if !somebody && self.lock_after.is_some_and(|after| busy.elapsed() >= after) {
                 let keeper = Arc::clone(&self);
                 let _ = tokio::task::spawn_blocking(move || keeper.lock_now()).await;
             }
@@ -350,6 +365,16 @@ impl Keeper {
     }
 }
 
+fn rescue_fault(error: RescueError) -> RescueFault {
+    match error {
+        RescueError::None => RescueFault::None,
+        RescueError::TooMany => RescueFault::TooMany,
+        RescueError::Over => RescueFault::Over,
+        RescueError::Wrong => RescueFault::Wrong,
+        RescueError::Vault(e) => RescueFault::Ours(e.to_string()),
+    }
+}
+
 impl Door for Keeper {
     fn replica(&self) -> &Replica {
         self.home.vault.open_replica()
@@ -362,9 +387,9 @@ impl Door for Keeper {
     ) -> Result<Option<Arc<App>>, DoorError> {
         let ours = |e: &dyn std::fmt::Display| DoorError::Ours(e.to_string());
         let _turn = self.take_turn();
-        if let Some(app) =
-            self.with(|now| now.work.is_some().then(|| Arc::clone(&now.app))).flatten()
-        {
+        let open = self.with(|now| Some((Arc::clone(&now.app), now.work.clone()?))).flatten();
+        if let Some((app, work)) = open {
+            self.prepare_rescue(&work.replica, person, key);
             return Ok(Some(app));
         }
         let key = key.ok_or(DoorError::NoSlot)?;
@@ -373,6 +398,7 @@ impl Door for Keeper {
             UnlockError::NoSlot => DoorError::NoSlot,
             UnlockError::Vault(e) => ours(&e),
         })?;
+        self.prepare_rescue(&work.replica, person, Some(key));
         let port: Arc<dyn Port> = work.replica.clone();
         let open = self.start(Arc::clone(&work.replica), port, Some(work)).map_err(|e| ours(&e))?;
         let app = Arc::clone(&open.app);
@@ -403,6 +429,33 @@ impl Door for Keeper {
                 false
             }
         }
+    }
+
+    fn rescue_number(&self, person: &Person) -> Result<String, RescueFault> {
+        self.home.vault.rescue_number(person).map_err(rescue_fault)
+    }
+
+    fn rescue(&self, person: &Person, code: &str) -> Result<SecretKey, RescueFault> {
+        self.home.vault.rescue(person, code).map_err(rescue_fault)
+    }
+
+    fn pin_given(
+        &self,
+        person: &Person,
+        key: &SecretKey,
+        after_code: bool,
+    ) -> Result<(), DoorError> {
+        let ours = |e: &dyn std::fmt::Display| DoorError::Ours(e.to_string());
+        let work = self.work().ok_or_else(|| DoorError::Ours("the box was locked".to_owned()))?;
+        let vault = &self.home.vault;
+        // On disk in the open database before the way back is burnt: a cut loses neither.
+        vault.mirror(&work).map_err(|e| ours(&e))?;
+        if after_code {
+            vault.rescued(person.id).map_err(|e| ours(&e))?;
+            info!(person = %person.id, "a PIN was set anew with a code");
+        }
+        self.prepare_rescue(&work, person, Some(key));
+        Ok(())
     }
 
     fn lock(&self) -> bool {

@@ -81,7 +81,7 @@ pub(crate) fn routes() -> Routes {
         .get("/cases/{case}/deliver", Signed, Personal, deliver::page)
         .post("/cases/{case}/deliver", Signed, Personal, deliver::save)
         .body(DRAIN_BYTES_MAX);
-    web::shared().and(pages).and(drafts).and(duty).and(photos)
+    web::shared().and(web::at_box()).and(pages).and(drafts).and(duty).and(photos)
 }
 
 pub(crate) fn router(app: Arc<App>, practice: PathBuf) -> Router {

@@ -239,6 +239,27 @@ fn a_box_that_booted_by_itself_receives_locked_and_shows_it_to_the_first_who_sig
 }
 
 #[test]
+fn a_box_locks_by_itself_when_nobody_is_signed_in() {
+    let place = place();
+    let relay = place.county.serve_relay().expect("a relay");
+    place.enrol();
+    let (data, https) = (place.county.path("one"), place.county.http(1));
+    let arguments = ["--data", &data, "serve", "--https", &https, "--lock-after", "0"];
+    let program = place.county.bin.join("cunkou-node");
+    let log = place.county.data.join("one.log");
+    let node = Serving::start(&program, &arguments, &https, &log).expect("a box");
+    let li = place.agent();
+    li.get("/").expect("an answer").page().expect("a page");
+    assert_eq!(place.status()["locked"], false);
+    li.post("/logout", &[] as &[(&str, &str)]).expect("an answer").done().expect("signed out");
+    until("it locks by itself", 90, || (place.status()["locked"] == true).then_some(()))
+        .expect("locked");
+    place.agent();
+    assert_eq!(place.status()["locked"], false, "and opens again");
+    drop((node, relay));
+}
+
+#[test]
 fn a_revoked_box_destroys_its_keys_within_seconds_and_the_county_shows_that_it_did() {
     for open in [true, false] {
         let place = place();

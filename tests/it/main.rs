@@ -14,6 +14,7 @@ mod erasure;
 mod evil;
 mod filers;
 mod flood;
+mod forgotten_pin;
 mod keys;
 mod kill;
 mod receipt;

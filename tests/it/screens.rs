@@ -71,9 +71,9 @@ fn faults_of_width(browser: &Browser) -> Result<Vec<String>> {
 }
 
 /// A browser that looks at screens and remembers what is wrong with them.
-struct Looker {
-    browser: Browser,
-    faults: Vec<String>,
+pub(crate) struct Looker {
+    pub(crate) browser: Browser,
+    pub(crate) faults: Vec<String>,
 }
 
 impl Looker {
@@ -83,7 +83,7 @@ impl Looker {
     }
 
     /// Looks at the page that is shown, in both sizes.
-    fn look(&mut self, name: &str) -> Result<()> {
+    pub(crate) fn look(&mut self, name: &str) -> Result<()> {
         let mut faults = Vec::new();
         for (width, height, suffix) in [(800, 1280, "-tall"), (1280, 800, "")] {
             self.browser.resize(width, height)?;

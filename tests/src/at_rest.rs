@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result};
 use cunkou_keys::{BoxSecret, FileSecret, HardwareSecret, Key};
+use cunkou_store::{Lock, Store};
 use rusqlite::Connection;
 use std::path::Path;
 
@@ -22,6 +23,15 @@ pub fn work_key(relay: &Path, node: &Path) -> Result<Key> {
         *byte = u8::from_str_radix(text.trim().get(2 * i..2 * i + 2).context("short")?, 16)?;
     }
     Ok(cunkou_vault::recover(node, &machine, &BoxSecret::of(Key::of(secret)))?.1)
+}
+
+/// The database of that name of a stopped node that its machine's secret alone opens.
+///
+/// # Errors
+/// When it does not open.
+pub fn open_store(node: &Path, name: &str) -> Result<Store> {
+    let machine = FileSecret::in_folder(node).load()?.context("no machine key")?;
+    Ok(Store::open_as(node, name, &Lock::Key(machine.derive(name)))?)
 }
 
 /// The readable database of a node, at `folder` (its own folder or a copy of it).

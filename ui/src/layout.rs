@@ -108,6 +108,7 @@ fn header(shell: &Shell) -> Markup {
                 a class="place" href="/" { (shell.place) }
                 @if let Some(user) = &shell.user {
                     span class="user" { (user.name) " · " (user.role) }
+                    @if !shell.practice { a href="/pin" { (lang.t("改 PIN 码", "Change PIN")) } }
                     form class="inline" method="post" action="/logout" {
                         button class="quiet" { (lang.t("退出", "Sign out")) }
                     }

@@ -19,6 +19,7 @@ pub mod keys;
 pub mod login;
 pub mod materials;
 pub mod open;
+pub mod pin;
 pub mod receipts;
 pub mod residents;
 pub mod sign;

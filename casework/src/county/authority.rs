@@ -342,7 +342,7 @@ fn post_power(post: &Post) -> Option<Power> {
 }
 
 /// True when every place is one of the grant's or belongs to one of its townships.
-fn covers(log: &CountyLog, grant: &Grant, places: Option<&[PlaceId]>) -> bool {
+pub(super) fn covers(log: &CountyLog, grant: &Grant, places: Option<&[PlaceId]>) -> bool {
     if grant.places.is_empty() {
         return true;
     }

@@ -270,4 +270,30 @@ pub struct Credential {
     /// Nonce and sealed key.
     #[n(4)]
     pub sealed: ByteVec,
+    /// The public part of the key that is wrapped; absent in what the first version wrote. One that
+    /// wraps another key than the county log names does not count.
+    #[n(5)]
+    pub key: Option<PublicKey>,
+    /// One more than the highest that its author knew of this person; absent in what the first
+    /// version wrote. The highest counts, whatever arrives late.
+    #[n(6)]
+    pub turn: Option<u64>,
+    /// How the PIN came; absent in what the first version wrote.
+    #[n(7)]
+    pub given: Option<Given>,
+}
+
+/// How a PIN came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Given {
+    /// The county gave it.
+    #[n(1)]
+    County,
+    /// Its owner changed it and knew the old one.
+    #[n(2)]
+    Owner,
+    /// Its owner set it anew, with a code read over the phone.
+    #[n(3)]
+    Code,
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::entry::{ClockSource, Entry, Header, Kind, LogPosition, Signers};
 use crate::event::{Level, encode};
 use crate::ids::{DeviceId, EntryId, Incarnation, PersonId, PlaceId, SubjectId};
-use crate::suite::SecretKey;
+use crate::suite::{PublicKey, SecretKey};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -489,4 +489,59 @@ proptest! {
         let keys: BTreeSet<_> = again.constitution().administrators.iter().map(|a| a.key).collect();
         prop_assert_eq!(keys.len(), 3);
     }
+}
+
+#[test]
+fn a_rescue_is_read_within_its_bounds_only() {
+    use super::{HELPERS_MAX, Helper, Rescue};
+    use crate::event::encode;
+    let helper =
+        |n: u8, bytes: usize| Helper { key: PublicKey([n; 32]), sealed: vec![1; bytes].into() };
+    let rescue = |helpers: Vec<Helper>| {
+        let bytes = encode(&Rescue { person: PersonId([1; 16]), id: 7, helpers });
+        Rescue::read(&bytes)
+    };
+    assert!(rescue(vec![helper(1, 88), helper(2, 88)]).is_ok());
+    assert!(rescue(vec![]).is_err());
+    assert!(rescue(vec![helper(2, 88), helper(1, 88)]).is_err(), "not sorted");
+    assert!(rescue(vec![helper(1, 88), helper(1, 88)]).is_err(), "named twice");
+    assert!(rescue(vec![helper(1, 257)]).is_err(), "too long");
+    let many = u8::try_from(HELPERS_MAX).expect("few") + 1;
+    assert!(rescue((1..=many).map(|n| helper(n, 88)).collect()).is_err(), "too many");
+    assert!(Rescue::read(&[0xff; 40]).is_err());
+}
+
+#[test]
+fn only_the_relay_and_colleagues_by_grant_may_help_with_a_forgotten_pin() {
+    let named = |n: u8, role, place| {
+        let Statement::Person(person) = person(n, role, place) else { unreachable!("a person") };
+        Person { key: Some(secret(n).public()), ..person }
+    };
+    let agent = named(20, Role::Agent, YUNLING);
+    let mut county = County::founded();
+    let staff = [
+        agent.clone(),
+        named(HOLDER, Role::Township, TOWNSHIP),
+        named(51, Role::Township, TOWNSHIP),
+        named(52, Role::Township, OTHER_TOWNSHIP),
+        named(53, Role::Agent, YUNLING),
+    ];
+    for person in &staff {
+        county.enact(Statement::Person(person.clone()), &[1, 2]).expect("named");
+    }
+    assert_eq!(county.log.helpers_of(&agent), [secret(RELAY).public()], "nobody by grant yet");
+    for (id, holder) in [(1, HOLDER), (2, 52), (3, 53), (4, 20)] {
+        let grant = grant(id, holder, &[Power::Agents], &[]);
+        county.enact(Statement::Grant(grant), &[1, 2]).expect("granted");
+    }
+    let elsewhere = grant(5, 51, &[Power::Agents], &[FAR]);
+    county.enact(Statement::Grant(elsewhere), &[1, 2]).expect("granted");
+    let mut expected = vec![secret(RELAY).public(), secret(HOLDER).public()];
+    expected.sort();
+    assert_eq!(county.log.helpers_of(&agent), expected);
+    assert!(county.log.may_help(&staff[1], &agent));
+    assert!(!county.log.may_help(&staff[1], &staff[2]), "the grant does not name township staff");
+    county.now_ms += 40 * DAY_MS;
+    county.enact(person(60, Role::Agent, YUNLING), &[1, 2]).expect("time goes on in the log");
+    assert_eq!(county.log.helpers_of(&agent), [secret(RELAY).public()], "the grant is over");
 }

@@ -4,7 +4,7 @@
 use crate::act::author;
 use crate::county::gives_credentials;
 use crate::kinds::kind_code;
-use crate::{Desk, Replica};
+use crate::{Desk, Replica, rescue};
 use cunkou_casework::case::{Verdict, authenticate};
 use cunkou_casework::county::{CountyLog, DeviceKind, LogError, Numbered, Statement};
 use cunkou_casework::entry::{Entry, Kind, Signers, change_id};
@@ -96,6 +96,9 @@ impl Replica {
                 }
                 if entry.kind() == Kind::County {
                     self.want_catalogue(&desk, &entry)?;
+                }
+                if entry.kind() == Kind::Credential && state == EntryState::Good && relay {
+                    desk.pass_on_credential(&entry, scope)?;
                 }
             }
             if relay {
@@ -189,11 +192,26 @@ impl Replica {
                 Err(why) => return quarantine(&why.to_string()),
             },
             Kind::Credential if !system => {
-                return if gives_credentials(entry, county) {
-                    Ok((EntryState::Good, None))
-                } else {
-                    quarantine("not signed by a relay of this county")
+                return match gives_credentials(entry, county) {
+                    Ok(true) => Ok((EntryState::Good, None)),
+                    Err(Verdict::Pending(why)) => Ok((EntryState::Waiting, Some(why.to_string()))),
+                    _ => quarantine("not signed by a relay of this county"),
                 };
+            }
+            Kind::Rescue if !system => {
+                let rescue = match rescue::judged(entry, county, scope) {
+                    Ok(rescue) => rescue,
+                    Err(Verdict::Quarantine(why)) => return quarantine(&why.to_string()),
+                    Err(Verdict::Pending(why)) => {
+                        return Ok((EntryState::Waiting, Some(why.to_string())));
+                    }
+                    Err(Verdict::Accept) => unreachable!("an error is never an acceptance"),
+                };
+                let (device, now) = (entry.header().device, self.now_ms());
+                if rescue::too_many(view, scope, device, rescue.person, now)? {
+                    return quarantine("too many ways back of one person in a day");
+                }
+                return Ok((EntryState::Good, None));
             }
             Kind::Event | Kind::Edit | Kind::Witness | Kind::Erasure if !system => {}
             _ => return quarantine("it does not belong into this scope"),

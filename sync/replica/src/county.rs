@@ -2,14 +2,14 @@
 
 use crate::kinds::kind_code;
 use crate::{ActError, Desk, OpenError, Replica, Who};
-use cunkou_casework::case::{Attestation, authenticate};
+use cunkou_casework::case::{Attestation, Verdict, authenticate};
 use cunkou_casework::catalogue::Release;
 use cunkou_casework::county::{
     Act, CountyLog, Credential, DeviceKind, LogError, Numbered, Statement,
 };
 use cunkou_casework::entry::{Entry, Kind, LogPosition, Signers};
 use cunkou_casework::event::{decode, encode};
-use cunkou_casework::ids::{PersonId, PlaceId, Scope};
+use cunkou_casework::ids::{EntryId, PersonId, PlaceId, Scope};
 use cunkou_casework::suite::SecretKey;
 use cunkou_store::{EntryState, NewEntry, StoreError, Unsent};
 use std::sync::{Arc, PoisonError};
@@ -33,6 +33,17 @@ pub struct Status {
     pub clock_error_ms: Option<i64>,
     /// Entries in quarantine.
     pub quarantine: u64,
+}
+
+/// A wrapped key, with when its author says that it was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenCredential {
+    /// The wrapped key.
+    pub credential: Credential,
+    /// Claimed time, milliseconds.
+    pub claimed_ms: i64,
+    /// The entry.
+    pub entry: EntryId,
 }
 
 impl Replica {
@@ -153,30 +164,59 @@ impl Replica {
         }
     }
 
-    /// The credentials of a person that are here, the latest first.
+    /// The wrapped keys of a person that are here and wrap the key they have now, the one that
+    /// counts first: the highest turn, then the latest claimed, whatever arrived late.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn credentials(&self, person: PersonId) -> Result<Vec<Credential>, StoreError> {
+    pub fn credentials(&self, person: PersonId) -> Result<Vec<GivenCredential>, StoreError> {
+        let county = self.county();
+        let key = county.person(person).and_then(|p| p.key);
+        let mut found = self.all_credentials(person)?;
+        found.retain(|c| c.credential.key.is_none_or(|named| Some(named) == key));
+        found.sort_by_key(|c| {
+            let turn = c.credential.turn.unwrap_or(0);
+            std::cmp::Reverse((turn, c.claimed_ms, c.entry))
+        });
+        Ok(found)
+    }
+
+    /// The turn that the next wrapped key of a person has.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn next_turn(&self, person: PersonId) -> Result<u64, StoreError> {
+        let known = self.all_credentials(person)?;
+        let highest = known.iter().filter_map(|c| c.credential.turn).max().unwrap_or(0);
+        Ok(highest.saturating_add(1))
+    }
+
+    fn all_credentials(&self, person: PersonId) -> Result<Vec<GivenCredential>, StoreError> {
+        let county = self.county();
         let mut scopes: Vec<String> =
-            self.county().places().map(|p| Scope::Place(p.id).to_string()).collect();
+            county.places().map(|p| Scope::Place(p.id).to_string()).collect();
         scopes.push(Scope::System.to_string());
-        let mut found: Vec<(u64, Credential)> = Vec::new();
+        let mut found = Vec::new();
         self.store.read(|view| -> Result<(), StoreError> {
             for scope in &scopes {
                 for row in view.entries_in(scope, kind_code(Kind::Credential))? {
-                    let entry = Entry::decode(&row.bytes).ok();
-                    let credential: Option<Credential> =
-                        entry.and_then(|e| decode(e.payload()).ok());
-                    if let Some(credential) = credential.filter(|c| c.person == person) {
-                        found.push((row.pos, credential));
-                    }
+                    let Ok(entry) = Entry::decode(&row.bytes) else { continue };
+                    // What came before the county log did is judged now.
+                    let good = row.state == EntryState::Good
+                        || matches!(gives_credentials(&entry, &county), Ok(true));
+                    let Some(credential) = decode(entry.payload())
+                        .ok()
+                        .filter(|c: &Credential| good && c.person == person)
+                    else {
+                        continue;
+                    };
+                    let claimed_ms = entry.header().claimed_ms;
+                    found.push(GivenCredential { credential, claimed_ms, entry: entry.id() });
                 }
             }
             Ok(())
         })?;
-        found.sort_by_key(|(pos, _)| std::cmp::Reverse(*pos));
-        Ok(found.into_iter().map(|(_, c)| c).collect())
+        Ok(found)
     }
 
     /// What this replica says of itself.
@@ -280,6 +320,36 @@ impl Desk<'_> {
         Ok(())
     }
 
+    /// Somebody changed their PIN at one box: a relay gives it to the places where they work and
+    /// which that box does not serve.
+    pub(crate) fn pass_on_credential(&self, entry: &Entry, scope: &str) -> Result<(), StoreError> {
+        let county = self.replica.county();
+        let credential: Option<Credential> = decode(entry.payload()).ok();
+        let (Some(credential), Some(author)) = (credential, entry.header().person) else {
+            return Ok(());
+        };
+        let Some(person) = county.person(author) else { return Ok(()) };
+        let served = county.device(entry.header().device).map(|d| d.places.clone());
+        let served = served.unwrap_or_default();
+        let mut elsewhere: Vec<PlaceId> = person.posts.iter().map(|p| p.place).collect();
+        elsewhere.retain(|p| !served.contains(p) && Scope::Place(*p).to_string() != scope);
+        elsewhere.sort_unstable();
+        elsewhere.dedup();
+        for place in elsewhere {
+            let here = self
+                .tx
+                .entries_in(&Scope::Place(place).to_string(), kind_code(Kind::Credential))?;
+            let same = |bytes: &[u8]| {
+                Entry::decode(bytes).is_ok_and(|known| known.payload() == entry.payload())
+            };
+            if !here.iter().any(|row| same(&row.bytes)) {
+                self.give_credential(None, &credential, &[place])
+                    .map_err(|_| StoreError::Damaged { what: "wrapped key" })?;
+            }
+        }
+        Ok(())
+    }
+
     /// Gives a person's wrapped key to the boxes of the places where they work: a relay does, or
     /// the person, who has changed their PIN.
     ///
@@ -312,16 +382,19 @@ impl Desk<'_> {
 
 /// Whether a wrapped key comes from a relay of the county, or from its owner, who has changed
 /// their PIN.
-pub(crate) fn gives_credentials(entry: &Entry, county: &CountyLog) -> bool {
-    match authenticate(entry, county, None) {
-        Ok(Attestation::Person) => {
+///
+/// # Errors
+/// The verdict where its signatures do not hold, or not yet.
+pub(crate) fn gives_credentials(entry: &Entry, county: &CountyLog) -> Result<bool, Verdict> {
+    Ok(match authenticate(entry, county, None)? {
+        Attestation::Person => {
             let credential: Option<Credential> = decode(entry.payload()).ok();
             credential.is_some_and(|c| Some(c.person) == entry.header().person)
         }
-        Ok(Attestation::Device) => {
+        Attestation::Device => {
             let from = county.device(entry.header().device);
             from.is_some_and(|d| d.kind == DeviceKind::Relay)
         }
         _ => false,
-    }
+    })
 }

@@ -19,6 +19,9 @@ pub(crate) fn schema_of(code: u8) -> Schema {
 /// A statement of the county log.
 pub(crate) const COUNTY: u8 = 4;
 
+/// Who may help somebody who has forgotten their PIN.
+pub(crate) const RESCUE: u8 = 6;
+
 /// What was agreed to be destroyed.
 pub(crate) const ERASURE: u8 = 8;
 
@@ -29,6 +32,7 @@ pub(crate) fn kind_code(kind: Kind) -> u8 {
         Kind::Witness => 3,
         Kind::County => COUNTY,
         Kind::Credential => 5,
+        Kind::Rescue => RESCUE,
         Kind::Erasure => ERASURE,
     }
 }

@@ -20,12 +20,13 @@ mod materialise;
 mod peer;
 mod prepare;
 mod receipt;
+mod rescue;
 mod search;
 mod world;
 
 pub use act::{Desk, Who};
 pub use audit::InLog;
-pub use county::{Authority, Status};
+pub use county::{Authority, GivenCredential, Status};
 pub use cunkou_guard::Guard;
 pub use duty::DutyFile;
 pub use error::{ActError, OpenError};
@@ -34,11 +35,11 @@ pub use export::ExportError;
 pub use farewell::LastWord;
 pub use file::{CaseFile, EditNote, Gathered, ResidentFile, StepNote};
 pub use prepare::{Prepared, Proof};
+pub use rescue::{HelpError, Helpable, Helped};
 pub use world::{SystemWorld, World};
 
 use cunkou_casework::catalogue::Release;
-use cunkou_casework::county::{Anchor, CountyLog, Device, DeviceKind, Person, Post, Role};
-use cunkou_casework::event::Level;
+use cunkou_casework::county::{Anchor, CountyLog, Device, Person};
 use cunkou_casework::ids::{DeviceId, Incarnation, SubjectId};
 use cunkou_casework::suite::SecretKey;
 use cunkou_store::{Lock, Store, StoreError};
@@ -209,15 +210,7 @@ impl Replica {
     pub fn workers(&self) -> Vec<Person> {
         let county = self.county();
         let Some(me) = self.device() else { return Vec::new() };
-        let here = |post: &Post| match (me.kind, post.role) {
-            (DeviceKind::Village, Role::Agent) => me.places.contains(&post.place),
-            (DeviceKind::Township, Role::Township) => {
-                me.places.iter().any(|p| county.township_of(*p) == Some(post.place))
-            }
-            (DeviceKind::Relay, role) => role.level() == Level::County,
-            _ => false,
-        };
-        county.people().filter(|person| person.posts.iter().any(here)).cloned().collect()
+        county.people().filter(|person| county.works_at(person, &me)).cloned().collect()
     }
 
     fn changed(&self) {

@@ -1,6 +1,6 @@
 //! The end of a revoked box: its keys are destroyed, then it says so, then it forgets who it was.
 
-use crate::{OPEN_DB, Vault, VaultError, inbox, unlock};
+use crate::{OPEN_DB, Vault, VaultError, inbox, rescue, unlock};
 use cunkou_casework::event::encode;
 use cunkou_keys::HardwareSecret;
 use cunkou_replica::LastWord;
@@ -61,6 +61,7 @@ impl Vault {
             // An empty list, not none: a box without slots never opens, a fresh one would.
             tx.set_meta(unlock::SLOTS, &encode(&Vec::<cunkou_keys::Slot>::new()))?;
             tx.forget_meta(inbox::SECRET)?;
+            tx.forget_meta(rescue::RESCUES)?;
             tx.clear_inbox()?;
             tx.forget_credentials()
         })?;

@@ -185,6 +185,7 @@ impl Vault {
     /// [`VaultError`].
     pub fn pass_time(&self, awake_ms: i64) -> Result<LeaseStanding, VaultError> {
         let now = self.open.now_ms();
+        self.pass_rescues(now, awake_ms)?;
         self.change_lease(|lease| {
             lease.pass(now, awake_ms);
             lease.standing()

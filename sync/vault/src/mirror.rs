@@ -124,6 +124,7 @@ impl Vault {
                 if let Some(at) = seen.filter(|_| contact) {
                     self.contact_at(at)?;
                 }
+                self.note_acknowledged(work)?;
                 return carry_catalogue(work, &self.open);
             }
         }

@@ -29,6 +29,26 @@ pub enum Lease {
     Over(String),
 }
 
+/// Why a forgotten PIN cannot be replaced just now.
+#[derive(Debug, thiserror::Error)]
+pub enum RescueFault {
+    /// There is no way back for this person here.
+    #[error("this person has no way back here")]
+    None,
+    /// The day's numbers are used up.
+    #[error("too many numbers today")]
+    TooMany,
+    /// The number is not good any more.
+    #[error("this number is not good any more")]
+    Over,
+    /// Not the code for this number.
+    #[error("not the code for this number")]
+    Wrong,
+    /// Our own failure, in words for the log.
+    #[error("{0}")]
+    Ours(String),
+}
+
 /// The door of a box or of a console.
 pub trait Door: std::fmt::Debug + Send + Sync {
     /// Where wrong PINs are counted and wrapped keys lie. On a box this is not the replica with
@@ -54,6 +74,31 @@ pub trait Door: std::fmt::Debug + Send + Sync {
     /// Extends the lease by a code that the county has read back.
     fn extend(&self, _code: &str) -> bool {
         false
+    }
+
+    /// The number that somebody who has forgotten their PIN reads over the phone.
+    ///
+    /// # Errors
+    /// [`RescueFault`].
+    fn rescue_number(&self, _: &Person) -> Result<String, RescueFault> {
+        Err(RescueFault::None)
+    }
+
+    /// Opens a person's key with the code that was read back. May block.
+    ///
+    /// # Errors
+    /// [`RescueFault`].
+    fn rescue(&self, _: &Person, _code: &str) -> Result<SecretKey, RescueFault> {
+        Err(RescueFault::None)
+    }
+
+    /// A person has a new PIN: a locked box must know it, too. After a code, their way back is
+    /// burnt and a new one made. May block.
+    ///
+    /// # Errors
+    /// [`DoorError::Ours`].
+    fn pin_given(&self, _: &Person, _: &SecretKey, _after_code: bool) -> Result<(), DoorError> {
+        Ok(())
     }
 
     /// Locks the box now; false where nothing can be locked.

@@ -6,7 +6,7 @@ use crate::forms::Fields;
 use crate::pin::{self, SignInError, is_pin};
 use crate::session::{lang, no_session_cookie, token};
 use crate::web::own_address;
-use crate::{App, shell};
+use crate::{App, Office, shell};
 use axum::extract::{Form, FromRequest, Query, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -31,7 +31,9 @@ pub(crate) async fn keep_typed(
     if headers.contains_key("hx-request") {
         return next.run(request).await;
     }
-    let entry = matches!(path.as_str(), "/login" | "/logout" | "/lease");
+    // PINs and codes are never carried through another page.
+    let own = ["/login", "/logout", "/lease", "/forgotten", "/forgotten/code", "/pin"];
+    let entry = own.contains(&path.as_str());
     if request.method() != Method::POST || signed_in || entry {
         return next.run(request).await;
     }
@@ -59,16 +61,21 @@ pub(crate) async fn keep_typed(
     }
 }
 
-fn login_view(app: &App, headers: &HeaderMap, view: Login) -> (StatusCode, Markup) {
-    let frame = shell::stranger(app, headers, "/login");
-    let l = frame.lang;
-    let people = app.people().into_iter().map(|p| {
+/// Who may sign in here: login, name, role.
+pub(crate) fn people(app: &App, l: Lang) -> Vec<(String, String, String)> {
+    let row = |p: Person| {
         let role = p.posts.first().map(|post| match (post.role, &post.department) {
             (Role::Reviewer, Some(department)) => department.clone(),
             (role, _) => l.role(role).to_owned(),
         });
         (p.login, p.name, role.unwrap_or_default())
-    });
+    };
+    app.people().into_iter().map(row).collect()
+}
+
+fn login_view(app: &App, headers: &HeaderMap, view: Login) -> (StatusCode, Markup) {
+    let frame = shell::stranger(app, headers, "/login");
+    let people = people(app, frame.lang);
     let status =
         if view.fault.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let lease = match app.door.lease() {
@@ -78,8 +85,8 @@ fn login_view(app: &App, headers: &HeaderMap, view: Login) -> (StatusCode, Marku
     let spare = app.door.replica().device().is_some_and(|d| {
         d.kind == cunkou_casework::county::DeviceKind::Village && d.places.is_empty()
     });
-    let (people, locked) = (people.collect(), app.door.is_locked());
-    let mut view = Login { people, lease, locked, spare, ..view };
+    let (locked, forgotten) = (app.door.is_locked(), app.office != Office::County);
+    let mut view = Login { people, lease, locked, spare, forgotten, ..view };
     if view.people.len() == 1 {
         view.chosen.clone_from(&view.people[0].0);
     }

@@ -1,23 +1,17 @@
 //! PINs: what opens a person's key, and what slows down guessing.
 
 use crate::App;
-use argon2::{Algorithm, Argon2, Params, Version};
 use chacha20poly1305::aead::{Aead, KeyInit};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use cunkou_casework::county::{Credential, Person};
+use cunkou_casework::county::{Credential, Given, Person};
 use cunkou_casework::hex;
-use cunkou_casework::ids::PersonId;
+use cunkou_casework::ids::{PersonId, PlaceId};
 use cunkou_casework::suite::SecretKey;
-use cunkou_replica::{ActError, Replica};
+use cunkou_keys::{MEMORY_KIB, PASSES, stretch};
+use cunkou_replica::{ActError, Replica, Who};
 use cunkou_store::{StoreError, Throttle};
 use zeroize::Zeroizing;
 
-/// Argon2id on a box with 1 GB: 32 MiB, 3 passes, one lane.
-pub(crate) const MEMORY_KIB: u32 = 32 * 1024;
-pub(crate) const PASSES: u32 = 3;
-/// A credential may ask for at most this much, so that a strange one cannot exhaust a box.
-const MEMORY_KIB_MAX: u32 = 64 * 1024;
-const PASSES_MAX: u32 = 6;
 /// So many wrong PINs cost nothing but the try.
 const FREE_TRIES: u32 = 4;
 const WAIT_MS_MAX: i64 = 15 * 60 * 1000;
@@ -48,41 +42,99 @@ pub fn is_pin(text: &str) -> bool {
     (4..=12).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-pub(crate) fn stretch(
-    pin: &str,
-    salt: &[u8],
-    memory_kib: u32,
-    passes: u32,
-) -> Option<Zeroizing<[u8; 32]>> {
-    if memory_kib > MEMORY_KIB_MAX || passes > PASSES_MAX {
-        return None;
-    }
-    let params = Params::new(memory_kib, passes, 1, Some(32)).ok()?;
-    let mut key = Zeroizing::new([0; 32]);
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_into(pin.as_bytes(), salt, &mut *key)
-        .ok()?;
-    Some(key)
+/// Why a PIN was not set.
+#[derive(Debug, thiserror::Error)]
+pub enum GiveError {
+    /// The system cannot seal, or this box serves no place where the person works.
+    #[error("the PIN could not be set here")]
+    Unable,
+    /// The store, or a rule.
+    #[error(transparent)]
+    Act(#[from] ActError),
 }
 
-/// Wraps a person's key by their PIN.
-#[must_use]
-pub fn wrap(replica: &Replica, person: PersonId, key: &SecretKey, pin: &str) -> Option<Credential> {
+impl From<StoreError> for GiveError {
+    fn from(e: StoreError) -> Self {
+        Self::Act(e.into())
+    }
+}
+
+/// Wraps a person's key by their PIN: it counts before all that this replica knows of them.
+///
+/// # Errors
+/// [`GiveError`].
+pub fn wrap(
+    replica: &Replica,
+    person: PersonId,
+    key: &SecretKey,
+    pin: &str,
+    given: Given,
+) -> Result<Credential, GiveError> {
     let (mut salt, mut nonce) = ([0; 16], [0; 24]);
     replica.draw(&mut salt);
     replica.draw(&mut nonce);
-    let wrapping = stretch(pin, &salt, MEMORY_KIB, PASSES)?;
-    let cipher = XChaCha20Poly1305::new_from_slice(&*wrapping).ok()?;
+    let sealed = seal(key, pin, &salt, &nonce).ok_or(GiveError::Unable)?;
+    Ok(Credential {
+        person,
+        salt,
+        memory_kib: MEMORY_KIB,
+        passes: PASSES,
+        sealed: sealed.into(),
+        key: Some(key.public()),
+        turn: Some(replica.next_turn(person)?),
+        given: Some(given),
+    })
+}
+
+fn seal(key: &SecretKey, pin: &str, salt: &[u8; 16], nonce: &[u8; 24]) -> Option<Vec<u8>> {
+    let wrapping = stretch(pin, salt, MEMORY_KIB, PASSES)?;
+    let cipher = XChaCha20Poly1305::new_from_slice(wrapping.bytes()).ok()?;
     let seed = Zeroizing::new(key.seed());
-    let sealed = cipher.encrypt(XNonce::from_slice(&nonce), &seed[..]).ok()?;
-    let sealed = [&nonce[..], &sealed].concat();
-    Some(Credential { person, salt, memory_kib: MEMORY_KIB, passes: PASSES, sealed: sealed.into() })
+    let sealed = cipher.encrypt(XNonce::from_slice(nonce), &seed[..]).ok()?;
+    Some([&nonce[..], &sealed].concat())
+}
+
+/// Gives a person a new PIN, signed by themselves, at the places where they work and which this
+/// box serves; the relay passes it on to the others.
+///
+/// # Errors
+/// [`GiveError`]; the old PIN then stays.
+pub fn give(
+    replica: &Replica,
+    person: &Person,
+    key: &SecretKey,
+    pin: &str,
+    given: Given,
+) -> Result<(), GiveError> {
+    let served = replica.device().map(|d| d.places).unwrap_or_default();
+    let mut places: Vec<PlaceId> = person.posts.iter().map(|p| p.place).collect();
+    places.sort_unstable();
+    places.dedup();
+    places.retain(|p| served.contains(p));
+    // A township box that was enrolled without the township itself: any place that it serves.
+    if places.is_empty() {
+        places.extend(served.first());
+    }
+    if places.is_empty() {
+        return Err(GiveError::Unable);
+    }
+    let credential = wrap(replica, person.id, key, pin, given)?;
+    let who = Who { person: person.id, key: Some(key) };
+    Ok(replica.act(|desk| desk.give_credential(Some(who), &credential, &places))?)
+}
+
+/// A person typed wrong PINs no more: they have shown by a code who they are.
+///
+/// # Errors
+/// When the store fails.
+pub fn forgive(door: &dyn crate::Door, person: &Person) -> Result<(), StoreError> {
+    door.replica().store().write(|tx| tx.set_throttle(&person.login, Throttle::default()))
 }
 
 fn unwrap(credential: &Credential, pin: &str) -> Option<SecretKey> {
     let wrapping = stretch(pin, &credential.salt, credential.memory_kib, credential.passes)?;
     let (nonce, sealed) = credential.sealed.split_at_checked(24)?;
-    let cipher = XChaCha20Poly1305::new_from_slice(&*wrapping).ok()?;
+    let cipher = XChaCha20Poly1305::new_from_slice(wrapping.bytes()).ok()?;
     let seed = Zeroizing::new(cipher.decrypt(XNonce::from_slice(nonce), sealed).ok()?);
     Some(SecretKey::from_seed(seed.as_slice().try_into().ok()?))
 }
@@ -94,8 +146,9 @@ fn unwrap(credential: &Credential, pin: &str) -> Option<SecretKey> {
 pub fn set_county_pin(replica: &Replica, person: PersonId, pin: &str) -> Result<(), ActError> {
     let mut salt = [0; 16];
     replica.draw(&mut salt);
-    let hash = stretch(pin, &salt, MEMORY_KIB, PASSES).unwrap_or_default();
-    let text = format!("{}:{}", hex::encode(&salt), hex::encode(&*hash));
+    let hash = stretch(pin, &salt, MEMORY_KIB, PASSES);
+    let hash = hash.map(|key| hex::encode(key.bytes())).unwrap_or_default();
+    let text = format!("{}:{hash}", hex::encode(&salt));
     replica.store().write(|tx| tx.set_pin(&person.0, &text))?;
     Ok(())
 }
@@ -105,7 +158,7 @@ fn county_pin_holds(text: &str, pin: &str) -> bool {
     let (Some(salt), Some(hash)) = (hex::decode(salt), hex::decode(hash)) else { return false };
     let Some(found) = stretch(pin, &salt, MEMORY_KIB, PASSES) else { return false };
     // Every byte is looked at, whatever the others say.
-    hash.len() == 32 && hash.iter().zip(found.iter()).fold(0, |acc, (a, b)| acc | (a ^ b)) == 0
+    hash.len() == 32 && hash.iter().zip(found.bytes()).fold(0, |acc, (a, b)| acc | (a ^ b)) == 0
 }
 
 /// Checks a PIN. The try is counted on disk before it is made, so that neither a restart nor a
@@ -137,7 +190,7 @@ pub fn sign_in(app: &App, person: &Person, pin: &str) -> Result<Option<SecretKey
             if credentials.is_empty() {
                 return Err(SignInError::NoKey);
             }
-            let opened = credentials.iter().take(1).find_map(|c| unwrap(c, pin));
+            let opened = credentials.first().and_then(|c| unwrap(&c.credential, pin));
             let key = opened.filter(|key| key.public() == *public);
             Some(key.ok_or(SignInError::Wrong)?)
         }
@@ -162,7 +215,7 @@ mod tests {
     fn a_key_opens_with_its_pin_and_with_no_other() {
         let key = SecretKey::from_seed(&[5; 32]);
         let cheap = |pin: &str| stretch(pin, &[1; 16], 64, 1).expect("small parameters");
-        let cipher = XChaCha20Poly1305::new_from_slice(&*cheap("1234")).expect("32 bytes");
+        let cipher = XChaCha20Poly1305::new_from_slice(cheap("1234").bytes()).expect("32 bytes");
         let sealed = cipher.encrypt(XNonce::from_slice(&[2; 24]), &key.seed()[..]).expect("sealed");
         let credential = Credential {
             person: PersonId([0; 16]),
@@ -170,6 +223,9 @@ mod tests {
             memory_kib: 64,
             passes: 1,
             sealed: [&[2; 24][..], &sealed].concat().into(),
+            key: None,
+            turn: None,
+            given: None,
         };
         assert_eq!(unwrap(&credential, "1234").map(|k| k.public()), Some(key.public()));
         assert!(unwrap(&credential, "1235").is_none());

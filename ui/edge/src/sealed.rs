@@ -1,9 +1,9 @@
 //! Secrets under a passphrase: administrators' keys on the sticks that they keep.
 
-use crate::pin::{MEMORY_KIB, PASSES, stretch};
 use chacha20poly1305::aead::{Aead, KeyInit};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use cunkou_casework::hex;
+use cunkou_keys::{MEMORY_KIB, PASSES, stretch};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -32,7 +32,7 @@ impl Sealed {
     #[must_use]
     pub fn new(secret: &[u8; 32], words: &str, salt: [u8; 16], nonce: [u8; 24]) -> Option<Self> {
         let key = stretch(words, &salt, MEMORY_KIB, PASSES)?;
-        let cipher = XChaCha20Poly1305::new_from_slice(&*key).ok()?;
+        let cipher = XChaCha20Poly1305::new_from_slice(key.bytes()).ok()?;
         let sealed = cipher.encrypt(XNonce::from_slice(&nonce), &secret[..]).ok()?;
         Some(Self {
             salt: hex::encode(&salt),
@@ -47,7 +47,7 @@ impl Sealed {
     pub fn open(&self, words: &str) -> Option<Zeroizing<[u8; 32]>> {
         let salt = hex::decode(&self.salt)?;
         let key = stretch(words, &salt, self.memory_kib, self.passes)?;
-        let cipher = XChaCha20Poly1305::new_from_slice(&*key).ok()?;
+        let cipher = XChaCha20Poly1305::new_from_slice(key.bytes()).ok()?;
         let sealed = hex::decode(&self.sealed)?;
         let (nonce, sealed) = sealed.split_at_checked(24)?;
         let opened = Zeroizing::new(cipher.decrypt(XNonce::from_slice(nonce), sealed).ok()?);

@@ -184,6 +184,11 @@ impl Sessions {
         self.lock().clear();
     }
 
+    /// Ends every session of a person; with `but`, that one stays.
+    pub fn end_of(&self, person: PersonId, but: Option<AttachmentId>) {
+        self.lock().retain(|_, s| s.person != person || Some(s.id) == but);
+    }
+
     /// Ends a session.
     pub fn end(&self, token: &str) {
         self.lock().remove(token);

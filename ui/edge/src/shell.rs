@@ -2,7 +2,7 @@
 
 use crate::{App, Office, Signed};
 use axum::http::HeaderMap;
-use cunkou_casework::county::Role;
+use cunkou_casework::county::{Power, Role};
 use cunkou_link::LinkState;
 use cunkou_ui::layout::SyncBar;
 use cunkou_ui::{Lang, Shell, User};
@@ -52,6 +52,7 @@ pub fn done_words(lang: Lang, done: &str) -> Option<String> {
                 "Handed in; it holds once the county's administrators have signed",
             ),
             "keyless" => lang.t("安全密钥已停用", "The security key is removed"),
+            "pin" => lang.t("新 PIN 码已设好", "The new PIN is set"),
             "asked" => lang.t(
                 "已提出,另一人同意后才销毁",
                 "Asked; nothing is erased until a second person agrees",
@@ -175,6 +176,19 @@ pub fn stranger(app: &App, headers: &HeaderMap, here: &str) -> Shell {
 }
 
 impl Signed {
+    /// Whether this person of a township holds a grant to name agents or staff.
+    fn may_name_colleagues(&self) -> bool {
+        let Some(key) = &self.session.key else { return false };
+        let (county, key) = (self.app.replica.county(), key.public());
+        let powers = [Power::Agents, Power::TownshipStaff];
+        self.app.office == Office::Township
+            && county.grants().any(|grant| {
+                grant.holder == key
+                    && grant.powers.iter().any(|p| powers.contains(p))
+                    && county.usable(grant)
+            })
+    }
+
     /// The frame for this person; `section` is the main section that is current.
     #[must_use]
     pub fn shell(&self, section: &str) -> Shell {
@@ -187,6 +201,9 @@ impl Signed {
                 nav.push(("/residents", l.t("居民", "Residents")));
                 if !self.session.practice {
                     nav.push(("/sync", l.t("同步", "Sync")));
+                    if self.may_name_colleagues() {
+                        nav.push(("/helping", l.t("同事忘了 PIN", "Forgotten PINs")));
+                    }
                 }
             }
             Office::County => {

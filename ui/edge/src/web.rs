@@ -4,7 +4,10 @@ use crate::error::{AppError, Told};
 use crate::forms::Fields;
 use crate::routes::{Routes, Shows, Who};
 use crate::session::{choice_cookie, lang};
-use crate::{App, Office, Signed, deciding, desk, export, login, look, receipts, shell};
+use crate::{
+    App, Office, Signed, deciding, desk, export, forgotten, helping, login, look, own_pin,
+    receipts, shell,
+};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
@@ -36,6 +39,8 @@ pub fn shared() -> Routes {
         .post("/login", Anyone, Nothing, login::sign_in)
         .post("/lease", Anyone, Nothing, login::extend)
         .post("/logout", Anyone, Nothing, login::sign_out)
+        .get("/pin", Signed, Nothing, own_pin::page)
+        .post("/pin", Signed, Nothing, own_pin::change)
         .get("/set/{what}/{value}", Anyone, Nothing, set)
         .get("/guides", Anyone, Nothing, guide_list)
         .get("/guides/{key}", Anyone, Nothing, guide)
@@ -58,6 +63,20 @@ pub fn shared() -> Routes {
         .post("/receipts", Signed, Nothing, receipts::check)
         .get("/why/{subject}", Signed, Nothing, look::why_page)
         .post("/why/{subject}", Signed, Nothing, look::why)
+}
+
+/// What boxes have beside it: a forgotten PIN, and helping with one.
+#[must_use]
+pub fn at_box() -> Routes {
+    use Shows::Nothing;
+    use Who::{Anyone, Signed};
+    Routes::default()
+        // Names of staff, not of residents.
+        .get("/forgotten", Anyone, Nothing, forgotten::page)
+        .post("/forgotten", Anyone, Nothing, forgotten::number)
+        .post("/forgotten/code", Anyone, Nothing, forgotten::code)
+        .get("/helping", Signed, Nothing, helping::page)
+        .post("/helping", Signed, Nothing, helping::code)
 }
 
 /// The pages of a program from its table of routes.

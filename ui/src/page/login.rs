@@ -21,6 +21,8 @@ pub struct Login {
     pub spare: bool,
     /// The box is locked: the first to sign in opens it.
     pub locked: bool,
+    /// There is a way back for a forgotten PIN.
+    pub forgotten: bool,
     /// A form that was sent when the session had ended: where it goes on.
     pub resume: Option<String>,
     /// Its fields.
@@ -121,7 +123,10 @@ pub fn page(shell: &Shell, view: &Login) -> Markup {
                 @for (name, value) in &view.carried { (hidden(&format!("{CARRIED}{name}"), value)) }
                 (input(l, &who))
                 (input(l, &pin))
-                div class="buttons" { button { (l.t("登录", "Sign in")) } }
+                div class="buttons" {
+                    button { (l.t("登录", "Sign in")) }
+                    @if view.forgotten { a href="/forgotten" { (l.t("忘记 PIN 码?", "Forgotten your PIN?")) } }
+                }
             }
         }
     };

@@ -1,11 +1,12 @@
 //! A relay, a box at rest, and another box of the same village that files.
+#![allow(dead_code)]
 
 use cunkou_casework::county::{Device, DeviceKind, Person, Place, Post, Role, Statement};
 use cunkou_casework::event::{Level, Route, Step};
 use cunkou_casework::ids::{DeviceId, PersonId, PlaceId, Scope, SubjectId};
 use cunkou_casework::suite::SecretKey;
 use cunkou_engine::{Input, Output, PeerInfo, Port, PortError, Session};
-use cunkou_keys::{BoxSecret, FileSecret, HardwareSecret, Key};
+use cunkou_keys::{BoxSecret, FileSecret, HardwareSecret, Key, RescueFor, behind};
 use cunkou_replica::{ActError, Authority, Guard, LastWord, Membership, Replica, SystemWorld, Who};
 use cunkou_store::{Lock, StoreError};
 use cunkou_vault::{Destroyed, Enrolled, MakeGuard, Vault};
@@ -156,6 +157,35 @@ impl Relay {
         });
         talk(&self.replica, OTHER, &self.other);
         case.expect("a case is opened")
+    }
+
+    /// Another relay: from now on it may help, too.
+    pub(crate) fn second_relay(&self) {
+        self.state(vec![device(4, DeviceKind::Relay, &[])]);
+    }
+
+    /// The code that the relay reads out for the number of a box.
+    pub(crate) fn code(&self, of: DeviceId, who: &Person, number: &str) -> Option<String> {
+        self.replica.help(&secret(RELAY), of, who.id, number, None).ok()
+    }
+
+    /// Whom the relay helped.
+    pub(crate) fn helped(&self) -> usize {
+        self.replica.helped().expect("the store works").len()
+    }
+
+    /// The other box makes a way back for the same person and gives a code for a number that looks
+    /// like this one.
+    pub(crate) fn code_of_other_box(&self, who: &Person, number: &str) -> Option<String> {
+        let (mut id, of) = (0, DeviceId([OTHER; 16]));
+        id += number.bytes().last().map_or(0, |b| u64::from(b - b'0'));
+        let rescue = RescueFor { device: of.0, person: who.id.0, id };
+        let (_, spoken) = behind(&[AGENT; 32], &Key::of([9; 32]), &rescue).expect("made");
+        let helpers = [secret(RELAY).public()];
+        let said = self.other.act(|desk| desk.give_rescue(who, id, &helpers, &spoken));
+        said.expect("said").expect("it serves the village");
+        talk(&self.replica, OTHER, &self.other);
+        self.code(of, who, number)
     }
 
     /// A whole conversation with the box; gives how many entries the box acknowledged.

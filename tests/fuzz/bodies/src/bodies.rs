@@ -1,7 +1,7 @@
 //! What each decoder must hold to.
 
 use cunkou_casework::catalogue::Release;
-use cunkou_casework::county::{Credential, Numbered};
+use cunkou_casework::county::{Credential, Numbered, Rescue};
 use cunkou_casework::entry::Entry;
 use cunkou_casework::erasure::Saying;
 use cunkou_casework::event::{Event, Witness, decode, encode};
@@ -38,6 +38,9 @@ pub(crate) fn county(data: &[u8]) {
     }
     if let Ok(credential) = decode::<Credential>(data) {
         assert_eq!(encode(&credential), data, "one form alone");
+    }
+    if let Ok(rescue) = Rescue::read(data) {
+        assert_eq!(encode(&rescue), data, "one form alone");
     }
 }
 
