@@ -226,6 +226,7 @@ fn status_has_exactly_the_promised_keys_and_exits_with_three_when_nothing_runs()
         "to_compare",
         "refused_enrolments",
         "forks",
+        "erasures_unconfirmed",
     ];
     let status = until("a completed sync", 60, || {
         let status = county.node("one", &["status"]).ok()?.json().ok()?;
