@@ -34,6 +34,9 @@ pub enum Kind {
     /// A person's key wrapped by their PIN, for the places where they work; signed by the authority.
     #[n(5)]
     Credential,
+    /// Who looked at whom on a box, for the county's audit; signed by the box.
+    #[n(7)]
+    Looks,
 }
 
 /// Where the author's clock came from, and so how far a claimed time can be trusted.
@@ -235,7 +238,7 @@ fn commitment_of(kind: Kind, payload: &[u8]) -> Result<[u8; 32], BadEntry> {
         // Signed over the change's own hash, so that a compacted document's changes can still be
         // held against the signatures.
         Kind::Edit => change_id(payload).map(|id| id.0),
-        Kind::Event | Kind::Witness | Kind::County | Kind::Credential => {
+        Kind::Event | Kind::Witness | Kind::County | Kind::Credential | Kind::Looks => {
             Ok(suite::commitment(payload))
         }
     }

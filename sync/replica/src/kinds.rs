@@ -16,6 +16,9 @@ pub(crate) fn schema_of(code: u8) -> Schema {
 /// A statement of the county log.
 pub(crate) const COUNTY: u8 = 4;
 
+/// Looks of a box.
+pub(crate) const LOOKS: u8 = 7;
+
 pub(crate) fn kind_code(kind: Kind) -> u8 {
     match kind {
         Kind::Event => 1,
@@ -23,5 +26,6 @@ pub(crate) fn kind_code(kind: Kind) -> u8 {
         Kind::Witness => 3,
         Kind::County => COUNTY,
         Kind::Credential => 5,
+        Kind::Looks => LOOKS,
     }
 }

@@ -18,6 +18,7 @@ mod materialise;
 mod peer;
 mod prepare;
 mod search;
+mod upward;
 mod world;
 
 pub use act::{Desk, Who};

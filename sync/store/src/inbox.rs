@@ -60,7 +60,7 @@ impl View<'_> {
         let sql =
             "SELECT e.pos, e.id, e.subject, e.kind, e.state, e.reason, e.received_ms, e.bytes,
                      (SELECT l.scope FROM log l WHERE l.pos = e.pos LIMIT 1)
-                   FROM entry e WHERE e.kind >= 4 AND e.pos > ?1 ORDER BY e.pos LIMIT ?2";
+                   FROM entry e WHERE e.kind >= 4 AND e.kind <> 7 AND e.pos > ?1 ORDER BY e.pos LIMIT ?2";
         let mut query = self.0.prepare_cached(sql)?;
         let rows =
             query.query_map((pos, limit), |row| Ok((row.get(8)?, crate::entries::entry(row)?)))?;

@@ -21,6 +21,7 @@ mod quarantine;
 mod residents;
 mod sync;
 mod tree;
+mod upward;
 
 pub use attachments::{AttachmentRow, AttachmentState};
 pub use authors::{Author, ForkKind, ForkRow};
@@ -36,3 +37,4 @@ pub use quarantine::{FATAL_REASON, PARKED_REASON, Suspension};
 pub use residents::{KeyKind, ResidentRow, SearchHit};
 pub use sync::{ContactRow, PeerRow, Unsent};
 pub use tree::AlarmRow;
+pub use upward::WaitingLooks;

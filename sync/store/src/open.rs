@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use zeroize::Zeroizing;
 
-const SCHEMA: i64 = 3;
+const SCHEMA: i64 = 4;
 const READERS: usize = 3;
 /// The database of everything readable.
 const WORK: &str = "work.db";
@@ -297,6 +297,12 @@ fn migrate(db: &mut Connection) -> Result<(), StoreError> {
         let tx = db.transaction()?;
         tx.execute_batch(include_str!("schema-3.sql"))?;
         tx.pragma_update(None, "user_version", 3)?;
+        tx.commit()?;
+    }
+    if found < 4 {
+        let tx = db.transaction()?;
+        tx.execute_batch(include_str!("schema-4.sql"))?;
+        tx.pragma_update(None, "user_version", 4)?;
         tx.commit()?;
     }
     Ok(())
