@@ -11,6 +11,7 @@ mod histories;
 mod home;
 mod import;
 mod keys;
+mod looks;
 mod options;
 mod run;
 mod web;

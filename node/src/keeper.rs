@@ -298,9 +298,18 @@ impl Keeper {
                 && let Some(work) = self.work()
             {
                 evicted = Some(Instant::now());
-                let done = tokio::task::spawn_blocking(move || work.evict());
+                let done = tokio::task::spawn_blocking(move || {
+                    work.evict()?;
+                    work.forget_looks()
+                });
                 if let Ok(Err(error)) = done.await {
                     warn!(%error, "closed cases cannot leave");
+                }
+            }
+            if let Some(work) = self.work() {
+                let done = tokio::task::spawn_blocking(move || work.gather_looks(false));
+                if let Ok(Err(error)) = done.await {
+                    warn!(%error, "looks cannot be told to the county");
                 }
             }
             if self.lock_after.is_some_and(|after| busy.elapsed() >= after) {

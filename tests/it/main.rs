@@ -14,6 +14,7 @@ mod filers;
 mod flood;
 mod keys;
 mod kill;
+mod looks;
 mod routes;
 mod screens;
 mod story;
