@@ -37,6 +37,9 @@ pub enum Kind {
     /// Who looked at whom on a box, for the county's audit; signed by the box.
     #[n(7)]
     Looks,
+    /// What two people of the county agreed to destroy, and which device has.
+    #[n(8)]
+    Erasure,
 }
 
 /// Where the author's clock came from, and so how far a claimed time can be trusted.
@@ -238,9 +241,12 @@ fn commitment_of(kind: Kind, payload: &[u8]) -> Result<[u8; 32], BadEntry> {
         // Signed over the change's own hash, so that a compacted document's changes can still be
         // held against the signatures.
         Kind::Edit => change_id(payload).map(|id| id.0),
-        Kind::Event | Kind::Witness | Kind::County | Kind::Credential | Kind::Looks => {
-            Ok(suite::commitment(payload))
-        }
+        Kind::Event
+        | Kind::Witness
+        | Kind::County
+        | Kind::Credential
+        | Kind::Looks
+        | Kind::Erasure => Ok(suite::commitment(payload)),
     }
 }
 

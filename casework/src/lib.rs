@@ -14,6 +14,7 @@ pub mod document;
 pub mod eligibility;
 pub mod enrolment;
 pub mod entry;
+pub mod erasure;
 pub mod event;
 pub mod export;
 pub mod fields;

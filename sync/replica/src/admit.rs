@@ -55,6 +55,8 @@ impl Replica {
                     }
                 };
                 let (state, reason) = self.verdict(tx, &entry, scope, &mut county)?;
+                // What is erased does not come back, whoever brings it; that it came is known.
+                let gone = entry.kind() != Kind::Erasure && tx.erased(&entry.subject().0)?;
                 let new = NewEntry {
                     id: &entry.id().0,
                     subject: &entry.subject().0,
@@ -63,7 +65,7 @@ impl Replica {
                     received_ms: now_ms,
                     state,
                     reason: reason.as_deref(),
-                    bytes,
+                    bytes: if gone { &[] } else { bytes },
                 };
                 let Some(pos) = tx.append(&new, scope)? else { continue };
                 touched.insert(entry.subject().0);
@@ -116,6 +118,7 @@ impl Replica {
         let aside_before = self.set_aside.load(Ordering::Relaxed);
         let touched: Vec<[u8; 16]> = touched.into_iter().collect();
         self.materialise_these(&touched)?;
+        self.finish_erasures()?;
         let aside = self.set_aside.load(Ordering::Relaxed) != aside_before;
         if (aside || admitted.quarantined > 0) && relay {
             self.suspend_if_due(&peer.device)?;
@@ -199,7 +202,7 @@ impl Replica {
                     quarantine("not signed by a relay of this county")
                 };
             }
-            Kind::Event | Kind::Edit | Kind::Witness if !system => {}
+            Kind::Event | Kind::Edit | Kind::Witness | Kind::Erasure if !system => {}
             _ => return quarantine("it does not belong into this scope"),
         }
         if let Some((_, known)) = view.subject(&entry.subject().0)?

@@ -18,6 +18,8 @@ pub(crate) const COUNTY: u8 = 4;
 
 /// Looks of a box.
 pub(crate) const LOOKS: u8 = 7;
+/// What was agreed to be destroyed.
+pub(crate) const ERASURE: u8 = 8;
 
 pub(crate) fn kind_code(kind: Kind) -> u8 {
     match kind {
@@ -27,5 +29,6 @@ pub(crate) fn kind_code(kind: Kind) -> u8 {
         Kind::County => COUNTY,
         Kind::Credential => 5,
         Kind::Looks => LOOKS,
+        Kind::Erasure => ERASURE,
     }
 }

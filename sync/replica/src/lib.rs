@@ -7,6 +7,7 @@ mod act;
 mod admit;
 mod audit;
 mod county;
+mod erase;
 mod error;
 mod evict;
 mod export;

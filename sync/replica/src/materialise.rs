@@ -56,6 +56,9 @@ impl Replica {
         if subject == self.me.county {
             return Ok(());
         }
+        if self.erase_if_agreed(tx, subject)? {
+            return Ok(());
+        }
         if tx.evicted(&subject.0)?.is_some() {
             // What comes late of a case that left (a witness, a copy) leaves, too.
             return tx.blank(&subject.0);

@@ -5,7 +5,7 @@ use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Row, params_from_iter};
 
 /// What a list shows of a case.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CaseRow {
     /// The case.
     pub subject: [u8; 16],
@@ -177,6 +177,15 @@ impl View<'_> {
     pub fn case_row(&self, subject: &[u8; 16]) -> Result<Option<CaseRow>, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM case_row WHERE subject = ?1");
         Ok(self.0.prepare_cached(&sql)?.query_row([subject], case).optional()?)
+    }
+
+    /// How many cases of a resident are here.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn cases_of(&self, resident: &[u8; 16]) -> Result<u64, StoreError> {
+        let sql = "SELECT count(*) FROM case_row WHERE resident = ?1";
+        Ok(self.0.prepare_cached(sql)?.query_row([resident], |row| row.get(0))?)
     }
 
     /// Cases by number; two only if somebody counterfeits numbers.

@@ -5,10 +5,17 @@ use cunkou_keys::Key;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, Once};
 use zeroize::Zeroizing;
 
-const SCHEMA: i64 = 4;
+/// What each version added.
+const SCHEMAS: [&str; 4] = [
+    include_str!("schema-1.sql"),
+    include_str!("schema-2.sql"),
+    include_str!("schema-3.sql"),
+    include_str!("schema-4.sql"),
+];
+const SCHEMA: i64 = SCHEMAS.len() as i64;
 const READERS: usize = 3;
 /// The database of everything readable.
 const WORK: &str = "work.db";
@@ -87,6 +94,7 @@ impl Store {
         let attachments = folder.join("attachments");
         std::fs::create_dir_all(&attachments).map_err(disk(&attachments))?;
         let path = folder.join(name);
+        begin();
         let mut writer = Connection::open(&path)?;
         unlock(&writer, lock)?;
         settings(&writer)?;
@@ -169,6 +177,7 @@ impl Store {
     /// # Errors
     /// When the key is wrong, `to` cannot be written, or SQLite fails.
     pub fn rewrap(from: &Path, old: &Lock, to: &Path, new: &Lock) -> Result<(), StoreError> {
+        begin();
         let db = Connection::open(from)?;
         unlock(&db, old)?;
         let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -228,6 +237,15 @@ impl Store {
     }
 }
 
+/// Lets one thread alone open the first connection of the process: SQLite initialises SQLCipher
+/// after it has let go of its own lock (`SQLITE_EXTRA_INIT`), and a second thread that comes in
+/// between is refused its key.
+fn begin() {
+    static FIRST: Once = Once::new();
+    // What fails here fails again, with its reason, when the store itself is opened.
+    FIRST.call_once(|| drop(Connection::open_in_memory()));
+}
+
 fn raw_key(key: &Key) -> Zeroizing<String> {
     let digits: Zeroizing<String> =
         Zeroizing::new(key.bytes().iter().map(|b| format!("{b:02x}")).collect());
@@ -281,28 +299,11 @@ fn migrate(db: &mut Connection) -> Result<(), StoreError> {
     if found > SCHEMA {
         return Err(StoreError::Newer { found, known: SCHEMA });
     }
-    if found < 1 {
+    let todo = SCHEMAS.iter().zip(1..).filter(|(_, version)| *version > found);
+    for (schema, version) in todo {
         let tx = db.transaction()?;
-        tx.execute_batch(include_str!("schema-1.sql"))?;
-        tx.pragma_update(None, "user_version", 1)?;
-        tx.commit()?;
-    }
-    if found < 2 {
-        let tx = db.transaction()?;
-        tx.execute_batch(include_str!("schema-2.sql"))?;
-        tx.pragma_update(None, "user_version", 2)?;
-        tx.commit()?;
-    }
-    if found < 3 {
-        let tx = db.transaction()?;
-        tx.execute_batch(include_str!("schema-3.sql"))?;
-        tx.pragma_update(None, "user_version", 3)?;
-        tx.commit()?;
-    }
-    if found < 4 {
-        let tx = db.transaction()?;
-        tx.execute_batch(include_str!("schema-4.sql"))?;
-        tx.pragma_update(None, "user_version", 4)?;
+        tx.execute_batch(schema)?;
+        tx.pragma_update(None, "user_version", version)?;
         tx.commit()?;
     }
     Ok(())

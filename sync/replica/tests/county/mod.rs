@@ -162,7 +162,7 @@ impl std::ops::Deref for Station {
 }
 
 impl Station {
-    fn new(n: u8) -> Self {
+    pub(crate) fn new(n: u8) -> Self {
         let folder = TempDir::new().expect("a folder");
         let now_ms = AtomicI64::new(1_795_000_000_000 + i64::from(n) * 1_000_000);
         let world = Arc::new(Still { seed: n, now_ms, drawn: AtomicU64::new(0) });

@@ -1,0 +1,261 @@
+//! What two people of the county agreed to destroy is gone on every device, and stays gone.
+#![allow(missing_docs)]
+
+mod county;
+
+use county::*;
+use cunkou_casework::case::Reason;
+use cunkou_casework::county::Role;
+use cunkou_casework::document::{Section, Write};
+use cunkou_casework::entry::Kind;
+use cunkou_casework::erasure::{Basis, Saying};
+use cunkou_casework::event::{Filer, Step, encode};
+use cunkou_casework::ids::{AttachmentId, EntryId, SubjectId};
+use cunkou_casework::material::{Page, json, page_key};
+use cunkou_casework::suite::attachment_id;
+use cunkou_engine::Port;
+use cunkou_replica::{ActError, Who};
+
+const PHOTO: &[u8] = b"the picture side of an ID card";
+const OFFICER: u8 = 31;
+const SECOND: u8 = 32;
+const OURS: &str = "place:11";
+
+/// A village files a case with a photo and withdraws it; all have it. Two data officers are named.
+fn closed() -> (County, SubjectId, AttachmentId) {
+    let county = County::founded();
+    let officer = |n| match person(n, Role::DataOfficer, COUNTY) {
+        cunkou_casework::county::Statement::Person(person) => {
+            cunkou_casework::county::Statement::Person(cunkou_casework::county::Person {
+                key: None,
+                ..person
+            })
+        }
+        other => other,
+    };
+    county.relay.state(&authority(), vec![officer(OFFICER), officer(SECOND)]).expect("named");
+    let id = attachment_id(PHOTO);
+    county.yunling.keep_attachment(&id.0, PHOTO).expect("photographed");
+    let case = file(&county.yunling, id);
+    withdraw(&county.yunling, case);
+    county.settle();
+    for station in [&county.relay, &county.centre] {
+        station.keep_attachment(&id.0, PHOTO).expect("received");
+    }
+    (county, case, id)
+}
+
+fn file(station: &Station, id: AttachmentId) -> SubjectId {
+    let case = station.open_case(AGENT_YUNLING, YUNLING);
+    let page = Page { hash: id, name: "人像面".into(), bytes: 9, taken: "2026-11-22".into() };
+    let writes = [
+        Write::set(Section::Materials, page_key("id-card", 0), json(&page)),
+        Write::set(Section::Particulars, "name", "金丝雀甲"),
+    ];
+    station.save(AGENT_YUNLING, case, &writes);
+    let step = Step::Submitted { filer: Filer::Applicant, attachments: vec![id], deferred: vec![] };
+    station.step(AGENT_YUNLING, case, step).expect("submitted");
+    case
+}
+
+fn withdraw(station: &Station, case: SubjectId) {
+    let withdrawn = Step::Withdrawn { reason: "不办了".into() };
+    station.step(AGENT_YUNLING, case, withdrawn).expect("withdrawn");
+}
+
+fn who(n: u8) -> Who<'static> {
+    Who { person: person_id(n), key: None }
+}
+
+fn ask(relay: &Station, n: u8, case: SubjectId) -> Result<EntryId, ActError> {
+    relay.act(|desk| desk.ask_erasure(case, who(n), Basis::Request, "本人申请,2026 年 7 号"))
+}
+
+fn agree(relay: &Station, n: u8, case: SubjectId) -> Result<EntryId, ActError> {
+    relay.act(|desk| desk.agree_erasure(case, who(n)))
+}
+
+fn erase(relay: &Station, case: SubjectId) {
+    ask(relay, OFFICER, case).expect("asked");
+    agree(relay, SECOND, case).expect("agreed");
+    relay.finish_erasures().expect("the disk works");
+}
+
+/// Nothing but what was said about the erasure is left of it.
+fn gone(station: &Station, case: SubjectId, id: AttachmentId) -> bool {
+    let rows = station.store().read(|view| view.entries_of(&case.0)).expect("readable");
+    let erasure = |row: &cunkou_store::EntryRow| row.kind == 8;
+    let photo = station.store().read_attachment(&id.0).expect("readable");
+    let document = station.store().read(|view| view.document(&case.0)).expect("readable");
+    rows.iter().all(|row| erasure(row) != row.bytes.is_empty())
+        && photo.is_none()
+        && document.is_none()
+        && station.row(case).is_none()
+        && station.case(case).expect("readable").is_none()
+}
+
+fn confirmed(relay: &Station, case: SubjectId) -> Vec<u8> {
+    let erased = relay.erasure(case).expect("readable").erased.expect("erased");
+    erased.done.keys().map(|device| device.0[0]).collect()
+}
+
+#[test]
+fn what_two_agree_on_leaves_every_device_and_each_says_so() {
+    let (county, case, id) = closed();
+    ask(&county.relay, OFFICER, case).expect("asked");
+    county.settle();
+    for station in county.holding(YUNLING) {
+        assert!(!gone(station, case, id), "one person alone destroys nothing");
+    }
+    assert!(matches!(agree(&county.relay, OFFICER, case), Err(ActError::Refused(Reason::OwnCase))));
+    agree(&county.relay, SECOND, case).expect("agreed");
+    county.relay.finish_erasures().expect("the disk works");
+    assert!(gone(&county.relay, case, id));
+    assert_eq!(confirmed(&county.relay, case), [RELAY]);
+    assert!(!gone(&county.yunling, case, id), "no contact yet");
+    county.settle();
+    for station in county.holding(YUNLING) {
+        assert!(gone(station, case, id));
+    }
+    assert_eq!(confirmed(&county.relay, case), [RELAY, CENTRE, BOX_YUNLING]);
+    let counts = county.all().map(|s| s.entry_count());
+    county.settle();
+    assert_eq!(counts, county.all().map(|s| s.entry_count()), "and then there is silence");
+    assert_eq!(county.yunling.unsent(), 0);
+}
+
+#[test]
+fn what_is_open_is_not_asked_for_nor_twice_nor_by_others_and_an_asking_is_taken_back() {
+    let (county, case, id) = closed();
+    let open = file(&county.yunling, id);
+    county.settle();
+    assert!(matches!(ask(&county.relay, OFFICER, open), Err(ActError::Refused(Reason::NotNow))));
+    assert!(matches!(ask(&county.relay, REVIEWER, case), Err(ActError::Refused(Reason::NoPost))));
+    assert!(matches!(agree(&county.relay, SECOND, case), Err(ActError::Unknown)));
+    ask(&county.relay, OFFICER, case).expect("asked");
+    assert!(ask(&county.relay, SECOND, case).is_err(), "it is asked already");
+    let back = |n| county.relay.act(|desk| desk.decline_erasure(case, who(n), "还要留着"));
+    back(SECOND).expect("declined");
+    assert!(matches!(agree(&county.relay, SECOND, case), Err(ActError::Unknown)));
+    county.settle();
+    assert!(!gone(&county.yunling, case, id));
+    erase(&county.relay, case);
+    county.settle();
+    assert!(county.yunling.case(case).expect("readable").is_none());
+    let photo = county.yunling.store().read_attachment(&id.0).expect("readable");
+    assert!(photo.is_some(), "another case names the photo");
+    withdraw(&county.yunling, open);
+    county.settle();
+    erase(&county.relay, open);
+    county.settle();
+    assert!(gone(&county.yunling, open, id));
+}
+
+#[test]
+fn a_village_cannot_have_anything_erased_in_anybodys_name() {
+    let (county, case, id) = closed();
+    let head = county.relay.county().head();
+    let asked = Saying::Asked {
+        basis: Basis::Mistake,
+        number: String::new(),
+        item: String::new(),
+        reason: "冒名".into(),
+    };
+    let by = (Some(OFFICER), BOX_YUNLING);
+    let keys = (None, BOX_YUNLING);
+    let ask = forge(case, Kind::Erasure, by, keys, 1, encode(&asked), head);
+    let saying = Saying::Agreed { asked: ask.id() };
+    let by = (Some(SECOND), BOX_YUNLING);
+    let agree = forge(case, Kind::Erasure, by, keys, 2, encode(&saying), head);
+    // The same in the relay's name.
+    let by = (Some(OFFICER), RELAY);
+    let third = forge(case, Kind::Erasure, by, keys, 3, encode(&asked), head);
+    let saying = Saying::Agreed { asked: third.id() };
+    let by = (Some(SECOND), RELAY);
+    let fourth = forge(case, Kind::Erasure, by, keys, 4, encode(&saying), head);
+    let batch: Vec<Vec<u8>> = [ask, agree, third, fourth].iter().map(|e| e.encode()).collect();
+    let from = county.relay.peer(&county.yunling);
+    Talk::begin(&county.relay, &county.yunling).finish();
+    let admitted = county.relay.take_in(&from, OURS, 999, &batch);
+    assert_eq!((admitted.new, admitted.quarantined), (0, 4));
+    county.settle();
+    for station in county.holding(YUNLING) {
+        assert!(!gone(station, case, id));
+    }
+}
+
+#[test]
+fn a_power_cut_between_the_commit_and_the_files_is_finished_at_the_next_start() {
+    let (mut county, case, id) = closed();
+    ask(&county.relay, OFFICER, case).expect("asked");
+    agree(&county.relay, SECOND, case).expect("agreed");
+    county.relay.restart();
+    assert!(county.relay.store().read_attachment(&id.0).expect("readable").is_some());
+    assert_eq!(county.relay.finish_erasures().expect("the disk works"), 1);
+    assert!(gone(&county.relay, case, id));
+    assert_eq!(county.relay.finish_erasures().expect("the disk works"), 0);
+}
+
+#[test]
+fn threat_29_an_old_disk_of_a_box_brings_nothing_back_and_loses_it_at_its_next_contact() {
+    let (mut county, case, id) = closed();
+    county.yunling.off();
+    let old = county.yunling.copied();
+    county.yunling.on();
+    erase(&county.relay, case);
+    county.settle();
+    // The old disk wakes up, writes about the case, and tells the county.
+    assert!(!gone(&old, case, id));
+    old.save(AGENT_YUNLING, case, &[Write::set(Section::Notes, "n", "旧盘上写的")]);
+    for _ in 0..3 {
+        Talk::begin(&county.relay, &old).finish();
+    }
+    assert!(gone(&old, case, id));
+    assert!(gone(&county.relay, case, id), "what it brought was not kept");
+    county.settle();
+    assert!(gone(&county.centre, case, id));
+}
+
+#[test]
+fn threat_29_an_old_backup_of_the_relay_loses_it_again_at_the_first_contact_of_a_box() {
+    let (mut county, case, id) = closed();
+    county.relay.off();
+    let backup = county.relay.copied();
+    county.relay.on();
+    erase(&county.relay, case);
+    county.settle();
+    county.relay.off();
+    // As the restore does: the same county, another epoch.
+    backup.store().write(|tx| tx.set_meta("epoch", &[0xee; 16])).expect("the store works");
+    assert!(!gone(&backup, case, id), "the backup holds it still");
+    for _ in 0..3 {
+        Talk::begin(&backup, &county.yunling).finish();
+    }
+    assert!(gone(&backup, case, id));
+    assert!(gone(&county.yunling, case, id), "and brought nothing back");
+    assert_eq!(confirmed(&backup, case), [RELAY, CENTRE, BOX_YUNLING]);
+    Talk::begin(&backup, &county.centre).finish();
+    assert!(gone(&county.centre, case, id));
+}
+
+#[test]
+fn a_box_that_never_had_it_learns_that_it_is_gone_and_nothing_else() {
+    const NEW: u8 = 5;
+    let (county, case, id) = closed();
+    erase(&county.relay, case);
+    county.settle();
+    let kind = cunkou_casework::county::DeviceKind::Village;
+    county.relay.state(&authority(), vec![device(NEW, kind, &[YUNLING])]).expect("enrolled");
+    let fresh = Station::new(NEW);
+    enrol(&county.relay, &fresh);
+    for _ in 0..3 {
+        Talk::begin(&county.relay, &fresh).finish();
+    }
+    let rows = fresh.store().read(|view| view.entries_of(&case.0)).expect("readable");
+    assert!(
+        !rows.is_empty() && rows.iter().all(|row| row.kind == 8),
+        "only what was said about it"
+    );
+    assert!(gone(&fresh, case, id));
+    assert!(confirmed(&county.relay, case).contains(&NEW));
+}
