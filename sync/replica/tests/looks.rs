@@ -7,17 +7,13 @@ use county::*;
 use cunkou_casework::county::Role;
 use cunkou_casework::entry::{Entry, Kind};
 use cunkou_casework::event::encode;
-use cunkou_casework::ids::{PersonId, Scope, SubjectId};
+use cunkou_casework::ids::{PersonId, SubjectId};
 use cunkou_casework::looking::{LOOKS_MAX, Look, Looks};
 use cunkou_engine::Port;
 use cunkou_store::{EntryState, LOOK_KEPT_MS, LookRow, StoreError};
 
 const RESIDENT: [u8; 16] = [0x11; 16];
 const DAY_MS: i64 = 24 * 3600 * 1000;
-
-fn upward(n: u8) -> String {
-    Scope::Upward(device_id(n)).to_string()
-}
 
 fn look(station: &Station, at_ms: i64, uncovered: bool) {
     let row = LookRow {
