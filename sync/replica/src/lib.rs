@@ -211,7 +211,8 @@ impl Replica {
             (DeviceKind::Township, Role::Township) => {
                 me.places.iter().any(|p| county.township_of(*p) == Some(post.place))
             }
-            (DeviceKind::Relay, Role::Reviewer | Role::Finance | Role::It) => true,
+            (DeviceKind::Relay, Role::Agent | Role::Township) => false,
+            (DeviceKind::Relay, _) => true,
             _ => false,
         };
         county.people().filter(|person| person.posts.iter().any(here)).cloned().collect()

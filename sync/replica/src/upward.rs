@@ -100,7 +100,8 @@ impl Replica {
     /// One entry of looks: the entry and what it tells of are one transaction.
     fn tell_looks(&self, me: DeviceId, now_ms: i64) -> Result<(), ActError> {
         self.act(|desk| -> Result<(), ActError> {
-            let rows = desk.tx.looks_to_tell(now_ms - OPEN_MS, now_ms + OPEN_MS, LOOKS_MAX as u32)?;
+            let rows =
+                desk.tx.looks_to_tell(now_ms - OPEN_MS, now_ms + OPEN_MS, LOOKS_MAX as u32)?;
             let (ids, rows): (Vec<i64>, Vec<LookRow>) = rows.into_iter().unzip();
             let looks = Looks::fill(rows.into_iter().map(told));
             let Some(ids) = ids.get(..looks.looks.len()).filter(|ids| !ids.is_empty()) else {

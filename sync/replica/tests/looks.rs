@@ -80,6 +80,19 @@ fn what_was_looked_at_on_a_box_is_at_the_county_after_the_next_contact_with_the_
 }
 
 #[test]
+fn whoever_works_for_the_county_signs_in_at_the_relay_audit_administrators_too() {
+    let county = County::founded();
+    let roles = [Role::Finance, Role::It, Role::Security, Role::Audit, Role::DataOfficer];
+    let people = (80..).zip(roles).map(|(n, role)| person(n, role, COUNTY)).collect();
+    county.relay.state(&authority(), people).expect("stated");
+    let at_relay: Vec<PersonId> = county.relay.workers().iter().map(|p| p.id).collect();
+    for (n, role) in (80..).zip(roles) {
+        assert!(at_relay.contains(&PersonId([n; 16])), "{role:?}");
+    }
+    assert!(!at_relay.contains(&PersonId([AGENT_YUNLING; 16])), "agents sign in at their box");
+}
+
+#[test]
 fn looks_wait_for_each_other_for_an_hour_or_until_an_entry_is_full() {
     let county = County::founded();
     let now = county.yunling.now_ms();

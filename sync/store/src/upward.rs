@@ -53,9 +53,8 @@ impl View<'_> {
         let sql =
             format!("SELECT {COLUMNS}, id FROM look WHERE {OVER} ORDER BY at_ms, id LIMIT ?4");
         let mut query = self.0.prepare_cached(&sql)?;
-        let rows = query.query_map((HERE, over_ms, ahead_ms, limit), |row| {
-            Ok((row.get(9)?, look(row)?))
-        })?;
+        let rows = query
+            .query_map((HERE, over_ms, ahead_ms, limit), |row| Ok((row.get(9)?, look(row)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
