@@ -6,6 +6,7 @@
 mod act;
 mod admit;
 mod audit;
+mod cosigned;
 mod county;
 mod erase;
 mod error;
@@ -24,6 +25,7 @@ mod world;
 
 pub use act::{Desk, Who};
 pub use audit::InLog;
+pub use cosigned::{Cosigner, LetterError};
 pub use county::{Authority, Status};
 pub use cunkou_guard::Guard;
 pub use error::{ActError, OpenError};

@@ -38,5 +38,5 @@ pub use people::{EnrolmentRow, Redeemed, Throttle};
 pub use quarantine::{FATAL_REASON, PARKED_REASON, Suspension};
 pub use residents::{KeyKind, ResidentRow, SearchHit};
 pub use sync::{ContactRow, PeerRow, Unsent};
-pub use tree::AlarmRow;
+pub use tree::{AlarmRow, CosignedRow};
 pub use upward::WaitingLooks;

@@ -17,3 +17,14 @@ CREATE TABLE erased(
 CREATE INDEX erased_unsaid ON erased(said) WHERE said = 0;
 -- Attachments whose files are still to be removed.
 CREATE TABLE attachment_gone(id BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
+-- Checkpoints of this relay's own log that others have signed: the latest of each key in each log.
+-- Local to this store.
+CREATE TABLE cosigned(
+    key BLOB NOT NULL,
+    log BLOB NOT NULL,
+    name TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    bytes BLOB NOT NULL,
+    received_ms INTEGER NOT NULL,
+    PRIMARY KEY(key, log)
+) STRICT, WITHOUT ROWID;

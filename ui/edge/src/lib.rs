@@ -25,7 +25,6 @@ pub mod photo;
 pub mod pin;
 pub mod renewal;
 pub mod routes;
-pub mod sealed;
 pub mod serve;
 pub mod session;
 pub mod sheet;
