@@ -68,7 +68,7 @@ async fn all(signed: Signed, Query(query): Query<Fields>) -> Result<Markup, AppE
 async fn find(signed: Signed, Form(fields): Form<Fields>) -> Result<Response, AppError> {
     let number = fields.get("number").and_then(|number| parse(number));
     let case = match number {
-        Some(number) => signed.replica().store().read(|view| view.numbered(&number))?,
+        Some(number) => signed.replica().store().read(|view| view.case_by_number(&number))?,
         None => None,
     };
     Ok(match case {

@@ -4,6 +4,7 @@ mod administrators;
 mod at_rest;
 mod authority;
 mod certificates;
+mod checkpoints;
 mod command;
 mod enroller;
 mod enrolments;

@@ -72,15 +72,6 @@ impl View<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// A case by its number.
-    ///
-    /// # Errors
-    /// When SQLite fails.
-    pub fn numbered(&self, number: &str) -> Result<Option<[u8; 16]>, StoreError> {
-        let sql = "SELECT subject FROM case_row WHERE number = ?1 LIMIT 1";
-        Ok(self.0.prepare_cached(sql)?.query_row([number], |row| row.get(0)).optional()?)
-    }
-
     /// The number of a case; nothing for what is no case here.
     ///
     /// # Errors
