@@ -4,8 +4,8 @@ use crate::certificates;
 use crate::enrolments::{Offered, Where};
 use crate::home::{self, Home};
 use crate::options::{
-    Action, Administrators, BoxKind, Ca, Catalogue, CheckpointAction, Enrol, Export, Forks, GrantAction, Import,
-    LeaseAction, Options, RoleArg, Staff,
+    Action, Administrators, BoxKind, Ca, Catalogue, CheckpointAction, Enrol, Export, Forks,
+    GrantAction, Import, LeaseAction, Options, RoleArg, Staff,
 };
 use crate::{histories, import, keys};
 use cunkou_casework::catalogue::{Contacts, Item, Items, Release, read};

@@ -168,10 +168,7 @@ pub(crate) enum Action {
     )]
     Export(Export),
     /// Checkpoints of the relay's log, signed by an auditor, too.
-    #[command(
-        subcommand,
-        after_help = "Example:\n  cunkou-relay --data ./county checkpoint list"
-    )]
+    #[command(subcommand, after_help = "Example:\n  cunkou-relay --data ./county checkpoint list")]
     Checkpoint(CheckpointAction),
     /// The county's certificate authority.
     #[command(

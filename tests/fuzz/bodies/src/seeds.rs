@@ -29,10 +29,14 @@ fn collect(value: &serde_json::Value, out: &mut Vec<Vec<u8>>) {
 
 /// Every byte string of the frozen vectors: entries, steps, statements.
 pub(crate) fn payloads() -> Vec<Vec<u8>> {
-    let text = include_str!("../../../../docs/vectors/entries.json");
     let mut out = Vec::new();
-    if let Ok(value) = serde_json::from_str(text) {
-        collect(&value, &mut out);
+    for text in [
+        include_str!("../../../../docs/vectors/entries.json"),
+        include_str!("../../../../docs/vectors/audit.json"),
+    ] {
+        if let Ok(value) = serde_json::from_str(text) {
+            collect(&value, &mut out);
+        }
     }
     out
 }
