@@ -43,11 +43,19 @@ fn who(signed: &Signed, look: &LookRow) -> (String, String) {
     let Some(person) = county.person(PersonId(look.person)) else {
         return (PersonId(look.person).to_string()[..8].to_owned(), String::new());
     };
-    let posts = person.posts.iter().map(|p| match &p.department {
-        Some(department) => format!("{} {department}", l.role(p.role)),
-        None => format!("{} {}", l.role(p.role), county.place_name(p.place)),
-    });
-    (person.name.clone(), posts.collect::<Vec<_>>().join("、"))
+    let mut posts: Vec<(&str, Vec<String>)> = Vec::new();
+    for post in &person.posts {
+        let role = l.role(post.role);
+        let at = post.department.clone().unwrap_or_else(|| county.place_name(post.place));
+        match posts.last_mut().filter(|(last, _)| *last == role) {
+            Some((_, places)) if places.contains(&at) => {}
+            Some((_, places)) => places.push(at),
+            None => posts.push((role, vec![at])),
+        }
+    }
+    let comma = l.t("、", ", ");
+    let posts = posts.iter().map(|(role, at)| format!("{role} {}", at.join(comma)));
+    (person.name.clone(), posts.collect::<Vec<_>>().join(l.t(";", "; ")))
 }
 
 /// On which machine.
