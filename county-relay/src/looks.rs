@@ -27,10 +27,18 @@ fn table(l: Lang, title: &str, rows: Vec<Vec<String>>) -> Table {
         "在县平台和各个盒子上看过的记录。盒子上的要等它联网,一般一小时内到;盒子被人控制,可以不报。",
         "Looks at the county's console and on its boxes. A box's come when it is connected, mostly within an hour; a box in wrong hands can keep silent.",
     );
+    // The last column, the page's address, is for the exported table.
+    let mut heads: Vec<String> = looks::heads(l).into_iter().map(str::to_owned).collect();
+    heads.pop();
+    let shown = heads.len();
+    let rows = rows.into_iter().map(|mut row| {
+        row.truncate(shown);
+        (row, "")
+    });
     Table {
         title: title.to_owned(),
-        heads: looks::heads(l).into_iter().map(str::to_owned).collect(),
-        rows: rows.into_iter().map(|row| (row, "")).collect(),
+        heads,
+        rows: rows.collect(),
         empty: l.t("还没有记录。", "Nothing is recorded yet.").to_owned(),
         hint: hint.to_owned(),
     }

@@ -55,8 +55,9 @@ pub fn find_looks(l: Lang, address: &str, fault: bool, links: &[(String, String)
         form class="searchbox" method="post" action=(address) role="search" {
             div class="field" {
                 label for="number" { (l.t("居民来问:办件编号", "A resident asks: number of a case")) }
-                input type="search" id="number" name="number" autocomplete="off" inputmode="numeric";
-                @if fault { p class="fault" { (l.t("没有这个编号的办件", "There is no case of this number")) } }
+                @if fault { p class="fault" id="number-fault" { (l.t("没有这个编号的办件", "There is no case of this number")) } }
+                input type="search" id="number" name="number" autocomplete="off" inputmode="numeric"
+                    aria-invalid=[fault.then_some("true")] aria-describedby=[fault.then_some("number-fault")];
             }
             button { (l.t("查找", "Search")) }
         }
