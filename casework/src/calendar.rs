@@ -23,6 +23,13 @@ pub fn china_day(ms: i64) -> Date {
     china_time(ms).date()
 }
 
+/// The moment at which a day begins in China, milliseconds since 1970 UTC.
+#[must_use]
+pub fn day_begins(day: Date) -> i64 {
+    let begin = day.to_zoned(jiff::tz::TimeZone::UTC).map(|z| z.timestamp().as_millisecond());
+    begin.map_or(i64::MAX, |ms| ms.saturating_sub(CHINA_OFFSET_MS))
+}
+
 /// `2026年11月22日`.
 #[must_use]
 pub fn day_in_words(day: Date) -> String {

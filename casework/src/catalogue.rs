@@ -92,6 +92,9 @@ pub struct Item {
     /// From when it is paid.
     #[serde(default)]
     pub start_rule: Option<String>,
+    /// Retention (保管期限) of a closed case in years ([`crate::retention`]); none: permanent.
+    #[serde(default)]
+    pub retention: Option<u32>,
     /// Re-verification.
     #[serde(default)]
     pub reverify: Option<String>,

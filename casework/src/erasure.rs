@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 #[cbor(index_only)]
 #[serde(rename_all = "kebab-case")]
 pub enum Basis {
-    /// 保管期限已满: the retention of its item is over (《个人信息保护法》第四十七条第一款第一项、
+    /// 保管期限已满: the retention of its item is over (《个人信息保护法》第四十七条第一款第二项、
     /// 《机关档案管理规定》 on 鉴定销毁).
     #[n(1)]
     Retention,

@@ -29,8 +29,10 @@ pub struct Paper {
     pub title: String,
     /// The issuing office.
     pub issuer: String,
-    /// Case number, 12 digits; also in the QR code, which holds nothing else.
+    /// Case number, 12 digits.
     pub number: String,
+    /// What the QR code says: the signed receipt ([`crate::receipt`]), else the number alone.
+    pub code: Option<String>,
     /// The parts in order.
     pub blocks: Vec<Block>,
     /// Small print.
@@ -75,6 +77,7 @@ fn paper(facts: &Facts<'_>, title: &str, blocks: Vec<Block>, foot: Vec<String>) 
         title: title.to_owned(),
         issuer: facts.issuer.to_owned(),
         number: facts.number.to_owned(),
+        code: None,
         blocks,
         foot,
         watermark: facts.practice.then(|| "练习".to_owned()),
@@ -152,7 +155,8 @@ pub fn receipt(
         "本回执仅证明已收到上列材料,不代表受理。部门受理后,承诺 {} 个工作日内办结。不收取任何费用。",
         facts.item.promise.n
     );
-    paper(facts, "收件回执", blocks, vec![promise, complaint_line(facts)])
+    let code = "右上角的二维码有出具单位的签名,在本县任何一个服务点都能核对真伪;码里没有个人信息。";
+    paper(facts, "收件回执", blocks, vec![promise, code.into(), complaint_line(facts)])
 }
 
 /// What the paper to sign says, also read aloud: sentences.

@@ -751,6 +751,7 @@ impl Home {
             "last_completed_sync": status.last_completed_ms,
             "clock": { "source": "relay", "error_s": 0 },
             "quarantine": status.quarantine,
+            "erasures_unconfirmed": self.replica.unconfirmed_erasures().map_err(failed)?,
             "certificates": self.certificates.status(now)?,
             "disk_free": cunkou_edge::app::disk_free(&self.data),
             "boxes": boxes,

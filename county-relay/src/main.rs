@@ -8,6 +8,7 @@ mod checkpoints;
 mod command;
 mod enroller;
 mod enrolments;
+mod erasures;
 mod histories;
 mod home;
 mod import;

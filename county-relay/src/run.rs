@@ -123,7 +123,7 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
     let renewing = tokio::spawn(keep_current(home.clone()));
     let commands = home.clone();
     let socket = tokio::spawn(control::serve(socket, commands));
-    let signing = tokio::spawn(checkpoints(home.clone()));
+    let signing = tokio::spawn(each_minute(home.clone()));
     let forgetting = tokio::spawn(forget_looks(home.clone()));
     info!(%https, %quic, "serving");
     wait_for_signal().await?;
@@ -144,18 +144,23 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
     Ok(())
 }
 
-/// Signs what came to the log, each minute that something came.
-async fn checkpoints(home: Arc<Home>) {
+/// Each minute: signs what came to the log, and finishes erasures that a power cut interrupted.
+async fn each_minute(home: Arc<Home>) {
     let mut minutes = tokio::time::interval(Duration::from_secs(60));
     minutes.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         minutes.tick().await;
         let home = home.clone();
-        let signed = tokio::task::spawn_blocking(move || home.replica.checkpoint()).await;
-        match signed {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => error!(%error, "the checkpoint was not signed"),
-            Err(error) => error!(%error, "the checkpoint was not signed"),
+        let work = move || {
+            if let Err(error) = home.replica.checkpoint() {
+                error!(%error, "the checkpoint was not signed");
+            }
+            if let Err(error) = home.replica.finish_erasures() {
+                error!(%error, "what is erased is not yet off the disk");
+            }
+        };
+        if let Err(error) = tokio::task::spawn_blocking(work).await {
+            error!(%error, "the work of this minute ended early");
         }
     }
 }

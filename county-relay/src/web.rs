@@ -6,6 +6,7 @@ use crate::{histories, keys, looks};
 use axum::Router;
 use axum::extract::{Path, Query};
 use axum::response::{IntoResponse, Redirect, Response};
+use cunkou_casework::county::Role;
 use cunkou_casework::ids::DeviceId;
 use cunkou_edge::forms::Fields;
 use cunkou_edge::lists::when;
@@ -27,11 +28,12 @@ pub(crate) fn routes() -> Routes {
     web::shared()
         .get("/", Who::Signed, Nothing, first)
         .get("/cases/{case}", Who::Signed, Personal, case)
-        .get("/boxes", Who::It, Nothing, boxes)
+        .get("/boxes", Who::Machines, Nothing, boxes)
         .post("/boxes/{id}/confirm", Who::It, Nothing, confirm)
-        .get("/staff", Who::It, Nothing, staff)
+        .get("/staff", Who::Machines, Nothing, staff)
         .and(looks::routes())
         .and(keys::routes())
+        .and(crate::erasures::routes())
 }
 
 pub(crate) fn router(app: Arc<App>, home: Arc<Home>) -> Router {
@@ -127,8 +129,9 @@ async fn boxes(signed: Signed) -> Result<Markup, AppError> {
         },
     };
     let refused = refused_table(l, &enrolments::refusals(replica)?);
-    let above: Vec<ToCompare> = pending
-        .into_iter()
+    // Comparing words is county IT's; who guards sees the same boxes.
+    let comparing = pending.into_iter().filter(|_| signed.is(Role::It));
+    let above: Vec<ToCompare> = comparing
         .map(|p| ToCompare {
             id: p.device.to_string(),
             name: p.name,

@@ -298,12 +298,19 @@ impl Keeper {
                 && let Some(work) = self.work()
             {
                 evicted = Some(Instant::now());
-                let done = tokio::task::spawn_blocking(move || {
-                    work.evict()?;
-                    work.forget_looks()
+                let tidied = tokio::task::spawn_blocking(move || {
+                    if let Err(error) = work.evict() {
+                        warn!(%error, "closed cases cannot leave");
+                    }
+                    if let Err(error) = work.finish_erasures() {
+                        warn!(%error, "what is erased is not yet off the disk");
+                    }
+                    if let Err(error) = work.forget_looks() {
+                        warn!(%error, "old looks cannot go");
+                    }
                 });
-                if let Ok(Err(error)) = done.await {
-                    warn!(%error, "closed cases cannot leave");
+                if let Err(error) = tidied.await {
+                    warn!(%error, "tidying ended early");
                 }
             }
             if let Some(work) = self.work() {

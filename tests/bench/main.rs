@@ -7,6 +7,7 @@ mod parts;
 mod people;
 mod proxy;
 mod report;
+mod trust;
 mod world;
 
 use anyhow::{Context, Result, bail};
@@ -32,12 +33,14 @@ fn say(words: &str) {
 }
 
 fn main() -> Result<()> {
-    let (mut quick, mut flood_alone) = (false, false);
+    let (mut quick, mut flood_alone, mut trust_alone) = (false, false, false);
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "--quick" => quick = true,
             "--flood" => flood_alone = true,
-            other => bail!("unknown argument {other}; use: bench [--quick | --flood]"),
+            "--trust" => trust_alone = true,
+            "--plain-peer" => return trust::be_plain_peer(),
+            other => bail!("unknown argument {other}; use: bench [--quick | --flood | --trust]"),
         }
     }
     let bin = programs()?;
@@ -50,6 +53,12 @@ fn main() -> Result<()> {
     };
     say("a county with few residents");
     let world = World::found(&bin, cases.max(1000))?;
+    trust::signatures(&report)?;
+    trust::handshakes(&report, &world)?;
+    trust::idle(&report, &world)?;
+    if trust_alone {
+        return Ok(());
+    }
     flood::latency(&report, &world)?;
     if flood_alone {
         return Ok(());

@@ -188,13 +188,18 @@ impl Boxes {
         let all =
             [("relay", &world.relay), ("township", &self.township), ("village", &self.village)];
         for (name, serving) in all {
-            let text = std::fs::read_to_string(format!("/proc/{}/status", serving.pid()))?;
-            let line = text.lines().find_map(|l| l.strip_prefix("VmRSS:")).context("no VmRSS")?;
-            let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
+            let kib = resident_kib(serving.pid())?;
             report.value(&format!("rss.{name}"), kib / 1024.0, "MiB", cases, None)?;
         }
         Ok(())
     }
+}
+
+/// Resident memory of a process, KiB.
+pub(crate) fn resident_kib(pid: u32) -> Result<f64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = text.lines().find_map(|l| l.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
 /// Waits until the village box has sent everything, the township has it, and all is materialised.

@@ -5,18 +5,16 @@ use cunkou_casework::county::CountyLog;
 use cunkou_casework::document::{Document, Schema, Section, Write, actor};
 use cunkou_casework::entry::{ClockSource, Entry, Header, Kind, Signers};
 use cunkou_casework::event::{Witness, decode};
-use cunkou_casework::hex;
 use cunkou_casework::ids::{DeviceId, EntryId, Incarnation, PersonId, SubjectId};
 use cunkou_casework::suite::SecretKey;
 use cunkou_engine::{FRAME_BYTES_MAX, Frame, Hello, PROTOCOL, ScopeState};
-use cunkou_link::{DeviceCertificate, EnrolRequest, LinkError, OfferedEnrolment, WebKey, enrol};
+use cunkou_link::{LinkError, OfferedEnrolment};
 use cunkou_replica::{SystemWorld, World};
-use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ClientConfig, Connection, Endpoint, RecvStream, SendStream};
+use cunkou_tests::enrolled::{Enrolled, random};
+use quinn::{Connection, Endpoint, RecvStream, SendStream};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -31,11 +29,9 @@ const FAR: u64 = 1 << 40;
 
 /// An enrolled box without a conscience.
 pub(crate) struct Evil {
-    file: serde_json::Value,
+    enrolled: Enrolled,
     relay: SocketAddr,
     data: Option<PathBuf>,
-    offer: OfferedEnrolment,
-    seed: [u8; 32],
     run: [u8; 16],
     numbers: AtomicU64,
     /// The county log as it was at enrolment.
@@ -44,51 +40,22 @@ pub(crate) struct Evil {
     pub(crate) device: DeviceId,
 }
 
-fn random<const N: usize>() -> [u8; N] {
-    let mut out = [0; N];
-    SystemWorld.random(&mut out);
-    out
-}
-
-fn word(file: &serde_json::Value, name: &str) -> String {
-    file[name].as_str().unwrap_or_default().to_owned()
-}
-
-async fn redeem(
-    file: &serde_json::Value,
-    relay: SocketAddr,
-    seed: &[u8; 32],
-) -> Result<Result<OfferedEnrolment, LinkError>> {
-    let token = hex::decode(&word(file, "token")).and_then(|t| t.try_into().ok());
-    let token = token.context("no token in the enrolment file")?;
-    let request = EnrolRequest::new(token, seed, WebKey::generate()?.public(), Vec::new());
-    let (name, root) = (word(file, "relay_name"), word(file, "root"));
-    Ok(enrol(&[relay.to_string()], &name, &root, &request).await)
-}
-
 impl Evil {
     pub(crate) async fn enrol(
         file: &Path,
         relay: SocketAddr,
         data: Option<PathBuf>,
     ) -> Result<Self> {
-        let text = std::fs::read(file).with_context(|| format!("{}", file.display()))?;
-        let file: serde_json::Value = serde_json::from_slice(&text)?;
-        let seed = random();
-        let offer = redeem(&file, relay, &seed).await?.context("it was not enrolled")?;
-        let mut county = CountyLog::new(SubjectId(offer.county), EntryId(offer.founding));
-        for statement in &offer.county_log {
-            county.take(&Entry::decode(statement)?)?;
-        }
-        let device = DeviceId(offer.device);
+        let enrolled = Enrolled::redeem(file, &relay.to_string()).await?;
+        let (county, device) = (enrolled.county()?, enrolled.device());
         println!("enrolled as box {device} at {relay}");
         let (run, numbers) = (random(), AtomicU64::new(0));
-        Ok(Self { file, relay, data, offer, seed, run, numbers, county, device })
+        Ok(Self { enrolled, relay, data, run, numbers, county, device })
     }
 
     /// Redeems the same file once more, with another key.
     pub(crate) async fn enrol_again(&self) -> Result<Result<OfferedEnrolment, LinkError>> {
-        redeem(&self.file, self.relay, &random()).await
+        self.enrolled.again(&self.relay.to_string()).await
     }
 
     /// The villages that it serves, as scopes.
@@ -107,7 +74,7 @@ impl Evil {
     }
 
     pub(crate) fn key(&self) -> SecretKey {
-        SecretKey::from_seed(&self.seed)
+        SecretKey::from_seed(&self.enrolled.seed)
     }
 
     /// An entry signed by this box, in whose name ever.
@@ -175,27 +142,10 @@ impl Evil {
     }
 
     async fn connect(&self) -> Result<(Endpoint, Connection)> {
-        let roots: Vec<Vec<u8>> =
-            self.offer.roots.iter().flatten().map(|root| root.to_vec()).collect();
-        let issuing = self.offer.issuing.as_ref().context("no issuing certificate")?;
-        let chain = vec![self.offer.certificate.to_vec(), issuing.to_vec()];
-        let name = word(&self.file, "relay_name");
-        let me = DeviceCertificate::new(chain, &self.seed, roots, name.clone());
-        let mut trusted = rustls::RootCertStore::empty();
-        for root in me.roots {
-            trusted.add(root)?;
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])?
-            .with_root_certificates(trusted)
-            .with_client_auth_cert(me.chain, me.key)?;
-        tls.alpn_protocols = vec![b"cunkou-sync/1".to_vec()];
-        let config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls)?));
         let bind = if self.relay.is_ipv6() { "[::1]:0" } else { "127.0.0.1:0" };
         let mut endpoint = Endpoint::client(bind.parse()?)?;
-        endpoint.set_default_client_config(config);
-        let connection = endpoint.connect(self.relay, &name)?.await?;
+        endpoint.set_default_client_config(self.enrolled.client()?);
+        let connection = endpoint.connect(self.relay, &self.enrolled.relay_name())?.await?;
         Ok((endpoint, connection))
     }
 

@@ -128,6 +128,21 @@ fn agent(county: &County, login: &str) -> Result<Agent> {
     Agent::sign_in(county.url(&person.node), &person.login, &person.pin)
 }
 
+/// A screen whose session has ended shows the sign-in page without being touched.
+fn locks_by_itself(county: &County, browser: &Browser) -> Result<()> {
+    let he = county.person("he");
+    browser.sign_in(&he.name, &he.pin)?;
+    browser.go("/boxes")?;
+    browser.see("石桥村代办服务点")?;
+    // An hour later, with the session gone.
+    browser.script(
+        "const later = Date.now() + 3600000; Date.now = () => later;
+         fetch('/logout', { method: 'POST' })
+           .then(() => document.dispatchEvent(new Event('visibilitychange')));",
+    )?;
+    browser.see("PIN 码")
+}
+
 /// Cases in every state: their ids.
 struct Cases {
     draft: String,
@@ -358,6 +373,7 @@ fn every_screen_can_be_seen_read_and_used_in_two_sizes_and_two_languages() -> Re
     it.browser.click("登录")?;
     it.browser.see("PIN 码不对")?;
     it.look("login-fault")?;
+    locks_by_itself(&county, &it.browser)?;
 
     county.stop("relay")?;
     village.browser.go("/sync")?;

@@ -6,6 +6,7 @@ pub mod at_rest;
 pub mod bare;
 pub mod browser;
 pub mod county;
+pub mod enrolled;
 pub mod pictures;
 pub mod security;
 pub mod trust;

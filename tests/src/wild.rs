@@ -1,19 +1,19 @@
 //! A box that is enrolled and says what it likes: to flood a relay, and to time what an honest
 //! box notices of it. It speaks the real protocol over the real link; its store is made up.
 
+use crate::enrolled::Enrolled;
 use anyhow::{Context, Result};
 use cunkou_casework::county::CountyLog;
 use cunkou_casework::document::{Document, Schema, Section, Write, actor};
 use cunkou_casework::entry::{ClockSource, Entry, Header, Kind, Signers};
-use cunkou_casework::hex;
-use cunkou_casework::ids::{DeviceId, EntryId, Incarnation, SubjectId};
+use cunkou_casework::ids::{DeviceId, Incarnation, SubjectId};
 use cunkou_casework::suite::SecretKey;
 use cunkou_engine::{
     Admitted, Hello, Loaded, PROTOCOL, PeerInfo, Port, PortError, Refused, ScopeState,
 };
 use cunkou_link::{
-    Clock, Credentials, DeviceCertificate, Dialer, EnrolRequest, LinkError, LinkHandle,
-    RenewRequest, SignedRenewal, WebKey, enrol,
+    Clock, Credentials, DeviceCertificate, Dialer, LinkError, LinkHandle, RenewRequest,
+    SignedRenewal,
 };
 use cunkou_replica::{SystemWorld, World};
 use std::path::Path;
@@ -62,17 +62,11 @@ impl std::fmt::Debug for WildBox {
 }
 
 /// The certificates of a wild box; it never renews them.
-struct Papers {
-    chain: Vec<Vec<u8>>,
-    roots: Vec<Vec<u8>>,
-    seed: [u8; 32],
-    relay_name: String,
-}
+struct Papers(Enrolled);
 
 impl Credentials for Papers {
     fn certificate(&self) -> Result<DeviceCertificate, LinkError> {
-        let (chain, roots) = (self.chain.clone(), self.roots.clone());
-        Ok(DeviceCertificate::new(chain, &self.seed, roots, self.relay_name.clone()))
+        self.0.certificate().map_err(|e| LinkError::Setup(e.to_string()))
     }
     fn clock(&self) -> Clock {
         Clock { now_ms: SystemWorld.now_ms(), floor_ms: 0 }
@@ -81,7 +75,7 @@ impl Credentials for Papers {
         false
     }
     fn request(&self) -> RenewRequest {
-        RenewRequest::new(&self.seed, Vec::new(), Vec::new())
+        RenewRequest::new(&self.0.seed, Vec::new(), Vec::new())
     }
     fn renewed(&self, _: &SignedRenewal) -> Result<(), String> {
         Ok(())
@@ -100,38 +94,20 @@ impl WildBox {
         says: Says,
         connections: usize,
     ) -> Result<Self> {
-        let file: serde_json::Value = serde_json::from_slice(&std::fs::read(file)?)?;
-        let words = |name: &str| file[name].as_str().unwrap_or_default().to_owned();
-        let token = hex::decode(&words("token")).and_then(|t| t.try_into().ok());
-        let token = token.context("no token in the enrolment file")?;
-        let mut bytes = [0; 32];
-        SystemWorld.random(&mut bytes);
-        let web_key = WebKey::generate()?.public();
-        let request = EnrolRequest::new(token, &bytes, web_key, Vec::new());
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let relays = [relay.to_owned()];
-        let (name, root) = (words("relay_name"), words("root"));
-        let offer = runtime.block_on(enrol(&relays, &name, &root, &request))?;
-        let mut log = CountyLog::new(SubjectId(offer.county), EntryId(offer.founding));
-        for statement in &offer.county_log {
-            log.take(&Entry::decode(statement)?)?;
-        }
-        let issuing = offer.issuing.context("no issuing certificate")?.to_vec();
-        let papers = Arc::new(Papers {
-            chain: vec![offer.certificate.to_vec(), issuing],
-            roots: offer.roots.unwrap_or_default().iter().map(|r| r.to_vec()).collect(),
-            seed: bytes,
-            relay_name: name,
-        });
+        let enrolled = runtime.block_on(Enrolled::redeem(file, relay))?;
+        let log = enrolled.county()?;
+        let (device, seed) = (enrolled.device(), enrolled.seed);
+        let papers = Arc::new(Papers(enrolled));
         let mut run = [0; 16];
         run[..4].copy_from_slice(&std::process::id().to_be_bytes());
         run[4] = says as u8;
         let inner = Arc::new(Inner {
             says,
             scope: format!("place:{place}"),
-            device: DeviceId(offer.device),
-            key: SecretKey::from_seed(&bytes),
+            device,
+            key: SecretKey::from_seed(&seed),
             run,
             county: Mutex::new(log),
             head: AtomicU64::new(if says == Says::OneByOne { 0 } else { ENDLESS }),
@@ -147,6 +123,13 @@ impl WildBox {
             runtime.spawn(dialer.run(|| 0));
         }
         Ok(Self { inner, links, runtime: Some(runtime) })
+    }
+
+    /// How many of its links talk now.
+    #[must_use]
+    pub fn online(&self) -> usize {
+        let talks = |link: &&LinkHandle| matches!(link.state(), cunkou_link::LinkState::Online(_));
+        self.links.iter().filter(talks).count()
     }
 
     /// Where its first link stands.

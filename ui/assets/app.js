@@ -14,6 +14,28 @@ window.addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
 });
 
+// Whoever types or points is there; a page that only renews itself is not. A screen that is left
+// alone shows the sign-in page once the session has ended.
+if (document.querySelector("form[action='/logout']")) {
+  const MINUTE = 60_000;
+  let seen = Date.now(), told = seen;
+  const here = () => {
+    seen = Date.now();
+    if (seen - told > MINUTE) { told = seen; fetch("/sync/bar?here=1").catch(() => {}); }
+  };
+  for (const sign of ["keydown", "pointerdown", "wheel", "touchmove"]) addEventListener(sign, here, { capture: true, passive: true });
+  const ask = async () => {
+    if (document.visibilityState === "visible" && Date.now() - seen < MINUTE) return;
+    const headers = { "HX-Request": "true", "HX-Current-URL": location.href };
+    try {
+      const to = (await fetch("/sync/bar", { headers })).headers.get("HX-Redirect");
+      if (to) location.href = to;
+    } catch { /* the box is being restarted */ }
+  };
+  setInterval(ask, MINUTE);
+  document.addEventListener("visibilitychange", ask);
+}
+
 // Faults take the focus, so that a reader begins with them.
 document.getElementById("faults")?.focus();
 

@@ -3,13 +3,15 @@
 
 use crate::kinds::ERASURE;
 use crate::{ActError, Desk, Replica, Who};
+use cunkou_casework::calendar::{china_day, day_begins};
 use cunkou_casework::case::{Phase, Reason, Verdict, authenticate};
-use cunkou_casework::county::CountyLog;
+use cunkou_casework::county::{CountyLog, Device, DeviceKind};
 use cunkou_casework::entry::{Entry, Kind, Signers};
 use cunkou_casework::erasure::{self, Basis, Judged, Said, Saying};
 use cunkou_casework::event::encode;
-use cunkou_casework::ids::{EntryId, SubjectId};
-use cunkou_store::{EntryState, ErasedRow, StoreError, Txn, View};
+use cunkou_casework::ids::{EntryId, Scope, SubjectId};
+use cunkou_casework::retention::closed_before;
+use cunkou_store::{CaseRow, EntryState, ErasedRow, StoreError, Txn, View};
 
 /// So many erasures are finished in one go.
 const BATCH: u32 = 100;
@@ -75,6 +77,80 @@ impl Replica {
             }
             Ok(out)
         })
+    }
+
+    /// Closed cases whose retention is over and which nobody asks to erase now, item by item, the
+    /// oldest first, at most `limit`; with each whether an earlier asking was declined.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn retention_over(&self, limit: usize) -> Result<Vec<(CaseRow, bool)>, StoreError> {
+        let (county, today) = (self.county(), china_day(self.now_ms()));
+        let Some(release) = self.release() else { return Ok(Vec::new()) };
+        self.store.read(|view| {
+            let mut out = Vec::new();
+            for item in &release.items.items {
+                let day = item.retention.and_then(|years| closed_before(today, years));
+                let Some(before_ms) = day.map(day_begins) else { continue };
+                for offset in (0..).step_by(BATCH as usize) {
+                    let rows = view.closed_before(&item.key, before_ms, BATCH, offset)?;
+                    let last = rows.len() < BATCH as usize;
+                    for row in rows {
+                        let said = heard(view, &county, SubjectId(row.subject))?;
+                        let counting = said.into_iter().filter_map(|heard| heard.said.ok());
+                        let counting: Vec<Said> = counting.collect();
+                        if erasure::judge(&counting, &county).open.is_empty() {
+                            out.push((row, !counting.is_empty()));
+                        }
+                        if out.len() >= limit {
+                            return Ok(out);
+                        }
+                    }
+                    if last {
+                        break;
+                    }
+                }
+            }
+            Ok(out)
+        })
+    }
+
+    /// Whether two people agreed to destroy a subject, and it is gone here.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn is_erased(&self, subject: SubjectId) -> Result<bool, StoreError> {
+        self.store.read(|view| view.erased(&subject.0))
+    }
+
+    /// The devices that must say that an erasure in a scope is done: the relays, and those that
+    /// serve the village.
+    #[must_use]
+    pub fn holders(&self, scope: &str) -> Vec<Device> {
+        let county = self.county();
+        let place = match scope.parse() {
+            Ok(Scope::Place(place)) => Some(place),
+            _ => None,
+        };
+        let holds = |device: &&Device| {
+            county.device_counts(device.id)
+                && (device.kind == DeviceKind::Relay
+                    || place.is_some_and(|place| device.places.contains(&place)))
+        };
+        county.devices().filter(holds).cloned().collect()
+    }
+
+    /// How many erasures are in force that not every device has confirmed.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn unconfirmed_erasures(&self) -> Result<usize, StoreError> {
+        let all = self.erasures(u32::MAX, 0)?;
+        let waits = |(_, scope, judged): &&(SubjectId, String, Judged)| {
+            let Some(erased) = &judged.erased else { return false };
+            self.holders(scope).iter().any(|device| !erased.done.contains_key(&device.id))
+        };
+        Ok(all.iter().filter(waits).count())
     }
 
     /// Takes an agreed erasure into effect; true when the subject is gone from here on.

@@ -19,6 +19,7 @@ mod kinds;
 mod materialise;
 mod peer;
 mod prepare;
+mod receipt;
 mod search;
 mod upward;
 mod world;
@@ -38,6 +39,7 @@ pub use world::{SystemWorld, World};
 
 use cunkou_casework::catalogue::Release;
 use cunkou_casework::county::{Anchor, CountyLog, Device, DeviceKind, Person, Post, Role};
+use cunkou_casework::event::Level;
 use cunkou_casework::ids::{DeviceId, Incarnation, SubjectId};
 use cunkou_casework::suite::SecretKey;
 use cunkou_store::{Lock, Store, StoreError};
@@ -213,8 +215,7 @@ impl Replica {
             (DeviceKind::Township, Role::Township) => {
                 me.places.iter().any(|p| county.township_of(*p) == Some(post.place))
             }
-            (DeviceKind::Relay, Role::Agent | Role::Township) => false,
-            (DeviceKind::Relay, _) => true,
+            (DeviceKind::Relay, role) => role.level() == Level::County,
             _ => false,
         };
         county.people().filter(|person| person.posts.iter().any(here)).cloned().collect()

@@ -5,6 +5,7 @@ mod county;
 
 use county::*;
 use cunkou_casework::case::Reason;
+use cunkou_casework::catalogue::{Contacts, Items, Release, read};
 use cunkou_casework::county::Role;
 use cunkou_casework::document::{Section, Write};
 use cunkou_casework::entry::Kind;
@@ -63,6 +64,27 @@ fn withdraw(station: &Station, case: SubjectId) {
     station.step(AGENT_YUNLING, case, withdrawn).expect("withdrawn");
 }
 
+/// Publishes a catalogue in which the item of the test cases is kept for so many years.
+fn publish(relay: &Station, years: Option<u32>) {
+    let items = include_str!("../../../county-relay/catalogue/items.json");
+    let holidays = include_str!("../../../county-relay/catalogue/holidays.json");
+    let mut items: Items = read("items.json", items).expect("the shipped items");
+    items.version = format!("kept for {years:?}");
+    items.items.truncate(1);
+    items.items[0].key = "senior-allowance".into();
+    items.items[0].retention = years;
+    let contacts = Contacts { complaint: "12345".into(), county_it: "0319-1".into() };
+    let holidays = read("holidays.json", holidays).expect("the shipped holidays");
+    let bytes = Release { items, holidays, contacts }.encode();
+    let digest = attachment_id(&bytes);
+    relay.keep_attachment(&digest.0, &bytes).expect("written");
+    let version = format!("kept for {years:?}");
+    let bytes = u32::try_from(bytes.len()).expect("short");
+    let said =
+        cunkou_casework::county::Statement::Catalogue { version, digest, bytes, routes: None };
+    relay.state(&authority(), vec![said]).expect("published");
+}
+
 fn who(n: u8) -> Who<'static> {
     Who { person: person_id(n), key: None }
 }
@@ -79,6 +101,46 @@ fn erase(relay: &Station, case: SubjectId) {
     ask(relay, OFFICER, case).expect("asked");
     agree(relay, SECOND, case).expect("agreed");
     relay.finish_erasures().expect("the disk works");
+}
+
+#[test]
+fn everybody_with_a_post_at_the_county_can_sign_in_at_the_relay_and_nowhere_else() {
+    let county = County::founded();
+    let roles =
+        [Role::Reviewer, Role::Finance, Role::It, Role::Security, Role::Audit, Role::DataOfficer];
+    let named = (40..).zip(roles).map(|(n, role)| person(n, role, COUNTY)).collect();
+    county.relay.state(&authority(), named).expect("named");
+    county.settle();
+    let works = |station: &Station, n: u8| station.workers().iter().any(|p| p.id == person_id(n));
+    for (n, role) in (40..).zip(roles) {
+        assert!(works(&county.relay, n), "{role:?}");
+        assert!(!works(&county.centre, n) && !works(&county.yunling, n), "{role:?}");
+    }
+    assert!(!works(&county.relay, AGENT_YUNLING) && works(&county.yunling, AGENT_YUNLING));
+}
+
+/// A case closed in 2026 is past ten years on the first of January 2037, and listed until somebody
+/// asks; one declined is listed again, and said to be.
+#[test]
+fn cases_past_their_retention_are_listed_and_nothing_destroys_itself() {
+    let (county, case, id) = closed();
+    let over = || {
+        let rows = county.relay.retention_over(10).expect("readable");
+        rows.iter().map(|(row, declined)| (SubjectId(row.subject), *declined)).collect::<Vec<_>>()
+    };
+    publish(&county.relay, Some(10));
+    assert!(over().is_empty());
+    county.relay.wait_days(10 * 365);
+    assert!(over().is_empty(), "the tenth year after the closing runs still");
+    county.relay.wait_days(50);
+    assert_eq!(over(), [(case, false)]);
+    assert!(!gone(&county.relay, case, id), "nothing is destroyed by itself");
+    ask(&county.relay, OFFICER, case).expect("asked");
+    assert!(over().is_empty(), "it is asked for");
+    county.relay.act(|desk| desk.decline_erasure(case, who(SECOND), "还在发放")).expect("declined");
+    assert_eq!(over(), [(case, true)]);
+    publish(&county.relay, None);
+    assert!(over().is_empty(), "kept for ever");
 }
 
 /// Nothing but what was said about the erasure is left of it.

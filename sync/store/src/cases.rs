@@ -179,6 +179,27 @@ impl View<'_> {
         Ok(self.0.prepare_cached(&sql)?.query_row([subject], case).optional()?)
     }
 
+    /// Closed cases of an item in which nothing happened from `before_ms` on, the oldest first: at
+    /// most `limit` after `offset`.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn closed_before(
+        &self,
+        item: &str,
+        before_ms: i64,
+        limit: u32,
+        offset: u32,
+    ) -> Result<Vec<CaseRow>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM case_row WHERE open = 0 AND item = ?1 AND changed_ms < ?2
+             ORDER BY changed_ms, subject LIMIT ?3 OFFSET ?4"
+        );
+        let mut query = self.0.prepare_cached(&sql)?;
+        let rows = query.query_map((item, before_ms, limit, offset), case)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// How many cases of a resident are here.
     ///
     /// # Errors

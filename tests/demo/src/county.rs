@@ -21,7 +21,7 @@ type PersonRow = (
     &'static str,
 );
 
-const PEOPLE: [PersonRow; 7] = [
+const PEOPLE: [PersonRow; 8] = [
     ("agent", "li", "李建国", "246810", "101,102,103", "", "village1"),
     ("agent", "sun", "孙丽", "135790", "104", "", "village2"),
     ("township", "wang", "王芳", "112233", "10", "", "township"),
@@ -37,6 +37,7 @@ const PEOPLE: [PersonRow; 7] = [
     ),
     ("finance", "zhou", "周洁", "667788", "1", "", "relay"),
     ("it", "he", "何平", "778899", "1", "", "relay"),
+    ("data-officer", "lu", "卢静", "889900", "1", "", "relay"),
 ];
 
 /// Name, kind, enrolment's name, places, and how many residents they hold.

@@ -14,6 +14,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use cunkou_casework::catalogue::{Item, Release};
 use cunkou_casework::ids::{AttachmentId, SubjectId};
+use cunkou_casework::receipt::SignedReceipt;
 use cunkou_replica::CaseFile;
 use cunkou_ui::page::{case, cases};
 use maud::Markup;
@@ -60,7 +61,11 @@ fn find(signed: &Signed, case: &str) -> Result<Opened, AppError> {
     let replica = signed.replica();
     let Some(file) = replica.case(subject)? else {
         let left = replica.store().read(|view| view.evicted(&subject.0))?;
-        return Err(if left.is_some() { AppError::Left } else { AppError::NotFound });
+        return Err(match left {
+            Some(_) => AppError::Left,
+            None if replica.is_erased(subject)? => AppError::Erased,
+            None => AppError::NotFound,
+        });
     };
     let opened = file.state.opened.clone().ok_or(AppError::NotFound)?;
     if !signed.may_see(&replica.county(), opened.place, &opened.route.department) {
@@ -78,7 +83,13 @@ pub(crate) async fn search(
     Form(fields): Form<Fields>,
 ) -> Result<Response, AppError> {
     let text = fields.get("q").map_or("", |q| q.trim());
-    if let Some(number) = cunkou_casework::number::parse(text)
+    // A scanner may have read the code of a receipt into the field.
+    let scanned = SignedReceipt::parse(text).and_then(|r| r.check(&signed.replica().county()));
+    let number = match scanned {
+        Ok(receipt) => Some(format!("{:012}", receipt.number)),
+        Err(_) => cunkou_casework::number::parse(text),
+    };
+    if let Some(number) = number
         && let Some(case) = signed.replica().store().read(|view| view.case_by_number(&number))?
     {
         return Ok(Redirect::to(&format!("/cases/{}", SubjectId(case))).into_response());

@@ -22,6 +22,8 @@ pub enum AppError {
     NotFound,
     /// The case left this box after it was closed; the county has it.
     Left,
+    /// It was erased for good.
+    Erased,
     /// The person may not see or do this.
     Forbidden,
     /// A rule of the domain says no.
@@ -163,6 +165,19 @@ impl IntoResponse for AppError {
                     (
                         "Closed; the county has it",
                         "30 days after a case is closed its content is kept at the county and only a card stays here. Materials given before can still be used again.",
+                    ),
+                ),
+            ),
+            Self::Erased => (
+                StatusCode::GONE,
+                told(
+                    (
+                        "这件已依法销毁",
+                        "内容、照片和修改记录都已经没有了,谁也恢复不了。想知道依据,请联系县里查销毁清册。",
+                    ),
+                    (
+                        "Erased for good",
+                        "Its content, photos and history are gone and nobody can bring them back. Ask the county for the basis in the register of erasures.",
                     ),
                 ),
             ),

@@ -23,6 +23,7 @@ pub mod otp;
 pub mod papers;
 pub mod photo;
 pub mod pin;
+mod receipts;
 pub mod renewal;
 pub mod routes;
 pub mod serve;

@@ -25,7 +25,7 @@ pub(crate) async fn keep_typed(
 ) -> Response {
     let headers = request.headers().clone();
     let path = request.uri().path().to_owned();
-    let signed_in = app.sessions.of(&headers, app.replica.now_ms()).is_some();
+    let signed_in = app.sessions.still(&headers, app.replica.now_ms()).is_some();
     if headers.contains_key("hx-request") {
         return next.run(request).await;
     }

@@ -109,7 +109,8 @@ pub fn receipt_of(signed: &Signed, file: &CaseFile, item: &Item) -> Option<Paper
         (name, d)
     });
     let (received, deferred): (Vec<_>, Vec<_>) = (received.collect(), deferred.collect());
-    Some(receipt(&source.facts(submission.at_ms), &received, &deferred))
+    let paper = receipt(&source.facts(submission.at_ms), &received, &deferred);
+    Some(Paper { code: signed.replica().receipt(&file.state).map(|r| r.code()), ..paper })
 }
 
 /// The paper that is signed where nobody signs on a screen.

@@ -29,8 +29,14 @@ pub enum Who {
     Signed,
     /// County IT.
     It,
+    /// County IT, and the security administrators, who watch for clones and lost boxes.
+    Machines,
     /// Audit administrators of the county.
     Audit,
+    /// Data officers of the county.
+    Data,
+    /// Who may agree to an erasure: data officers, and reviewers as the second person.
+    Erasing,
 }
 
 /// What a route shows.
@@ -115,7 +121,10 @@ impl Routes {
                     Who::Anyone => "anyone",
                     Who::Signed => "signed",
                     Who::It => "it",
+                    Who::Machines => "machines",
                     Who::Audit => "audit",
+                    Who::Data => "data",
+                    Who::Erasing => "erasing",
                 },
                 "changes": route.method != "GET",
                 "personal": route.shows != Shows::Nothing,
@@ -173,17 +182,22 @@ async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
-    let Some(session) = app.sessions.of(request.headers(), app.replica.now_ms()) else {
+    // The handler takes it again, and says whether that is use.
+    let Some(session) = app.sessions.still(request.headers(), app.replica.now_ms()) else {
         let here = request.uri().path_and_query().map_or("/", |p| p.as_str()).to_owned();
         let htmx = request.headers().contains_key("hx-request");
-        return AppError::SignIn { next: session::back_to(&here), htmx }.into_response();
+        let next = session::back_to(&session::page_of(request.headers(), &here));
+        return AppError::SignIn { next, htmx }.into_response();
     };
-    let role = match who {
-        Who::Anyone | Who::Signed => None,
-        Who::It => Some(Role::It),
-        Who::Audit => Some(Role::Audit),
+    let roles: &[Role] = match who {
+        Who::Anyone | Who::Signed => &[],
+        Who::It => &[Role::It],
+        Who::Machines => &[Role::It, Role::Security],
+        Who::Audit => &[Role::Audit],
+        Who::Data => &[Role::DataOfficer],
+        Who::Erasing => &[Role::DataOfficer, Role::Reviewer],
     };
-    if role.is_some_and(|role| !session.posts.iter().any(|p| p.role == role)) {
+    if !roles.is_empty() && !session.posts.iter().any(|p| roles.contains(&p.role)) {
         return AppError::Forbidden.into_response();
     }
     next.run(request).await

@@ -4,7 +4,7 @@ use crate::error::AppError;
 use crate::{App, Office};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderName, Uri, header};
 use axum::response::AppendHeaders;
 use cunkou_casework::county::{CountyLog, Post, Role};
 use cunkou_casework::ids::{AttachmentId, PersonId, PlaceId, SubjectId};
@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A session that was not used for so long is over. Milliseconds.
-const IDLE_MS: i64 = 30 * 60 * 1000;
+const IDLE_MS: i64 = 10 * 60 * 1000;
 /// No more sessions than this; the longest unused gives way.
 const SESSIONS_MAX: usize = 200;
 /// `__Host-`: the browser takes it over TLS alone, for this host alone, from no subdomain.
@@ -121,8 +121,17 @@ impl Sessions {
         AppendHeaders(cookies)
     }
 
-    /// The session of a request, if it is not over and has not left its tablet.
+    /// The session of a request, if it is not over and has not left its tablet; it is used by this.
     pub fn of(&self, headers: &HeaderMap, now_ms: i64) -> Option<Session> {
+        self.find(headers, now_ms, true)
+    }
+
+    /// The same for a request that says nothing of anybody being there.
+    pub fn still(&self, headers: &HeaderMap, now_ms: i64) -> Option<Session> {
+        self.find(headers, now_ms, false)
+    }
+
+    fn find(&self, headers: &HeaderMap, now_ms: i64, used: bool) -> Option<Session> {
         let token = token(headers)?;
         let mut all = self.lock();
         let session = all.get_mut(token)?;
@@ -134,7 +143,9 @@ impl Sessions {
             all.remove(token);
             return None;
         }
-        session.used_ms = session.used_ms.max(now_ms);
+        if used {
+            session.used_ms = session.used_ms.max(now_ms);
+        }
         Some(session.clone())
     }
 
@@ -239,6 +250,27 @@ pub fn big(headers: &HeaderMap) -> bool {
     cookie(headers, "__Host-big") == Some("on")
 }
 
+/// Whether a page asks this by itself, every few seconds: nobody needs to be there for it. The
+/// script says with `here` that somebody types or points.
+#[must_use]
+pub fn renews_itself(uri: &Uri) -> bool {
+    let asks = |name: &str| {
+        let query = uri.query().unwrap_or_default();
+        query.split('&').any(|pair| pair.split('=').next() == Some(name))
+    };
+    let path = uri.path();
+    let bar = path == "/sync/bar" && !asks("here");
+    bar || path.ends_with("/progress") || (path == "/cases" && asks("fragment"))
+}
+
+/// Where to come back to after a page's own request found the session over: the page, not the part.
+#[must_use]
+pub fn page_of(headers: &HeaderMap, here: &str) -> String {
+    let page = headers.get("hx-current-url").and_then(|url| url.to_str().ok());
+    let path = page.and_then(|url| url.split_once("://")?.1.split_once('/')).map(|(_, path)| path);
+    path.map_or_else(|| here.to_owned(), |path| format!("/{path}"))
+}
+
 /// An address to come back to after signing in: what was searched for and what was just done is
 /// left behind.
 #[must_use]
@@ -275,10 +307,15 @@ impl FromRequestParts<Arc<App>> for Signed {
         app: &Arc<App>,
     ) -> Result<Self, Self::Rejection> {
         let here = parts.uri.path_and_query().map_or("/", |p| p.as_str()).to_owned();
-        let found = app.sessions.of(&parts.headers, app.replica.now_ms());
+        let now = app.replica.now_ms();
+        let found = match renews_itself(&parts.uri) {
+            true => app.sessions.still(&parts.headers, now),
+            false => app.sessions.of(&parts.headers, now),
+        };
         let Some(session) = found else {
             let htmx = parts.headers.contains_key("hx-request");
-            return Err(AppError::SignIn { next: back_to(&here), htmx });
+            let next = back_to(&page_of(&parts.headers, &here));
+            return Err(AppError::SignIn { next, htmx });
         };
         let query = parts.uri.query().unwrap_or_default();
         let done = query.split('&').find_map(|p| p.strip_prefix("done=")).map(str::to_owned);
@@ -343,5 +380,69 @@ impl Signed {
     #[must_use]
     pub fn may_see_residents(&self, place: PlaceId) -> bool {
         self.may_see(&self.replica().county(), place, "\u{0}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signed_in(used_ms: i64) -> (Sessions, HeaderMap) {
+        let sessions = Sessions::default();
+        let session = Session {
+            person: PersonId([1; 16]),
+            name: "李建国".into(),
+            posts: Vec::new(),
+            key: None,
+            practice: false,
+            id: AttachmentId([2; 32]),
+            tablet: "tablet".into(),
+            searches: Vec::new(),
+            purposes: Vec::new(),
+            used_ms,
+        };
+        sessions.lock().insert("token".into(), session);
+        let mut headers = HeaderMap::new();
+        let cookies = format!("{COOKIE}=token; {TABLET}=tablet").parse().expect("a header");
+        headers.insert(header::COOKIE, cookies);
+        (sessions, headers)
+    }
+
+    #[test]
+    fn a_page_that_only_renews_itself_keeps_nobody_signed_in() {
+        let (sessions, headers) = signed_in(0);
+        for minute in 1..=10 {
+            assert!(sessions.still(&headers, minute * 60_000).is_some(), "minute {minute}");
+        }
+        assert!(sessions.still(&headers, IDLE_MS + 1).is_none());
+        assert!(sessions.of(&headers, IDLE_MS + 1).is_none(), "and it does not come back");
+        let (sessions, headers) = signed_in(0);
+        assert!(sessions.of(&headers, IDLE_MS - 1).is_some(), "somebody is there");
+        assert!(sessions.still(&headers, 2 * IDLE_MS - 2).is_some());
+        assert!(sessions.anybody(2 * IDLE_MS - 2) && !sessions.anybody(2 * IDLE_MS));
+    }
+
+    #[test]
+    fn what_pages_ask_by_themselves_is_told_from_what_people_ask() {
+        for (address, alone) in [
+            ("/sync/bar", true),
+            ("/sync/bar?here=1", false),
+            ("/cases/0011/progress", true),
+            ("/cases?show=mine&from=0&fragment=1", true),
+            ("/cases?show=mine", false),
+            ("/cases/0011", false),
+            ("/", false),
+        ] {
+            assert_eq!(renews_itself(&address.parse().expect("an address")), alone, "{address}");
+        }
+    }
+
+    #[test]
+    fn the_way_back_leads_to_the_page_and_not_to_its_part() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(page_of(&headers, "/cases"), "/cases");
+        let page = "https://box-1.c1.home.arpa:8443/cases/0011?full=1";
+        headers.insert("hx-current-url", page.parse().expect("a header"));
+        assert_eq!(back_to(&page_of(&headers, "/sync/bar")), "/cases/0011");
     }
 }

@@ -49,6 +49,15 @@ pub fn done_words(lang: Lang, done: &str) -> Option<String> {
                 "Handed in; it holds once the county's administrators have signed",
             ),
             "keyless" => lang.t("安全密钥已停用", "The security key is removed"),
+            "asked" => lang.t(
+                "已提出,另一人同意后才销毁",
+                "Asked; nothing is erased until a second person agrees",
+            ),
+            "erased" => lang.t(
+                "已销毁;各盒子确认后在下面显示",
+                "Erased; the boxes that confirm it are shown below",
+            ),
+            "declined" => lang.t("没有同意,照旧保存", "Declined; it stays"),
             "chosen" => lang.t("已选好", "The choice is saved"),
             _ => return None,
         }
@@ -184,9 +193,15 @@ impl Signed {
                 if self.is(Role::Reviewer) {
                     nav.push(("/keys", l.t("我的安全密钥", "My security keys")));
                 }
-                if self.is(Role::It) {
+                if self.is(Role::It) || self.is(Role::Security) {
                     nav.push(("/boxes", l.t("盒子", "Boxes")));
                     nav.push(("/staff", l.t("人员", "People")));
+                }
+                if self.is(Role::DataOfficer) {
+                    nav.push(("/retention", l.t("保管期限", "Retention")));
+                }
+                if self.is(Role::DataOfficer) || self.is(Role::Reviewer) {
+                    nav.push(("/erasures", l.t("销毁", "Erasure")));
                 }
                 if self.is(Role::Audit) {
                     nav.push(("/looks", l.t("谁看过", "Who looked")));

@@ -4,7 +4,7 @@ use crate::error::{AppError, Told};
 use crate::forms::Fields;
 use crate::routes::{Routes, Shows, Who};
 use crate::session::{choice_cookie, lang};
-use crate::{App, Office, Signed, deciding, desk, export, login, look, shell};
+use crate::{App, Office, Signed, deciding, desk, export, login, look, receipts, shell};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
@@ -54,6 +54,8 @@ pub fn shared() -> Routes {
         .post("/cases/{case}/sign/{name}", Signed, Personal, deciding::sign)
         .get("/cases/{case}/copy.pdf", Signed, Full, desk::copy)
         .get("/cases/{case}/export", Signed, Full, export::download)
+        .get("/receipts", Signed, Nothing, receipts::form)
+        .post("/receipts", Signed, Nothing, receipts::check)
         .get("/why/{subject}", Signed, Nothing, look::why_page)
         .post("/why/{subject}", Signed, Nothing, look::why)
 }
@@ -242,8 +244,9 @@ async fn sync_bar(signed: Signed) -> Response {
 pub fn first_page(signed: &Signed) -> &'static str {
     match signed.app.office {
         Office::County if signed.is(Role::Reviewer) => "/cases",
-        Office::County if signed.is(Role::It) => "/boxes",
+        Office::County if signed.is(Role::It) || signed.is(Role::Security) => "/boxes",
         Office::County if signed.is(Role::Audit) => "/looks",
+        Office::County if signed.is(Role::DataOfficer) => "/erasures",
         _ => "/guides",
     }
 }

@@ -179,7 +179,7 @@ pub fn render(paper: &Paper) -> Result<Vec<u8>, PaperError> {
     layout.rows(&heads);
     // The QR code stands to the right of the first lines.
     let qr_top = MARGIN + 20.0;
-    layout.y = layout.y.max(qr_top + 74.0);
+    layout.y = layout.y.max(qr_top + qr_side(paper) - 10.0);
     for block in &paper.blocks {
         layout.block(block);
     }
@@ -227,7 +227,7 @@ fn draw(
             }
         }
         if i == 0 {
-            qr(&mut surface, &paper.number, WIDTH - MARGIN - 84.0, qr_top)?;
+            qr(&mut surface, paper, qr_top)?;
         }
         if count > 1 {
             let words = format!("第 {} 页,共 {count} 页", i + 1);
@@ -272,12 +272,19 @@ fn watermark(surface: &mut Surface<'_>, font: &Font, words: &str) {
     surface.pop();
 }
 
-/// The case number alone: no personal data.
-fn qr(surface: &mut Surface<'_>, number: &str, x: f32, y: f32) -> Result<(), PaperError> {
-    let code = qrcode::QrCode::with_error_correction_level(number, qrcode::EcLevel::M)
+/// A signed code has many small modules: it needs more room. Points.
+fn qr_side(paper: &Paper) -> f32 {
+    if paper.code.is_some() { 112.0 } else { 84.0 }
+}
+
+/// The receipt's code, or the case number alone: no personal data.
+fn qr(surface: &mut Surface<'_>, paper: &Paper, y: f32) -> Result<(), PaperError> {
+    let (says, wide) = (paper.code.as_ref().unwrap_or(&paper.number), qr_side(paper));
+    let x = WIDTH - MARGIN - wide;
+    let code = qrcode::QrCode::with_error_correction_level(says, qrcode::EcLevel::M)
         .map_err(|e| PaperError::Pdf(e.to_string()))?;
     let side = code.width();
-    let cell = 84.0 / side as f32;
+    let cell = wide / side as f32;
     let mut path = PathBuilder::new();
     for (i, color) in code.to_colors().into_iter().enumerate() {
         if color == qrcode::Color::Dark {
@@ -303,6 +310,7 @@ mod tests {
             title: "收件回执".into(),
             issuer: "云岭村代办服务点".into(),
             number: "000010000014".into(),
+            code: None,
             blocks: vec![
                 Block::Rows(vec![("申请人".into(), name.into())]),
                 Block::List(vec!["居民身份证(2 页)".into(); 60]),

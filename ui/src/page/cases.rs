@@ -113,6 +113,7 @@ pub fn page(shell: &Shell, view: &Cases) -> Markup {
             }
         }
         (fragment(l, view))
+        p { a href="/receipts" { (l.t("核对一张收件回执", "Check a receipt")) } }
         p class="hint" { (l.t("键盘:/ 查找,↑↓ 移动,回车打开", "Keys: / search, ↑↓ move, Enter opens")) }
     };
     layout::page(shell, &view.title, false, &[], &body)

@@ -68,6 +68,16 @@ pub fn span_words(l: crate::Lang, n: u32, unit: SpanUnit) -> String {
     }
 }
 
+/// How long a closed case is kept, in words.
+#[must_use]
+pub fn retention_words(l: crate::Lang, years: Option<u32>) -> String {
+    match (l, years) {
+        (_, None) => l.t("永久", "for ever").to_owned(),
+        (crate::Lang::Zh, Some(n)) => format!("办结次年起 {n} 年"),
+        (crate::Lang::En, Some(n)) => format!("{n} years from the year after it is closed"),
+    }
+}
+
 /// A guide, in the order that guides have. `file_for` is the resident to file for.
 #[must_use]
 pub fn guide(
@@ -88,6 +98,7 @@ pub fn guide(
             span_words(l, item.supplement.n, item.supplement.unit),
         ),
         (l.t("办理结果", "Result"), item.result.clone()),
+        (l.t("保管期限", "Kept for"), retention_words(l, item.retention)),
     ];
     let rows: Vec<_> = rows.into_iter().map(|(label, value)| (label.to_owned(), value)).collect();
     let body = html! {

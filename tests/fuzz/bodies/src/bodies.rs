@@ -5,8 +5,10 @@ use cunkou_casework::checkpoint::Proofs;
 use cunkou_casework::cosign::Letter;
 use cunkou_casework::county::{Credential, Numbered};
 use cunkou_casework::entry::Entry;
+use cunkou_casework::erasure::Saying;
 use cunkou_casework::event::{Event, Witness, decode, encode};
 use cunkou_casework::looking::Looks;
+use cunkou_casework::receipt::SignedReceipt;
 use cunkou_engine::{ENTRIES_MAX, Frame, Hello, Input, Output, PROTOCOL, ScopeState, Session};
 use cunkou_guard::Guard;
 use cunkou_link::{BindRequest, EnrolRequest, EnrolResponse, SealedOffer};
@@ -23,6 +25,14 @@ pub(crate) fn event(data: &[u8]) {
     if let Ok(event) = Event::decode(data) {
         assert_eq!(encode(&event), data, "one form alone");
     }
+    if let Ok(saying) = Saying::decode(data) {
+        assert_eq!(encode(&saying), data, "one form alone");
+    }
+    let digits = cunkou_casework::hex::encode(data);
+    if let Ok(receipt) = SignedReceipt::parse(&format!("CUNKOU:R1:{digits}")) {
+        assert_eq!(SignedReceipt::parse(&receipt.code()), Ok(receipt), "it reads back");
+    }
+    let _ = SignedReceipt::parse(&String::from_utf8_lossy(data));
 }
 
 pub(crate) fn county(data: &[u8]) {

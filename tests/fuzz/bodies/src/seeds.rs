@@ -33,10 +33,17 @@ pub(crate) fn payloads() -> Vec<Vec<u8>> {
     for text in [
         include_str!("../../../../docs/vectors/entries.json"),
         include_str!("../../../../docs/vectors/audit.json"),
+        include_str!("../../../../docs/vectors/erasure.json"),
     ] {
         if let Ok(value) = serde_json::from_str(text) {
             collect(&value, &mut out);
         }
+    }
+    let receipt = include_str!("../../../../docs/vectors/receipt.json");
+    if let Ok(serde_json::Value::Object(receipt)) = serde_json::from_str(receipt)
+        && let Some(code) = receipt.get("code").and_then(|code| code.as_str())
+    {
+        out.extend(hex::decode(code.trim_start_matches("CUNKOU:R1:")));
     }
     out
 }
