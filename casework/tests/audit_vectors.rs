@@ -60,7 +60,7 @@ fn looks() -> Entry {
         uncovered: false,
         purpose: 0,
         scope: Some("130999101201,130999101202".into()),
-        ..full.clone()
+        ..full
     };
     let payload = encode(&Looks { looks: vec![full, list] });
     let device = secret(0xd1);

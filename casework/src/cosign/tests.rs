@@ -114,7 +114,7 @@ fn only_a_relay_of_the_same_county_is_believed() {
     let by_stranger = SignedCheckpoint::new(&log.says(), &secret(66));
     let by_stranger = Letter { checkpoint: by_stranger, ..good.clone() };
     assert_eq!(by_stranger.judge(&[], false), Err(Refused::NoRelay));
-    let mut cut = good.clone();
+    let mut cut = good;
     cut.county_log.swap(0, 1);
     assert!(matches!(cut.judge(&[], false), Err(Refused::Letter(_))));
 }
