@@ -7,6 +7,7 @@ mod state;
 pub use authorise::{
     Attestation, Reason, Verdict, attested, authenticate, authorise, still_counts,
 };
+pub(crate) use fold::causal_order;
 pub use fold::{Folded, Record, Standing, fold};
 pub use state::{
     Acceptance, CaseState, Decision, DecisionKind, Delivery, Ladder, Opened, Phase, Submission,
@@ -14,4 +15,4 @@ pub use state::{
 };
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,6 +1,6 @@
 //! Events: the steps (环节) of a case or a resident, and their frozen payload.
 
-use crate::ids::{AttachmentId, ChangeId, EntryId, PlaceId, SubjectId};
+use crate::ids::{AttachmentId, ChangeId, EntryId, PersonId, PlaceId, SubjectId};
 use minicbor::{Decode, Encode};
 
 /// An event names at most this many earlier events and heads.
@@ -110,6 +110,41 @@ pub enum Handover {
     /// To somebody who collects for them.
     #[n(2)]
     Proxy,
+}
+
+/// A hand-over names at most this many open cases.
+pub const DUTY_CASES_MAX: usize = 600;
+/// A hand-over names at most this many originals.
+pub const DUTY_ORIGINALS_MAX: usize = 100;
+/// A hand-over names at most this many promises.
+pub const DUTY_PROMISES_MAX: usize = 60;
+/// One original or promise of a hand-over is at most this long. Characters. With the numbers above
+/// the fullest hand-over stays below the size of an entry.
+pub const DUTY_LINE_CHARS_MAX: usize = 60;
+
+/// A resident's original document that lies at the point (原件).
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Original {
+    /// The case it was left for, where there is one.
+    #[n(0)]
+    pub case: Option<SubjectId>,
+    /// Whose and which document.
+    #[n(1)]
+    pub what: String,
+}
+
+/// Something that somebody was promised, and by when.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Promise {
+    /// The case it is about, where there is one.
+    #[n(0)]
+    pub case: Option<SubjectId>,
+    /// What was promised.
+    #[n(1)]
+    pub what: String,
+    /// The promised day, `YYYY-MM-DD`; empty where none was named.
+    #[n(2)]
+    pub until: String,
 }
 
 /// A step. Numbers are frozen; new steps get new numbers.
@@ -322,6 +357,43 @@ pub enum Step {
         #[n(0)]
         other: SubjectId,
     },
+    /// 交接: somebody hands their duty over to a colleague; it counts once that one has taken it.
+    /// Said again, it replaces what was offered before. [`Step::Withdrawn`] takes it back.
+    #[n(48)]
+    DutyOffered {
+        /// The village, or the township for the duty of a township centre.
+        #[n(0)]
+        place: PlaceId,
+        /// To whom.
+        #[n(1)]
+        to: PersonId,
+        /// The open cases, at most [`DUTY_CASES_MAX`].
+        #[n(2)]
+        cases: Vec<SubjectId>,
+        /// Originals in the drawer, at most [`DUTY_ORIGINALS_MAX`].
+        #[n(3)]
+        originals: Vec<Original>,
+        /// Promises, at most [`DUTY_PROMISES_MAX`].
+        #[n(4)]
+        promises: Vec<Promise>,
+        /// What else there is to say.
+        #[n(5)]
+        note: String,
+    },
+    /// 签收: the colleague has taken the duty over.
+    #[n(49)]
+    DutyTaken {
+        /// What was offered.
+        #[n(0)]
+        offer: EntryId,
+        /// A remark, e.g. where what was missing may be.
+        #[n(1)]
+        remark: String,
+        /// Originals of the offer that were not there when they were counted: their positions in
+        /// it from 0, ascending.
+        #[n(2)]
+        missing: Vec<u16>,
+    },
 }
 
 /// The payload of an entry of kind Event.
@@ -400,6 +472,9 @@ impl Event {
         if event.step.longest_text() > TEXT_CHARS_MAX {
             return Err(BadPayload("a text is too long".into()));
         }
+        if !event.step.duty_fits() {
+            return Err(BadPayload("a hand-over names too much".into()));
+        }
         Ok(event)
     }
 }
@@ -421,9 +496,26 @@ impl Step {
             Self::Forwarded { opinion, .. } | Self::Approved { opinion, .. } => vec![opinion],
             Self::Delivered { receiver, .. } => vec![receiver],
             Self::Rated { words, .. } => vec![words],
+            Self::DutyOffered { note, .. } => vec![note],
+            Self::DutyTaken { remark, .. } => vec![remark],
             _ => Vec::new(),
         };
         texts.iter().map(|t| t.chars().count()).max().unwrap_or(0)
+    }
+
+    /// Whether a hand-over keeps to its limits; every other step does.
+    fn duty_fits(&self) -> bool {
+        if let Self::DutyTaken { missing, .. } = self {
+            return missing.len() <= DUTY_ORIGINALS_MAX && missing.is_sorted_by(|a, b| a < b);
+        }
+        let Self::DutyOffered { cases, originals, promises, .. } = self else { return true };
+        let line = |text: &str| text.chars().count() <= DUTY_LINE_CHARS_MAX;
+        let day = |text: &str| text.is_empty() || text.parse::<jiff::civil::Date>().is_ok();
+        cases.len() <= DUTY_CASES_MAX
+            && originals.len() <= DUTY_ORIGINALS_MAX
+            && promises.len() <= DUTY_PROMISES_MAX
+            && originals.iter().all(|o| line(&o.what))
+            && promises.iter().all(|p| line(&p.what) && p.until.len() <= 10 && day(&p.until))
     }
 
     /// True for the steps that end the question for one term: two of them at once put a case in
@@ -433,8 +525,15 @@ impl Step {
         matches!(self, Self::Approved { .. } | Self::Denied { .. } | Self::Refused { .. })
     }
 
+    /// True for the steps of a hand-over of duty alone; a withdrawal is one of a case, too.
+    #[must_use]
+    pub fn of_duty(&self) -> bool {
+        matches!(self, Self::DutyOffered { .. } | Self::DutyTaken { .. })
+    }
+
     /// True for the steps that somebody who has a security key takes with it: all of a case but
-    /// 办结, which adds nothing to the decision before it.
+    /// 办结, which adds nothing to the decision before it. A hand-over is signed at the box, where
+    /// keys are opened by PIN.
     #[must_use]
     pub fn needs_own_key(&self) -> bool {
         !matches!(
@@ -444,6 +543,8 @@ impl Step {
                 | Self::ResidentMoved { .. }
                 | Self::SamePerson { .. }
                 | Self::NotSamePerson { .. }
+                | Self::DutyOffered { .. }
+                | Self::DutyTaken { .. }
         )
     }
 

@@ -12,6 +12,7 @@ pub mod cosign;
 pub mod county;
 pub mod decider;
 pub mod document;
+pub mod duty;
 pub mod eligibility;
 pub mod enrolment;
 pub mod entry;

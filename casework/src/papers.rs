@@ -29,7 +29,7 @@ pub struct Paper {
     pub title: String,
     /// The issuing office.
     pub issuer: String,
-    /// Case number, 12 digits.
+    /// Case number, 12 digits. Empty for a paper that is not about one case: it has no QR code.
     pub number: String,
     /// What the QR code says: the signed receipt ([`crate::receipt`]), else the number alone.
     pub code: Option<String>,

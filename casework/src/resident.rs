@@ -66,6 +66,14 @@ pub struct Resident {
     pub died: String,
 }
 
+/// `张*兰`: a name as lists show it that lie open on a table. The first and last characters stay,
+/// of a short name the first alone.
+#[must_use]
+pub fn masked_name(name: &str) -> String {
+    let back = usize::from(name.chars().count() > 2);
+    mask(name, 1, back)
+}
+
 impl Resident {
     /// Reads the particulars out of a resident's document, or the copy in a case's.
     #[must_use]
@@ -218,6 +226,15 @@ pub fn disability(number: &str) -> Option<(u8, u8)> {
 mod tests {
     use super::*;
     use jiff::civil::date;
+
+    #[test]
+    fn a_covered_name_keeps_its_ends() {
+        for (name, shown) in
+            [("张桂兰", "张*兰"), ("王芳", "王*"), ("欧阳春花", "欧**花"), ("", "")]
+        {
+            assert_eq!(masked_name(name), shown);
+        }
+    }
 
     #[test]
     fn a_record_settles_what_it_can_and_nothing_else() {

@@ -16,7 +16,8 @@ use cunkou_casework::entry::{
     ClockSource, Draft, Entry, Header, Kind, LogPosition, SignerRole, Signers, change_id,
 };
 use cunkou_casework::event::{
-    Defect, Deferred, Event, Filer, Handover, Level, Route, Step, Witness, decode, encode,
+    Defect, Deferred, Event, Filer, Handover, Level, Original, Promise, Route, Step, Witness,
+    decode, encode,
 };
 use cunkou_casework::ids::{
     AttachmentId, ChangeId, DeviceId, EntryId, Incarnation, PersonId, PlaceId, SubjectId,
@@ -148,6 +149,22 @@ fn steps() -> Vec<Step> {
         Step::ResidentMoved { place: PlaceId(8) },
         Step::SamePerson { other: SubjectId([0x13; 16]) },
         Step::NotSamePerson { other: SubjectId([0x13; 16]) },
+        Step::DutyOffered {
+            place: PlaceId(7),
+            to: PersonId([0x23; 16]),
+            cases: vec![SubjectId([0x13; 16])],
+            originals: vec![
+                Original { case: Some(SubjectId([0x13; 16])), what: "户口簿".into() },
+                Original { case: None, what: "村委会公章借条".into() },
+            ],
+            promises: vec![Promise {
+                case: Some(SubjectId([0x13; 16])),
+                what: "补交银行卡".into(),
+                until: "2026-12-01".into(),
+            }],
+            note: text(),
+        },
+        Step::DutyTaken { offer: EntryId([0x79; 32]), remark: text(), missing: vec![1] },
     ]
 }
 

@@ -4,6 +4,7 @@ mod answers;
 mod choose;
 mod deliver;
 mod draft;
+mod duty;
 mod form;
 mod home;
 mod materials;
@@ -60,6 +61,15 @@ pub(crate) fn routes() -> Routes {
         .get("/cases/{case}/choose", Signed, Full, choose::page)
         .post("/cases/{case}/choose", Signed, Full, choose::save)
         .get("/cases/{case}/supplement/{m}", Signed, Personal, supplement::page);
+    let duty = Routes::default()
+        .get("/duty", Signed, Nothing, duty::list)
+        .get("/duty/new", Signed, Personal, duty::new_page)
+        .post("/duty/new", Signed, Personal, duty::offer)
+        .get("/duty/{duty}", Signed, Personal, duty::show)
+        .get("/duty/{duty}/take", Signed, Personal, duty::take_page)
+        .post("/duty/{duty}/take", Signed, Personal, duty::take)
+        .post("/duty/{duty}/withdraw", Signed, Nothing, duty::withdraw)
+        .get("/duty/{duty}/paper.pdf", Signed, Personal, duty::paper);
     let photos = Routes::default()
         .post("/cases/{case}/materials/{m}/photo/{slot}", Signed, Personal, materials::photo)
         .body(DRAIN_BYTES_MAX)
@@ -71,7 +81,7 @@ pub(crate) fn routes() -> Routes {
         .get("/cases/{case}/deliver", Signed, Personal, deliver::page)
         .post("/cases/{case}/deliver", Signed, Personal, deliver::save)
         .body(DRAIN_BYTES_MAX);
-    web::shared().and(pages).and(drafts).and(photos)
+    web::shared().and(pages).and(drafts).and(duty).and(photos)
 }
 
 pub(crate) fn router(app: Arc<App>, practice: PathBuf) -> Router {

@@ -108,8 +108,7 @@ fn what_one_asks_and_another_agrees_to_is_gone_and_the_console_names_who_has_not
     ensure!(told.status == 410 && told.text().contains("已依法销毁"), "{}", told.status);
     ensure!(county.status("relay")?["erasures_unconfirmed"] == 0);
     let table = lu.get("/erasures.csv")?;
-    let grouped = number.clone();
-    ensure!(table.text().contains(&grouped), "{}", table.text());
+    ensure!(table.text().contains(&number), "{}", table.text());
     ensure!(!table.text().contains("张"), "and names nobody");
     if installed() {
         let browser = Browser::open(STORY, "relay-", county.url("relay"), Looks::default())?;

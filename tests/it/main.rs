@@ -8,6 +8,7 @@ mod certificates;
 mod cli;
 mod conflict;
 mod county;
+mod duty;
 mod enrol;
 mod erasure;
 mod evil;

@@ -3,7 +3,7 @@
 //! it is declared with who may use it and what it shows.
 
 use anyhow::{Context, Result, ensure};
-use cunkou_tests::agent::{Agent, Dice, Papers, links};
+use cunkou_tests::agent::{Agent, Dice, Papers, fields, links};
 use cunkou_tests::bare::{root, run};
 use cunkou_tests::county::{County, programs, until};
 use cunkou_tests::trust;
@@ -243,6 +243,17 @@ fn nothing_is_shown_without_a_row(county: &County, li: &Agent, resident: &str) -
     Ok(())
 }
 
+/// A hand-over that waits for somebody at the township.
+fn offered_duty(li: &Agent, county: &County) -> Result<String> {
+    let mut form = fields(&li.get("/duty/new")?.page()?, "/duty/new");
+    form.retain(|(name, _)| !["more", "to", "pin"].contains(&name.as_str()));
+    form.push(("to".into(), "wang".into()));
+    form.push(("pin".into(), county.person("li").pin.clone()));
+    let to = li.post("/duty/new", &form)?.done()?;
+    let duty = to.strip_prefix("/duty/").and_then(|to| to.split(['/', '?']).next());
+    Ok(duty.context("a hand-over")?.to_owned())
+}
+
 #[test]
 fn every_route_keeps_strangers_foreign_pages_and_foreign_names_out() -> Result<()> {
     let county = County::start()?;
@@ -261,12 +272,14 @@ fn every_route_keeps_strangers_foreign_pages_and_foreign_names_out() -> Result<(
     asked_what_for(&county, &filed.case)?;
     a_resident_is_told(&li, &resident, &filed.case)?;
     nothing_is_shown_without_a_row(&county, &li, &resident)?;
+    let duty = offered_duty(&li, &county)?;
     for (program, node, signed, other) in
         [("cunkou-node", "village1", &li, &li), ("cunkou-relay", "relay", &he, &zhao)]
     {
         let table = table(program)?;
         let client = trust::builder()?.redirect(Policy::none()).build()?;
         let mut parts = BTreeMap::from([
+            ("duty", duty.clone()),
             ("case", filed.case.clone()),
             ("item", "S1-gaoling".to_owned()),
             ("key", "S1-gaoling".to_owned()),

@@ -1,5 +1,6 @@
 //! Every screen: a picture of it in two sizes, and nothing in it that keeps somebody out.
 
+use crate::duty::colleague;
 use crate::story::{at, id_number};
 use anyhow::{Context, Result, ensure};
 use cunkou_tests::agent::{Agent, Dice, Papers};
@@ -280,6 +281,29 @@ fn village_screens(village: &mut Looker, c: &Cases, resident: &str) -> Result<()
     village.visit("/nothing", "error-404")
 }
 
+/// A hand-over from its beginning to where it waits to be taken.
+fn duty_screens(village: &mut Looker, county: &County) -> Result<()> {
+    colleague(county)?;
+    village.visit("/duty", "duty-none")?;
+    village.visit("/duty/new", "duty-give")?;
+    village.browser.fill("您自己的 PIN 码", "000000")?;
+    village.browser.press("签名,交出")?;
+    village.browser.see("选择交给谁")?;
+    village.look("duty-give-fault")?;
+    village.browser.choose("交给谁", "孙梅")?;
+    village.browser.fill("原件 1", "王奶奶的户口簿")?;
+    village.browser.fill("答应的事 1", "给王奶奶送体检报告")?;
+    village.browser.fill("您自己的 PIN 码", &county.person("li").pin)?;
+    village.browser.press("签名,交出")?;
+    village.browser.see("坐到平板前")?;
+    village.look("duty-take")?;
+    village.visit("/duty", "duty-list")?;
+    village.visit("/", "home-duty-waits")?;
+    village.browser.click("打开")?;
+    village.browser.see("撤回交接")?;
+    village.look("duty-record")
+}
+
 #[test]
 fn every_screen_can_be_seen_read_and_used_in_two_sizes_and_two_languages() -> Result<()> {
     if !installed() {
@@ -292,6 +316,7 @@ fn every_screen_can_be_seen_read_and_used_in_two_sizes_and_two_languages() -> Re
     let li = agent(&county, "li")?;
     let resident = li.search("张桂兰")?.first().context("a resident")?.clone();
     village_screens(&mut village, &c, &resident)?;
+    duty_screens(&mut village, &county)?;
 
     // The signing page, with everything before it done.
     let who = li.search("王福生")?.first().context("a resident")?.clone();

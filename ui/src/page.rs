@@ -6,6 +6,7 @@ pub mod case;
 pub mod cases;
 pub mod check;
 pub mod choose;
+pub mod duty;
 pub mod enrolments;
 pub mod erasures;
 pub mod error;

@@ -166,6 +166,8 @@ impl Lang {
             Step::ResidentMoved { .. } => self.t("居民迁移", "Resident moved"),
             Step::SamePerson { .. } => self.t("认定同一人", "Same person"),
             Step::NotSamePerson { .. } => self.t("认定不是同一人", "Not the same person"),
+            Step::DutyOffered { .. } => self.t("交接", "Duty handed over"),
+            Step::DutyTaken { .. } => self.t("签收交接", "Duty taken over"),
         }
     }
 

@@ -336,7 +336,9 @@ impl Desk<'_> {
             Step::ResidentAdded { .. }
             | Step::ResidentMoved { .. }
             | Step::SamePerson { .. }
-            | Step::NotSamePerson { .. } => false,
+            | Step::NotSamePerson { .. }
+            | Step::DutyOffered { .. }
+            | Step::DutyTaken { .. } => false,
         }
     }
 }

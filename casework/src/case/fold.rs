@@ -108,7 +108,7 @@ pub fn fold(records: &[Record], county: &CountyLog) -> Folded {
 }
 
 /// Earlier before later; of unrelated events the one with the smaller name first.
-fn causal_order(by_id: &BTreeMap<EntryId, &Record>) -> Vec<EntryId> {
+pub(crate) fn causal_order(by_id: &BTreeMap<EntryId, &Record>) -> Vec<EntryId> {
     let mut waiting_for: BTreeMap<EntryId, usize> = BTreeMap::new();
     let mut followers: BTreeMap<EntryId, Vec<EntryId>> = BTreeMap::new();
     for (id, record) in by_id {

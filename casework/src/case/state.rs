@@ -439,7 +439,9 @@ impl CaseState {
             Step::ResidentAdded { .. }
             | Step::ResidentMoved { .. }
             | Step::SamePerson { .. }
-            | Step::NotSamePerson { .. } => false,
+            | Step::NotSamePerson { .. }
+            | Step::DutyOffered { .. }
+            | Step::DutyTaken { .. } => false,
         }
     }
 
@@ -553,7 +555,9 @@ impl CaseState {
             | Step::ResidentAdded { .. }
             | Step::ResidentMoved { .. }
             | Step::SamePerson { .. }
-            | Step::NotSamePerson { .. } => {}
+            | Step::NotSamePerson { .. }
+            | Step::DutyOffered { .. }
+            | Step::DutyTaken { .. } => {}
         }
     }
 

@@ -2,7 +2,7 @@
 
 mod contests;
 mod deciders;
-mod desk;
+pub(crate) mod desk;
 mod model;
 mod order;
 

@@ -33,7 +33,11 @@ pub(crate) async fn page(signed: Signed) -> Result<Markup, AppError> {
     let list = |filter: CaseFilter| -> Result<_, AppError> {
         Ok(signed.lines(&CaseFilter { limit: SHOWN, ..filter })?.0)
     };
+    let duty = super::duty::on_home(&signed)?;
     let view = Home {
+        duty: duty.waiting,
+        on_duty: duty.on_duty,
+        offer_duty: !signed.session.practice,
         tasks: list(CaseFilter { tasks: owned(tasks), by_due: true, ..signed.filter() })?,
         drafts: list(CaseFilter { phases: owned(&["draft"]), ..signed.filter() })?,
         under_way: list(CaseFilter {

@@ -1,10 +1,11 @@
 //! What people do here: events and edits, written, judged and committed in one transaction.
 
 use crate::file::gather;
-use crate::kinds::{CASE, RESIDENT, kind_code, schema_of};
+use crate::kinds::{CASE, DUTY, RESIDENT, kind_code, schema_of};
 use crate::{ActError, Replica};
 use cunkou_casework::case::{Reason, Record, Standing, Verdict, authenticate, fold};
 use cunkou_casework::document::{Write, actor};
+use cunkou_casework::duty;
 use cunkou_casework::entry::{ClockSource, Entry, Header, Kind, Signers};
 use cunkou_casework::event::{Event, Step, encode};
 use cunkou_casework::ids::{EntryId, PersonId, Scope, SubjectId};
@@ -38,8 +39,33 @@ pub(crate) struct Composed {
     pub(crate) event: Event,
     /// The subject's events that are here.
     pub(crate) before: Vec<Record>,
-    /// Of a case, else of a resident's record.
-    pub(crate) of_case: bool,
+    pub(crate) about: About,
+}
+
+/// What a subject is: which fold judges its events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum About {
+    Case,
+    Resident,
+    Duty,
+}
+
+impl About {
+    /// What a step is about, given what came before it: a withdrawal may be of a case or of a
+    /// hand-over.
+    fn of(step: &Step, before: &[Record]) -> Self {
+        let handed = |r: &Record| r.event.step.of_duty();
+        let opened = |r: &Record| matches!(r.event.step, Step::Opened { .. });
+        match step {
+            Step::ResidentAdded { .. }
+            | Step::ResidentMoved { .. }
+            | Step::SamePerson { .. }
+            | Step::NotSamePerson { .. } => Self::Resident,
+            Step::DutyOffered { .. } | Step::DutyTaken { .. } => Self::Duty,
+            _ if before.iter().any(handed) && !before.iter().any(opened) => Self::Duty,
+            _ => Self::Case,
+        }
+    }
 }
 
 impl Replica {
@@ -147,7 +173,7 @@ impl Desk<'_> {
     /// # Errors
     /// [`ActError::Refused`] with the reason; [`ActError::Unknown`].
     pub fn event(&self, subject: SubjectId, who: Who<'_>, step: Step) -> Result<EntryId, ActError> {
-        let Composed { event, before, of_case } = self.compose(subject, step)?;
+        let Composed { event, before, about } = self.compose(subject, step)?;
         let county = self.replica.county();
         let header = self.header(Some(who.person))?;
         let payload = encode(&event);
@@ -160,7 +186,7 @@ impl Desk<'_> {
             Verdict::Accept => unreachable!("an error is never an acceptance"),
         })?;
         let record = Record { id: entry.id(), header, event, attestation };
-        let place = self.judge(&before, record, of_case)?;
+        let place = self.judge(&before, record, about)?;
         self.append(&entry, &Scope::Place(place).to_string())?;
         Ok(entry.id())
     }
@@ -170,31 +196,31 @@ impl Desk<'_> {
         self.freshen(subject)?;
         let county = self.replica.county();
         let gathered = gather(self.tx.entries_of(&subject.0)?, &county);
-        let begins = matches!(step, Step::Opened { .. } | Step::ResidentAdded { .. });
-        if begins != gathered.records.is_empty() {
+        let new = gathered.records.is_empty();
+        // A hand-over may be offered anew, in place of what was offered before.
+        let begins = match step {
+            Step::Opened { .. } | Step::ResidentAdded { .. } => true,
+            Step::DutyOffered { .. } => new,
+            _ => false,
+        };
+        if begins != new {
             return Err(ActError::Unknown);
         }
-        let of_case = !matches!(
-            step,
-            Step::ResidentAdded { .. }
-                | Step::ResidentMoved { .. }
-                | Step::SamePerson { .. }
-                | Step::NotSamePerson { .. }
-        );
-        let after = if of_case {
-            fold(&gathered.records, &county).frontier
-        } else {
-            registry::fold(&gathered.records, &county).frontier
+        let about = About::of(&step, &gathered.records);
+        let after = match about {
+            About::Case => fold(&gathered.records, &county).frontier,
+            About::Resident => registry::fold(&gathered.records, &county).frontier,
+            About::Duty => duty::fold(&gathered.records, &county).frontier,
         };
-        let schema = schema_of(if of_case { CASE } else { RESIDENT });
-        let (heads, digest) = if begins {
+        let (heads, digest) = if begins || about == About::Duty {
             (Vec::new(), None)
         } else {
+            let schema = schema_of(if about == About::Case { CASE } else { RESIDENT });
             let document = self.replica.document_in(self.tx, subject, schema)?;
             (document.heads(), Some(document.projection().digest()))
         };
         let event = Event { after, heads, digest, step };
-        Ok(Composed { event, before: gathered.records, of_case })
+        Ok(Composed { event, before: gathered.records, about })
     }
 
     /// Judges a step as the fold of every replica will; gives the subject's village.
@@ -202,27 +228,39 @@ impl Desk<'_> {
         &self,
         before: &[Record],
         record: Record,
-        of_case: bool,
+        about: About,
     ) -> Result<cunkou_casework::ids::PlaceId, ActError> {
         let county = self.replica.county();
         let id = record.id;
         let mut records = before.to_vec();
         records.push(record);
-        if of_case {
-            let folded = fold(&records, &county);
-            let standing = folded.standings.iter().find(|(e, _)| *e == id).map(|(_, s)| *s);
-            match standing {
-                Some(Standing::Effective | Standing::Rival) => {}
-                Some(Standing::Quarantined(why) | Standing::Waiting(why)) => return Err(why.into()),
-                Some(Standing::Overtaken) | None => return Err(Reason::NotNow.into()),
+        let counts = |standings: &[(EntryId, Standing)]| match standings
+            .iter()
+            .find(|(e, _)| *e == id)
+            .map(|(_, s)| *s)
+        {
+            Some(Standing::Effective | Standing::Rival) => Ok(()),
+            Some(Standing::Quarantined(why) | Standing::Waiting(why)) => Err(why),
+            Some(Standing::Overtaken) | None => Err(Reason::NotNow),
+        };
+        match about {
+            About::Case => {
+                let folded = fold(&records, &county);
+                counts(&folded.standings)?;
+                folded.state.opened.map(|o| o.place).ok_or(ActError::Unknown)
             }
-            folded.state.opened.map(|o| o.place).ok_or(ActError::Unknown)
-        } else {
-            let registered = registry::fold(&records, &county);
-            if registered.refused.contains(&id) {
-                return Err(Reason::NoPost.into());
+            About::Resident => {
+                let registered = registry::fold(&records, &county);
+                if registered.refused.contains(&id) {
+                    return Err(Reason::NoPost.into());
+                }
+                registered.place.ok_or(ActError::Unknown)
             }
-            registered.place.ok_or(ActError::Unknown)
+            About::Duty => {
+                let folded = duty::fold(&records, &county);
+                counts(&folded.standings)?;
+                folded.duty.given.map(|given| given.place).ok_or(ActError::Unknown)
+            }
         }
     }
 
@@ -237,7 +275,8 @@ impl Desk<'_> {
         writes: &[Write],
     ) -> Result<bool, ActError> {
         self.freshen(subject)?;
-        let Some((schema, scope)) = self.tx.subject(&subject.0)? else {
+        let known = self.tx.subject(&subject.0)?.filter(|(schema, _)| *schema != DUTY);
+        let Some((schema, scope)) = known else {
             return Err(ActError::Unknown);
         };
         let me = &self.replica.me;

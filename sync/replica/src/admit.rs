@@ -215,7 +215,9 @@ impl Replica {
                 return quarantine("the entry's content cannot be read");
             };
             // What a subject says of its own place must be where it came.
-            if let Step::Opened { place, .. } | Step::ResidentAdded { place } = event.step
+            if let Step::Opened { place, .. }
+            | Step::ResidentAdded { place }
+            | Step::DutyOffered { place, .. } = event.step
                 && Scope::Place(place).to_string() != scope
             {
                 return quarantine("the subject belongs to another village");

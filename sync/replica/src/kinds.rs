@@ -8,6 +8,9 @@ pub(crate) const CASE: u8 = 1;
 /// A resident.
 pub(crate) const RESIDENT: u8 = 2;
 
+/// A hand-over of duty. It has no document.
+pub(crate) const DUTY: u8 = 3;
+
 /// The schema of a subject's number.
 pub(crate) fn schema_of(code: u8) -> Schema {
     if code == CASE { Schema::Case1 } else { Schema::Resident1 }

@@ -82,6 +82,9 @@ impl Replica {
         match first {
             Some(CASE) => self.materialise_case(tx, subject, &county, gathered),
             Some(_) => self.materialise_resident(tx, subject, &county, gathered),
+            None if gathered.records.iter().any(|r| r.event.step.of_duty()) => {
+                self.materialise_duty(tx, subject, &county, gathered)
+            }
             // Its beginning has not arrived: the entries stay as they are until it does.
             None => Ok(()),
         }
@@ -95,25 +98,7 @@ impl Replica {
         gathered: Gathered,
     ) -> Result<(), StoreError> {
         let folded = fold(&gathered.records, county);
-        let mut aside = gathered.bad;
-        for (id, standing) in &folded.standings {
-            let reason;
-            let (state, reason) = match standing {
-                Standing::Effective | Standing::Overtaken | Standing::Rival => {
-                    (EntryState::Good, None)
-                }
-                Standing::Waiting(why) => {
-                    reason = why.to_string();
-                    (EntryState::Waiting, Some(reason.as_str()))
-                }
-                Standing::Quarantined(why) => {
-                    reason = why.to_string();
-                    (EntryState::Unfounded, Some(reason.as_str()))
-                }
-            };
-            aside += u32::from(state != EntryState::Good);
-            set_state(tx, &gathered, id, state, reason)?;
-        }
+        let mut aside = set_standings(tx, &gathered, &folded.standings)?;
         let Some(opened) = &folded.state.opened else {
             return Ok(());
         };
@@ -266,6 +251,32 @@ fn fallen(gathered: &Gathered, county: &CountyLog) -> Vec<u64> {
     good.filter(|e| still_counts(e.entry.header(), county, gathered.had(e.entry.id())).is_err())
         .map(|e| e.pos)
         .collect()
+}
+
+/// Keeps what became of events; says how many entries are aside.
+pub(crate) fn set_standings(
+    tx: &Txn<'_>,
+    gathered: &Gathered,
+    standings: &[(EntryId, Standing)],
+) -> Result<u32, StoreError> {
+    let mut aside = gathered.bad;
+    for (id, standing) in standings {
+        let reason;
+        let (state, reason) = match standing {
+            Standing::Effective | Standing::Overtaken | Standing::Rival => (EntryState::Good, None),
+            Standing::Waiting(why) => {
+                reason = why.to_string();
+                (EntryState::Waiting, Some(reason.as_str()))
+            }
+            Standing::Quarantined(why) => {
+                reason = why.to_string();
+                (EntryState::Unfounded, Some(reason.as_str()))
+            }
+        };
+        aside += u32::from(state != EntryState::Good);
+        set_state(tx, gathered, id, state, reason)?;
+    }
+    Ok(aside)
 }
 
 fn set_state(

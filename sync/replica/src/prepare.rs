@@ -71,7 +71,7 @@ impl Desk<'_> {
         person: PersonId,
         step: Step,
     ) -> Result<Prepared, ActError> {
-        let Composed { event, before, of_case } = self.compose(subject, step)?;
+        let Composed { event, before, about } = self.compose(subject, step)?;
         let mut header = self.header(Some(person))?;
         header.incarnation = Incarnation(self.random());
         (header.seq, header.previous) = (1, None);
@@ -84,7 +84,7 @@ impl Desk<'_> {
             event: event.clone(),
             attestation: Attestation::Relay,
         };
-        self.judge(&before, as_if, of_case)?;
+        self.judge(&before, as_if, about)?;
         Ok(Prepared { draft, event })
     }
 
@@ -100,7 +100,7 @@ impl Desk<'_> {
     ) -> Result<EntryId, ActError> {
         let Prepared { draft, event } = prepared;
         let (subject, device) = (draft.entry().subject(), &self.replica.me.key);
-        let Composed { before, of_case, .. } = self.compose(subject, event.step.clone())?;
+        let Composed { before, about, .. } = self.compose(subject, event.step.clone())?;
         let county = self.replica.county();
         if fold(&before, &county).frontier != event.after {
             return Err(Reason::NotNow.into());
@@ -115,7 +115,7 @@ impl Desk<'_> {
         })?;
         let header = entry.header().clone();
         let record = Record { id: entry.id(), header, event, attestation };
-        let place = self.judge(&before, record, of_case)?;
+        let place = self.judge(&before, record, about)?;
         self.insert(&entry, &Scope::Place(place).to_string())?;
         self.replica.materialise(self.tx, subject)?;
         Ok(entry.id())

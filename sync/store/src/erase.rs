@@ -103,6 +103,7 @@ impl Txn<'_> {
             "DELETE FROM case_row WHERE subject = ?1",
             "DELETE FROM resident_row WHERE subject = ?1",
             "DELETE FROM resident_key WHERE subject = ?1",
+            "DELETE FROM duty WHERE subject = ?1",
             "DELETE FROM subject WHERE id = ?1",
             "DELETE FROM evicted WHERE subject = ?1",
         ] {

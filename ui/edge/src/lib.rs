@@ -15,7 +15,7 @@ pub mod export;
 pub mod forms;
 pub mod hosts;
 pub mod lists;
-mod login;
+pub mod login;
 pub mod look;
 pub mod looks;
 pub mod open;

@@ -11,7 +11,9 @@ use axum::extract::{Form, FromRequest, Query, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
-use cunkou_casework::county::Role;
+use cunkou_casework::county::{Person, Role};
+use cunkou_casework::suite::SecretKey;
+use cunkou_ui::Lang;
 use cunkou_ui::page::login::{CARRIED, Login, page as render, resume as render_resume};
 use maud::Markup;
 use std::sync::Arc;
@@ -126,14 +128,7 @@ pub(crate) async fn sign_in(
     if !is_pin(&pin) {
         return again(l.t("PIN 码是 4 至 12 位数字", "The PIN has 4 to 12 digits").into());
     }
-    let (checking, checked) = (Arc::clone(&app), person.clone());
-    let opened = tokio::task::spawn_blocking(move || -> Result<_, SignInError> {
-        let key = pin::sign_in(&checking, &checked, &pin)?;
-        let other = checking.door.let_in(&checked, key.as_ref())?;
-        Ok((other.unwrap_or(checking), key))
-    })
-    .await?;
-    match opened {
+    match enter(Arc::clone(&app), person.clone(), pin).await? {
         Ok((inside, key)) => {
             let cookie = inside.sessions.begin(&inside.replica, &person, key, &headers);
             if let Some(resume) = &resume {
@@ -143,31 +138,57 @@ pub(crate) async fn sign_in(
             let to = if next.is_empty() { "/".into() } else { own_address(&next) };
             Ok((cookie, Redirect::to(&to)).into_response())
         }
-        Err(SignInError::Wrong) => again(l.t("PIN 码不对,再试一次", "Wrong PIN, try again").into()),
-        Err(SignInError::Wait(ms)) => {
+        Err(why) => again(refusal(l, why)?),
+    }
+}
+
+/// Checks a PIN, counted and throttled, and opens what the person's key opens here: the app in
+/// which their session may begin, and the key.
+///
+/// # Errors
+/// Inside, why they are not let in; outside, our own failure.
+pub async fn enter(
+    app: Arc<App>,
+    person: Person,
+    pin: String,
+) -> Result<Result<(Arc<App>, Option<SecretKey>), SignInError>, AppError> {
+    let entered = tokio::task::spawn_blocking(move || {
+        let key = pin::sign_in(&app, &person, &pin)?;
+        let other = app.door.let_in(&person, key.as_ref())?;
+        Ok((other.unwrap_or(app), key))
+    });
+    Ok(entered.await?)
+}
+
+/// Why somebody is not let in, in words for them.
+///
+/// # Errors
+/// What is our own failure.
+pub fn refusal(l: Lang, why: SignInError) -> Result<String, AppError> {
+    Ok(match why {
+        SignInError::Wrong => l.t("PIN 码不对,再试一次", "Wrong PIN, try again").into(),
+        SignInError::Wait(ms) => {
             let wait = l.span(ms);
-            again(match l {
-                cunkou_ui::Lang::Zh => format!("PIN 码错得太多,{wait}后再试"),
-                cunkou_ui::Lang::En => format!("Too many wrong PINs. Try again in {wait}"),
-            })
+            match l {
+                Lang::Zh => format!("PIN 码错得太多,{wait}后再试"),
+                Lang::En => format!("Too many wrong PINs. Try again in {wait}"),
+            }
         }
-        Err(SignInError::NoKey) => again(
-            l.t(
+        SignInError::NoKey => l
+            .t(
                 "这个人的钥匙还没到这台盒子,连上县平台后再试",
                 "This person's key has not come to this box yet; try once the county was reached",
             )
             .into(),
-        ),
-        Err(SignInError::Door(DoorError::NoSlot)) => again(
-            l.t(
+        SignInError::Door(DoorError::NoSlot) => l
+            .t(
                 "PIN 码对,但这台盒子还没有您的钥匙。请先由一位以前用过的同事登录一次;没有的话请联系县信息员",
                 "The PIN is right, but this box has no key for you yet. Let a colleague who has used it before sign in once, or call county IT",
             )
             .into(),
-        ),
-        Err(SignInError::Door(DoorError::Ours(words))) => Err(AppError::Ours(words)),
-        Err(SignInError::Store(e)) => Err(e.into()),
-    }
+        SignInError::Door(DoorError::Ours(words)) => return Err(AppError::Ours(words)),
+        SignInError::Store(e) => return Err(e.into()),
+    })
 }
 
 pub(crate) async fn extend(

@@ -47,7 +47,7 @@ async fn record(looking: Looking, request: Request, next: Next) -> Result<Respon
     let params = params.map_err(IntoResponse::into_response)?;
     let named = |name: &str| params.iter().find(|(n, _)| *n == name).map(|(_, value)| value);
     let of_resident = looking.what.contains(" /residents/{id}");
-    let subject = if of_resident { named("id") } else { named("case") };
+    let subject = if of_resident { named("id") } else { named("case").or(named("duty")) };
     let subject: Option<SubjectId> = subject.and_then(|id| id.parse().ok());
     let query = parts.uri.query().unwrap_or_default();
     let asked_full = query.split('&').any(|pair| pair == "full" || pair.starts_with("full="));

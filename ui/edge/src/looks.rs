@@ -25,6 +25,7 @@ fn page_words(l: Lang, look: &LookRow) -> &'static str {
     let path = look.what.split_once(' ').map_or(look.what.as_str(), |(_, path)| path);
     match path {
         _ if look.subject == [0; 16] => l.t("列表", "A list"),
+        _ if path.starts_with("/duty/") => l.t("交接", "A hand-over"),
         "/residents/{id}/looks" => l.t("谁看过", "Who looked"),
         _ if path.starts_with("/residents") => l.t("居民资料", "Particulars"),
         "/cases/{case}/copy.pdf" => l.t("给本人的副本", "The resident's own copy"),

@@ -24,6 +24,8 @@ const MARGIN: f32 = 62.0;
 const BODY: f32 = 11.5;
 const LEADING: f32 = 1.65;
 const LABEL: f32 = 110.0;
+/// A heading with so few rows is not torn apart by the end of a page.
+const TOGETHER: usize = 8;
 
 /// Why a paper could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -172,15 +174,23 @@ pub fn render(paper: &Paper) -> Result<Vec<u8>, PaperError> {
     let title_x = (WIDTH - width(&paper.title, 22.0)) / 2.0;
     layout.text(title_x, 22.0, WIDTH, &paper.title);
     layout.y += 14.0;
-    let heads = [
-        ("办件编号".to_owned(), grouped(&paper.number)),
-        ("出具单位".to_owned(), paper.issuer.clone()),
-    ];
-    layout.rows(&heads);
-    // The QR code stands to the right of the first lines.
     let qr_top = MARGIN + 20.0;
-    layout.y = layout.y.max(qr_top + qr_side(paper) - 10.0);
-    for block in &paper.blocks {
+    if !paper.number.is_empty() {
+        layout.rows(&[("办件编号".to_owned(), grouped(&paper.number))]);
+    }
+    layout.rows(&[("出具单位".to_owned(), paper.issuer.clone())]);
+    if !paper.number.is_empty() {
+        // The QR code stands to the right of the first lines.
+        layout.y = layout.y.max(qr_top + qr_side(paper) - 10.0);
+    }
+    for (block, next) in
+        paper.blocks.iter().zip(paper.blocks.iter().skip(1).map(Some).chain([None]))
+    {
+        if let (Block::Heading(_), Some(Block::Rows(rows))) = (block, next)
+            && rows.len() <= TOGETHER
+        {
+            layout.room((rows.len() as f32 + 4.0) * BODY * LEADING);
+        }
         layout.block(block);
     }
     layout.y += 10.0;
@@ -226,7 +236,7 @@ fn draw(
                 Mark::Line { x, y, to } => line(&mut surface, *x, *y, *to),
             }
         }
-        if i == 0 {
+        if i == 0 && !paper.number.is_empty() {
             qr(&mut surface, paper, qr_top)?;
         }
         if count > 1 {

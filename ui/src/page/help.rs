@@ -18,6 +18,8 @@ pub fn page(shell: &Shell, county_it: &str) -> Markup {
          l.t("每保存一页就写进盒子里,来电后从草稿继续。", "Every saved page is on the box's disk. Continue from the draft.")),
         (l.t("两个人改了同一处怎么办?", "What if two people change the same thing?"),
          l.t("两种说法都会留着,打开办件选一个。", "Both versions are kept. Open the case and choose.")),
+        (l.t("离开几天,工作怎么交给同事?", "How do I hand over when I am away?"),
+         l.t("在“今天”最下面打开“交班、交接记录”:看清单,写上抽屉里的原件和答应过的事,用自己的 PIN 码签名,再让同事点清、用他自己的 PIN 码签收。签收之前仍由您负责。", "Open “Hand over duty” at the bottom of “Today”: read the list, add originals in the drawer and promises, sign with your PIN; your colleague counts and signs with theirs. Until then you are responsible.")),
         (l.t("忘了 PIN 码?", "Forgot your PIN?"),
          l.t("请县信息员重新设置。", "Ask county IT to set a new one.")),
     ];

@@ -19,6 +19,12 @@ pub struct Home {
     pub lease_days: Option<u32>,
     /// Something in the relay's log does not fit what this box has seen of it.
     pub alarm: bool,
+    /// Hand-overs that wait: address, words.
+    pub duty: Vec<(String, String)>,
+    /// Who is on duty, and where.
+    pub on_duty: Vec<(String, String)>,
+    /// Duty can be handed over from here.
+    pub offer_duty: bool,
     /// Practice can be entered from here.
     pub offer_practice: bool,
 }
@@ -29,6 +35,18 @@ pub fn page(shell: &Shell, view: &Home) -> Markup {
     let l = shell.lang;
     let body = html! {
         h1 { (l.t("今天", "Today")) }
+        @for (href, words) in &view.duty {
+            p class="warn" { (words) " " a class="button second" href=(href) { (l.t("打开", "Open")) } }
+        }
+        @if !view.on_duty.is_empty() {
+            p class="hint" {
+                (l.t("值班:", "On duty: "))
+                @for (i, (who, places)) in view.on_duty.iter().enumerate() {
+                    @if i > 0 { (l.t(";", "; ")) }
+                    (who) (l.t("(", " (")) (places) (l.t(")", ")"))
+                }
+            }
+        }
         @if view.alarm {
             p class="warn" {
                 (l.t("县平台的记录和本机见过的对不上。办件照常,请打电话告诉县安全管理员。",
@@ -63,6 +81,9 @@ pub fn page(shell: &Shell, view: &Home) -> Markup {
         h2 { (l.t("正在办", "Under way")) " (" (view.under_way.len()) ")" }
         (lines(l, &view.under_way, l.t("没有在外面办的件。", "Nothing is with another office.")))
         p { a href="/cases" { (l.t("全部办件(台账)", "All cases (ledger)")) } }
+        @if view.offer_duty {
+            p { a href="/duty" { (l.t("交班、交接记录", "Hand over duty, and earlier hand-overs")) } }
+        }
         @if view.offer_practice {
             form method="post" action="/practice/enter" {
                 button class="second" { (l.t("进入练习", "Practise")) }

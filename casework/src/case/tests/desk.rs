@@ -12,38 +12,38 @@ use crate::ids::{
 use crate::suite::SecretKey;
 use std::collections::BTreeMap;
 
-pub(super) const COUNTY: PlaceId = PlaceId(1);
-pub(super) const TOWNSHIP: PlaceId = PlaceId(2);
-pub(super) const YUNLING: PlaceId = PlaceId(11);
-pub(super) const LONGTAN: PlaceId = PlaceId(12);
-pub(super) const DEPARTMENT: &str = "县民政局";
-pub(super) const START_MS: i64 = 1_795_000_000_000;
+pub(crate) const COUNTY: PlaceId = PlaceId(1);
+pub(crate) const TOWNSHIP: PlaceId = PlaceId(2);
+pub(crate) const YUNLING: PlaceId = PlaceId(11);
+pub(crate) const LONGTAN: PlaceId = PlaceId(12);
+pub(crate) const DEPARTMENT: &str = "县民政局";
+pub(crate) const START_MS: i64 = 1_795_000_000_000;
 
 // Devices and people are numbers; their keys come from them.
-pub(super) const RELAY: u8 = 1;
-pub(super) const CENTRE: u8 = 2;
-pub(super) const BOX_YUNLING: u8 = 3;
-pub(super) const BOX_LONGTAN: u8 = 4;
+pub(crate) const RELAY: u8 = 1;
+pub(crate) const CENTRE: u8 = 2;
+pub(crate) const BOX_YUNLING: u8 = 3;
+pub(crate) const BOX_LONGTAN: u8 = 4;
 
 /// A person at a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Actor {
-    pub(super) person: u8,
-    pub(super) device: u8,
+pub(crate) struct Actor {
+    pub(crate) person: u8,
+    pub(crate) device: u8,
 }
 
-pub(super) const AGENT: Actor = Actor { person: 21, device: BOX_YUNLING };
-pub(super) const NEIGHBOUR: Actor = Actor { person: 22, device: BOX_LONGTAN };
-pub(super) const CLERK: Actor = Actor { person: 23, device: CENTRE };
-pub(super) const CHIEF: Actor = Actor { person: 24, device: CENTRE };
-pub(super) const REVIEWER: Actor = Actor { person: 25, device: RELAY };
-pub(super) const SECOND_REVIEWER: Actor = Actor { person: 26, device: RELAY };
-pub(super) const HEALTH_REVIEWER: Actor = Actor { person: 27, device: RELAY };
-pub(super) const IT: Actor = Actor { person: 28, device: RELAY };
+pub(crate) const AGENT: Actor = Actor { person: 21, device: BOX_YUNLING };
+pub(crate) const NEIGHBOUR: Actor = Actor { person: 22, device: BOX_LONGTAN };
+pub(crate) const CLERK: Actor = Actor { person: 23, device: CENTRE };
+pub(crate) const CHIEF: Actor = Actor { person: 24, device: CENTRE };
+pub(crate) const REVIEWER: Actor = Actor { person: 25, device: RELAY };
+pub(crate) const SECOND_REVIEWER: Actor = Actor { person: 26, device: RELAY };
+pub(crate) const HEALTH_REVIEWER: Actor = Actor { person: 27, device: RELAY };
+pub(crate) const IT: Actor = Actor { person: 28, device: RELAY };
 /// The agent of the village next door, at the township's box, which serves both villages.
-pub(super) const NEIGHBOUR_IN_TOWN: Actor = Actor { person: 22, device: CENTRE };
+pub(crate) const NEIGHBOUR_IN_TOWN: Actor = Actor { person: 22, device: CENTRE };
 
-pub(super) const EVERYBODY: [(&str, Actor); 9] = [
+pub(crate) const EVERYBODY: [(&str, Actor); 9] = [
     ("agent", AGENT),
     ("neighbour", NEIGHBOUR),
     ("neighbour in town", NEIGHBOUR_IN_TOWN),
@@ -55,23 +55,23 @@ pub(super) const EVERYBODY: [(&str, Actor); 9] = [
     ("it", IT),
 ];
 
-pub(super) fn secret(n: u8) -> SecretKey {
+pub(crate) fn secret(n: u8) -> SecretKey {
     SecretKey::from_seed(&[n; 32])
 }
 
-pub(super) fn person_id(n: u8) -> PersonId {
+pub(crate) fn person_id(n: u8) -> PersonId {
     PersonId([n; 16])
 }
 
-pub(super) fn device_id(n: u8) -> DeviceId {
+pub(crate) fn device_id(n: u8) -> DeviceId {
     DeviceId([n; 16])
 }
 
-pub(super) fn has_key(person: u8) -> bool {
+pub(crate) fn has_key(person: u8) -> bool {
     person < REVIEWER.person
 }
 
-pub(super) fn county() -> CountyLog {
+pub(crate) fn county() -> CountyLog {
     let mut log = CountyLog::new(SubjectId([0xc0; 16]), secret(99).public());
     let place = |id, level, code: &str, name: &str, parent| Place {
         id,
@@ -128,7 +128,7 @@ pub(super) fn county() -> CountyLog {
     log
 }
 
-pub(super) fn header(n: u64, person: Option<u8>, device: u8, log: LogPosition) -> Header {
+pub(crate) fn header(n: u64, person: Option<u8>, device: u8, log: LogPosition) -> Header {
     let mut salt = [0; 16];
     salt[..8].copy_from_slice(&n.to_be_bytes());
     Header {
@@ -145,7 +145,7 @@ pub(super) fn header(n: u64, person: Option<u8>, device: u8, log: LogPosition) -
 }
 
 /// The authority makes the next statement.
-pub(super) fn say(log: &mut CountyLog, statement: Statement) {
+pub(crate) fn say(log: &mut CountyLog, statement: Statement) {
     let head = log.head();
     let numbered = Numbered { position: head.position + 1, previous: head.head, statement };
     let (device, authority) = (secret(RELAY), secret(99));
@@ -156,24 +156,24 @@ pub(super) fn say(log: &mut CountyLog, statement: Statement) {
 }
 
 /// One case and the entries made about it.
-pub(super) struct Desk {
-    pub(super) county: CountyLog,
-    pub(super) subject: SubjectId,
+pub(crate) struct Desk {
+    pub(crate) county: CountyLog,
+    pub(crate) subject: SubjectId,
     /// Another one gives other hashes, and so another order of unrelated events.
     salt: u64,
-    pub(super) entries: Vec<Entry>,
+    pub(crate) entries: Vec<Entry>,
     /// How far a relay had read the county log when it first had an entry.
-    pub(super) had: BTreeMap<EntryId, u64>,
+    pub(crate) had: BTreeMap<EntryId, u64>,
 }
 
 impl Desk {
-    pub(super) fn new(salt: u64) -> Self {
+    pub(crate) fn new(salt: u64) -> Self {
         let (county, subject) = (county(), SubjectId([0xca; 16]));
         Self { county, subject, salt: salt << 16, entries: Vec::new(), had: BTreeMap::new() }
     }
 
     /// Makes an event that comes after `after`.
-    pub(super) fn sign(&self, who: Actor, after: &[EntryId], step: Step) -> Entry {
+    pub(crate) fn sign(&self, who: Actor, after: &[EntryId], step: Step) -> Entry {
         let mut after = after.to_vec();
         after.sort_unstable();
         let n = self.salt + self.entries.len() as u64;
@@ -186,39 +186,39 @@ impl Desk {
     }
 
     /// Somebody who has read everything takes a step.
-    pub(super) fn step(&mut self, who: Actor, step: Step) -> EntryId {
+    pub(crate) fn step(&mut self, who: Actor, step: Step) -> EntryId {
         let after = self.folded().frontier;
         self.step_after(who, &after, step)
     }
 
     /// Somebody who has read only this takes a step.
-    pub(super) fn step_after(&mut self, who: Actor, after: &[EntryId], step: Step) -> EntryId {
+    pub(crate) fn step_after(&mut self, who: Actor, after: &[EntryId], step: Step) -> EntryId {
         let entry = self.sign(who, after, step);
         let id = entry.id();
         self.entries.push(entry);
         id
     }
 
-    pub(super) fn folded(&self) -> Folded {
+    pub(crate) fn folded(&self) -> Folded {
         fold(&self.records(), &self.county)
     }
 
-    pub(super) fn records(&self) -> Vec<Record> {
+    pub(crate) fn records(&self) -> Vec<Record> {
         let had = |e: &Entry| self.had.get(&e.id()).copied();
         self.entries.iter().filter_map(|e| record(e, &self.county, had(e)).ok()).collect()
     }
 
-    pub(super) fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         self.folded().state.phase
     }
 
-    pub(super) fn standing(&self, id: EntryId) -> Standing {
+    pub(crate) fn standing(&self, id: EntryId) -> Standing {
         let standings = self.folded().standings;
         standings.iter().find(|(e, _)| *e == id).map(|(_, s)| *s).expect("an event of the case")
     }
 
     /// The named step, as the state of the case asks for it.
-    pub(super) fn named(&self, name: &str) -> Step {
+    pub(crate) fn named(&self, name: &str) -> Step {
         let state = self.folded().state;
         let (term, next) = (state.term, state.term + 1);
         let text = || "理由".to_owned();
@@ -255,7 +255,7 @@ impl Desk {
     }
 
     /// Takes named steps one after another, each by whoever does that in an ordinary case.
-    pub(super) fn walk(&mut self, names: &[&str]) -> EntryId {
+    pub(crate) fn walk(&mut self, names: &[&str]) -> EntryId {
         let mut last = EntryId([0; 32]);
         for name in names {
             let step = self.named(name);
@@ -266,7 +266,7 @@ impl Desk {
         last
     }
 
-    pub(super) fn usual(&self, name: &str) -> Actor {
+    pub(crate) fn usual(&self, name: &str) -> Actor {
         match name {
             "taken" | "forwarded" => CLERK,
             "asked" if self.phase() == Phase::TownshipTaken => CLERK,
@@ -278,7 +278,7 @@ impl Desk {
 }
 
 /// What a replica makes of an entry that arrives.
-pub(super) fn record(
+pub(crate) fn record(
     entry: &Entry,
     county: &CountyLog,
     had: Option<u64>,
@@ -288,16 +288,16 @@ pub(super) fn record(
     Ok(Record { id: entry.id(), header: entry.header().clone(), event, attestation })
 }
 
-pub(super) fn by_county() -> Route {
+pub(crate) fn by_county() -> Route {
     let department = DEPARTMENT.to_owned();
     Route { take: Level::Township, accept: Level::County, decide: Level::County, department }
 }
 
-pub(super) fn by_township() -> Route {
+pub(crate) fn by_township() -> Route {
     Route { accept: Level::Township, decide: Level::Township, ..by_county() }
 }
 
-pub(super) fn opened(place: PlaceId, route: Route) -> Step {
+pub(crate) fn opened(place: PlaceId, route: Route) -> Step {
     Step::Opened {
         number: "000470000015".into(),
         place,
@@ -308,21 +308,21 @@ pub(super) fn opened(place: PlaceId, route: Route) -> Step {
     }
 }
 
-pub(super) fn submitted() -> Step {
+pub(crate) fn submitted() -> Step {
     Step::Submitted { filer: Filer::Applicant, attachments: vec![], deferred: vec![] }
 }
 
-pub(super) fn asked(due: &str) -> Step {
+pub(crate) fn asked(due: &str) -> Step {
     let defects = vec![Defect { material: "id-card".into(), reason: "看不清".into() }];
     Step::SupplementAsked { defects, due: due.into(), calendar: "2026".into() }
 }
 
-pub(super) fn accepted(term: u32) -> Step {
+pub(crate) fn accepted(term: u32) -> Step {
     Step::Accepted { term, due: "2026-12-20".into(), calendar: "2026".into(), uncertain: false }
 }
 
 /// The ways to every state.
-pub(super) const WAYS: [(Phase, &[&str]); 14] = [
+pub(crate) const WAYS: [(Phase, &[&str]); 14] = [
     (Phase::Draft, &["opened"]),
     (Phase::Received, &["opened", "submitted"]),
     (Phase::TownshipTaken, &["opened", "submitted", "taken"]),
@@ -381,7 +381,7 @@ pub(super) const WAYS: [(Phase, &[&str]); 14] = [
     (Phase::Withdrawn, &["opened", "submitted", "withdrawn"]),
 ];
 
-pub(super) fn at(phase: Phase) -> Desk {
+pub(crate) fn at(phase: Phase) -> Desk {
     let mut desk = Desk::new(0);
     if phase == Phase::Contested {
         contest(&mut desk);
@@ -394,7 +394,7 @@ pub(super) fn at(phase: Phase) -> Desk {
 }
 
 /// Two reviewers decide apart, in one term.
-pub(super) fn contest(desk: &mut Desk) -> [EntryId; 2] {
+pub(crate) fn contest(desk: &mut Desk) -> [EntryId; 2] {
     desk.walk(&["opened", "submitted", "taken", "forwarded", "accepted"]);
     let after = desk.folded().frontier;
     let (approved, denied) = (desk.named("approved"), desk.named("denied"));
