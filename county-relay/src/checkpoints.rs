@@ -1,12 +1,13 @@
 //! Checkpoints of this relay's log on their way to an auditor, who signs that it only grows.
 
 use crate::home::Home;
+use cunkou_casework::calendar::china_time;
 use cunkou_casework::checkpoint::Checkpoint;
 use cunkou_casework::cosign::{LETTER_BYTES_MAX, Letter};
 use cunkou_casework::hex;
 use cunkou_edge::bounded;
 use cunkou_edge::cli::{Exit, Failure};
-use cunkou_edge::lists::when;
+use cunkou_edge::lists;
 use cunkou_replica::{Cosigner, LetterError};
 use serde_json::{Value, json};
 use std::io::Write;
@@ -19,6 +20,11 @@ fn failed(e: impl std::fmt::Display) -> Failure {
 
 fn refused(words: impl Into<String>) -> Failure {
     Failure::new(Exit::Refused, words)
+}
+
+/// Years lie between checkpoints.
+fn when(ms: i64) -> String {
+    format!("{:04}-{}", china_time(ms).year(), lists::when(ms))
 }
 
 fn told(e: LetterError) -> Failure {
