@@ -177,6 +177,41 @@ pub struct Proofs {
     /// The entries, sorted by name.
     #[n(1)]
     pub shown: Vec<Shown>,
+    /// Earlier checkpoints of the same log that others have signed, too; never empty, at most
+    /// [`COSIGNATURES_MAX`].
+    #[n(2)]
+    pub cosigned: Option<Vec<Cosigned>>,
+}
+
+/// An earlier checkpoint with a signature of an auditor, and that the log continues it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Cosigned {
+    /// The checkpoint.
+    #[n(0)]
+    pub checkpoint: SignedCheckpoint,
+    /// That the checkpoint of the file continues it.
+    #[n(1)]
+    pub consistency: Vec<ByteVec>,
+}
+
+impl Cosigned {
+    /// What it says, when `relay` and `auditor` signed it and `latest` continues it.
+    #[must_use]
+    pub fn read(
+        &self,
+        relay: &PublicKey,
+        auditor: &PublicKey,
+        latest: &Checkpoint,
+    ) -> Option<Checkpoint> {
+        let earlier = self.checkpoint.read(relay).ok()?;
+        let proof = nodes(&self.consistency)?;
+        let (then, now) = ((earlier.size, &earlier.root), (latest.size, &latest.root));
+        let holds = self.checkpoint.signed_by(auditor)
+            && earlier.log == latest.log
+            && earlier.relay == latest.relay
+            && merkle::continues(then, now, &proof);
+        holds.then_some(earlier)
+    }
 }
 
 /// One entry in the log of a checkpoint.
@@ -243,4 +278,4 @@ pub fn check(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -37,6 +37,9 @@ pub enum Kind {
     /// Who may help a person of a box who has forgotten their PIN; signed by the box.
     #[n(6)]
     Rescue,
+    /// Who looked at whom on a box, for the county's audit; signed by the box.
+    #[n(7)]
+    Looks,
     /// What two people of the county agreed to destroy, and which device has.
     #[n(8)]
     Erasure,
@@ -246,6 +249,7 @@ fn commitment_of(kind: Kind, payload: &[u8]) -> Result<[u8; 32], BadEntry> {
         | Kind::County
         | Kind::Credential
         | Kind::Rescue
+        | Kind::Looks
         | Kind::Erasure => Ok(suite::commitment(payload)),
     }
 }

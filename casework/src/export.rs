@@ -181,36 +181,45 @@ impl Export {
     /// # Errors
     /// When there is not even a founding statement: nothing can be judged then.
     pub fn read_county_log(&self) -> Result<CountyRead, BadExport> {
-        let first = self.county_log.first().ok_or(BadExport::Other)?;
-        let first = Entry::decode(first)?;
-        if first.subject() != self.county || first.id() != self.founded {
-            return Err(BadExport::Form("it is of another county than it says".into()));
-        }
-        let mut log = CountyLog::new(self.county, self.founded);
-        let (mut times, mut broken) = (Vec::new(), None);
-        for (i, bytes) in self.county_log.iter().enumerate() {
-            let taken = Entry::decode(bytes).map_err(|e| e.to_string()).and_then(|entry| {
-                let before = log.head().position;
-                log.take(&entry).map_err(|e: LogError| e.to_string())?;
-                // One that is already in would be passed over; here each stands once.
-                if log.head().position == before {
-                    return Err("it stands twice".into());
-                }
-                Ok(entry.header().claimed_ms)
-            });
-            match taken {
-                Ok(time_ms) => times.push(time_ms),
-                Err(why) => {
-                    broken = Some((i as u64 + 1, why));
-                    break;
-                }
+        read_county_log(self.county, self.founded, &self.county_log)
+    }
+}
+
+/// Reads a county log that a file carries, as far as it holds.
+pub(crate) fn read_county_log(
+    county: SubjectId,
+    founded: EntryId,
+    statements: &[ByteVec],
+) -> Result<CountyRead, BadExport> {
+    let first = statements.first().ok_or(BadExport::Other)?;
+    let first = Entry::decode(first)?;
+    if first.subject() != county || first.id() != founded {
+        return Err(BadExport::Form("it is of another county than it says".into()));
+    }
+    let mut log = CountyLog::new(county, founded);
+    let (mut times, mut broken) = (Vec::new(), None);
+    for (i, bytes) in statements.iter().enumerate() {
+        let taken = Entry::decode(bytes).map_err(|e| e.to_string()).and_then(|entry| {
+            let before = log.head().position;
+            log.take(&entry).map_err(|e: LogError| e.to_string())?;
+            // One that is already in would be passed over; here each stands once.
+            if log.head().position == before {
+                return Err("it stands twice".into());
+            }
+            Ok(entry.header().claimed_ms)
+        });
+        match taken {
+            Ok(time_ms) => times.push(time_ms),
+            Err(why) => {
+                broken = Some((i as u64 + 1, why));
+                break;
             }
         }
-        if log.founding().is_none() {
-            return Err(BadExport::Form("the county log does not begin with its founding".into()));
-        }
-        Ok(CountyRead { log, times, broken })
     }
+    if log.founding().is_none() {
+        return Err(BadExport::Form("the county log does not begin with its founding".into()));
+    }
+    Ok(CountyRead { log, times, broken })
 }
 
 /// A county log out of an export.

@@ -149,13 +149,16 @@ impl FromStr for PlaceId {
     }
 }
 
-/// Where entries replicate: to everyone, or to those who serve one place.
+/// Where entries replicate: to everyone, to those who serve one place, or from one box to the
+/// county.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
     /// The county log; every device of the county.
     System,
     /// Cases and residents of one village; the boxes that serve it, its township, the relay.
     Place(PlaceId),
+    /// What one box tells the county alone; that box and the relay.
+    Upward(DeviceId),
 }
 
 impl fmt::Display for Scope {
@@ -163,6 +166,7 @@ impl fmt::Display for Scope {
         match self {
             Self::System => f.write_str("system"),
             Self::Place(place) => write!(f, "place:{place}"),
+            Self::Upward(device) => write!(f, "upward:{device}"),
         }
     }
 }
@@ -173,6 +177,7 @@ impl FromStr for Scope {
         match text.split_once(':') {
             None if text == "system" => Ok(Self::System),
             Some(("place", id)) => id.parse().map(Self::Place).map_err(|_| BadScope),
+            Some(("upward", id)) => id.parse().map(Self::Upward).map_err(|_| BadScope),
             _ => Err(BadScope),
         }
     }
@@ -180,7 +185,7 @@ impl FromStr for Scope {
 
 /// Text that names no scope.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a scope: expected system or place:<number>")]
+#[error("not a scope: expected system, place:<number> or upward:<device>")]
 pub struct BadScope;
 
 #[cfg(test)]
@@ -197,9 +202,13 @@ mod tests {
 
     #[test]
     fn scopes_read_back_from_their_names() {
-        for scope in [Scope::System, Scope::Place(PlaceId(101))] {
+        let upward = Scope::Upward(DeviceId([0xab; 16]));
+        for scope in [Scope::System, Scope::Place(PlaceId(101)), upward] {
             assert_eq!(scope.to_string().parse(), Ok(scope));
         }
-        assert!("place:x".parse::<Scope>().is_err());
+        assert_eq!(upward.to_string(), format!("upward:{}", "ab".repeat(16)));
+        for wrong in ["place:x", "upward:", "upward:12", "upward"] {
+            assert!(wrong.parse::<Scope>().is_err(), "{wrong}");
+        }
     }
 }

@@ -8,6 +8,7 @@ pub mod case;
 pub mod catalogue;
 pub mod checkpoint;
 pub mod citizen_id;
+pub mod cosign;
 pub mod county;
 pub mod decider;
 pub mod document;

@@ -6,7 +6,7 @@ use cunkou_casework::county::{
 use cunkou_casework::hex;
 use cunkou_casework::suite::{PublicKey, SecretKey};
 use cunkou_edge::cli::{Exit, Failure};
-use cunkou_edge::sealed::{PASSPHRASE_CHARS_MIN, Sealed, is_passphrase};
+use cunkou_keys::passphrase::{PASSPHRASE_CHARS_MIN, Sealed, is_passphrase};
 use cunkou_replica::{SystemWorld, World};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -83,8 +83,7 @@ pub(crate) fn new_key(
     words: &str,
 ) -> Result<(Administrator, SecretKey), Failure> {
     let key = SecretKey::from_seed(&drawn());
-    let secret = Sealed::new(&key.seed(), words, drawn(), drawn())
-        .ok_or_else(|| failed("the passphrase could not be used"))?;
+    let secret = Sealed::new(&key.seed(), words).map_err(failed)?;
     let file = KeyFile {
         cunkou_administrator: 1,
         county: county.to_owned(),

@@ -4,8 +4,8 @@ use crate::certificates;
 use crate::enrolments::{Offered, Where};
 use crate::home::{self, Home};
 use crate::options::{
-    Action, Administrators, BoxKind, Ca, Catalogue, Enrol, Export, Forks, GrantAction, Import,
-    LeaseAction, Options, RoleArg, Staff,
+    Action, Administrators, BoxKind, Ca, Catalogue, CheckpointAction, Enrol, Export, Forks,
+    GrantAction, Import, LeaseAction, Options, RoleArg, Staff,
 };
 use crate::{histories, import, keys};
 use cunkou_casework::catalogue::{Contacts, Item, Items, Release, read};
@@ -119,6 +119,15 @@ enum Command {
         out: PathBuf,
         photos: bool,
     },
+    CheckpointExport {
+        out: PathBuf,
+        from: Vec<u64>,
+    },
+    CheckpointCosigned {
+        file: PathBuf,
+        name: String,
+    },
+    CheckpointList,
     TakeIssuing {
         certificate: String,
         key: String,
@@ -353,6 +362,13 @@ fn command(data: &Path, action: &Action) -> Result<Command, Failure> {
         Action::Export(Export::Case { number, out, no_photos }) => {
             Command::ExportCase { number: number.clone(), out: absolute(out)?, photos: !no_photos }
         }
+        Action::Checkpoint(CheckpointAction::Export { file, from }) => {
+            Command::CheckpointExport { out: absolute(file)?, from: from.clone() }
+        }
+        Action::Checkpoint(CheckpointAction::Cosigned { file, name }) => {
+            Command::CheckpointCosigned { file: absolute(file)?, name: name.clone() }
+        }
+        Action::Checkpoint(CheckpointAction::List) => Command::CheckpointList,
         // The root's key is used here, in the command's own process: the daemon never sees it.
         Action::Ca(Ca::RenewIssuing { root_key }) => {
             let (certificate, key) =
@@ -483,6 +499,9 @@ impl Execute for Home {
             Command::ExportCase { number, out, photos } => {
                 cunkou_edge::export::to_file(&self.replica, &number, &out, photos)
             }
+            Command::CheckpointExport { out, from } => self.export_checkpoint(&out, &from),
+            Command::CheckpointCosigned { file, name } => self.take_checkpoint(&file, &name),
+            Command::CheckpointList => self.list_checkpoints(),
             Command::TakeIssuing { certificate, key } => {
                 self.certificates.take_issuing(&certificate, &key, self.replica.now_ms())
             }

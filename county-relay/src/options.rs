@@ -167,6 +167,9 @@ pub(crate) enum Action {
         after_help = "Example:\n  cunkou-relay --data ./county export case 0004-7000-0015 --out case.cunkou"
     )]
     Export(Export),
+    /// Checkpoints of the relay's log, signed by an auditor, too.
+    #[command(subcommand, after_help = "Example:\n  cunkou-relay --data ./county checkpoint list")]
+    Checkpoint(CheckpointAction),
     /// The county's certificate authority.
     #[command(
         subcommand,
@@ -608,6 +611,37 @@ pub(crate) enum Export {
         #[arg(long)]
         no_photos: bool,
     },
+}
+
+/// Checkpoints.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CheckpointAction {
+    /// Write the latest checkpoint to a file that an auditor signs.
+    #[command(
+        after_help = "Examples:\n  cunkou-relay --data ./county checkpoint export 2026-11.checkpoint\n  cunkou-relay --data ./county checkpoint export 2026-11.checkpoint --from 48211\n\nThe file holds the county log with the names of all staff, and no case. The auditor signs it\nwith: cunkou-verify cosign FILE --key KEYFILE, and gives it back."
+    )]
+    Export {
+        /// Where to write the file.
+        file: PathBuf,
+        /// Show, too, how the log went on from so many entries: what the auditor says they signed
+        /// last. Needed only where their signature never came back.
+        #[arg(long, value_name = "ENTRIES")]
+        from: Vec<u64>,
+    },
+    /// Take a file back that an auditor has signed.
+    #[command(
+        after_help = "Example:\n  cunkou-relay --data ./county checkpoint cosigned 2026-11.checkpoint --name 市审计局"
+    )]
+    Cosigned {
+        /// The signed file.
+        file: PathBuf,
+        /// What the auditor is called here; kept from the last time where it is left out.
+        #[arg(long, default_value = "")]
+        name: String,
+    },
+    /// List the latest checkpoint, and who signed which.
+    #[command(after_help = "Example:\n  cunkou-relay --data ./county checkpoint list --json")]
+    List,
 }
 
 /// The catalogue.

@@ -124,6 +124,7 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
     let commands = home.clone();
     let socket = tokio::spawn(control::serve(socket, commands));
     let signing = tokio::spawn(each_minute(home.clone()));
+    let forgetting = tokio::spawn(forget_looks(home.clone()));
     info!(%https, %quic, "serving");
     wait_for_signal().await?;
     info!("stopping");
@@ -134,6 +135,7 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
         open.abort_handle(),
         renewing.abort_handle(),
         signing.abort_handle(),
+        forgetting.abort_handle(),
     ] {
         task.abort();
     }
@@ -159,6 +161,19 @@ async fn each_minute(home: Arc<Home>) {
         };
         if let Err(error) = tokio::task::spawn_blocking(work).await {
             error!(%error, "the work of this minute ended early");
+        }
+    }
+}
+
+/// Lets go of who looked at whom when it was kept long enough.
+async fn forget_looks(home: Arc<Home>) {
+    let mut look = tokio::time::interval(LOOK);
+    loop {
+        look.tick().await;
+        let home = home.clone();
+        let done = tokio::task::spawn_blocking(move || home.replica.forget_looks()).await;
+        if let Ok(Err(error)) = done {
+            error!(%error, "old looks cannot go");
         }
     }
 }

@@ -2,10 +2,9 @@
 
 use crate::enrolments;
 use crate::home::Home;
-use crate::{helping, histories, keys};
+use crate::{helping, histories, keys, looks};
 use axum::Router;
 use axum::extract::{Path, Query};
-use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
 use cunkou_casework::county::Role;
 use cunkou_casework::ids::DeviceId;
@@ -14,9 +13,9 @@ use cunkou_edge::lists::when;
 use cunkou_edge::routes::Shows::{Nothing, Personal};
 use cunkou_edge::routes::{Routes, Who};
 use cunkou_edge::web;
-use cunkou_edge::{App, AppError, Signed, desk, looks};
+use cunkou_edge::{App, AppError, Signed, desk};
 use cunkou_ui::Lang;
-use cunkou_ui::page::boxes::{Table, page, page_with, ways_on};
+use cunkou_ui::page::boxes::{Table, page, page_with};
 use cunkou_ui::page::enrolments::{ToCompare, section};
 use maud::Markup;
 use std::sync::Arc;
@@ -32,8 +31,7 @@ pub(crate) fn routes() -> Routes {
         .get("/boxes", Who::Machines, Nothing, boxes)
         .post("/boxes/{id}/confirm", Who::It, Nothing, confirm)
         .get("/staff", Who::Machines, Nothing, staff)
-        .get("/looks", Who::Audit, Personal, all_looks)
-        .get("/looks.csv", Who::Audit, Personal, looks_table)
+        .and(looks::routes())
         .and(keys::routes())
         .and(crate::erasures::routes())
 }
@@ -53,38 +51,6 @@ async fn case(
 ) -> Result<Response, AppError> {
     let opened = desk::open(&signed, &case)?;
     Ok(desk::show(&signed, &opened, desk::full(&query))?.into_response())
-}
-
-async fn all_looks(signed: Signed, Query(query): Query<Fields>) -> Result<Markup, AppError> {
-    let l = signed.lang;
-    let from: u32 = query.get("from").and_then(|f| f.parse().ok()).unwrap_or(0);
-    let rows = looks::all(&signed, looks::PAGE, from)?;
-    let older = (rows.len() == looks::PAGE as usize).then(|| from.saturating_add(looks::PAGE));
-    let table = Table {
-        title: l.t("谁看过", "Who looked").to_owned(),
-        heads: looks::heads(l).into_iter().map(str::to_owned).collect(),
-        rows: rows.into_iter().map(|row| (row, "")).collect(),
-        empty: l.t("还没有记录。", "Nothing is recorded yet.").to_owned(),
-        hint: l.t("在县平台看过的记录。", "Looks at the county's console.").to_owned(),
-    };
-    let mut links =
-        vec![("/looks.csv".to_owned(), l.t("导出表格(CSV)", "Export a table (CSV)").to_owned())];
-    if let Some(older) = older {
-        links.push((format!("/looks?from={older}"), l.t("更早的", "Earlier").to_owned()));
-    }
-    let title = l.t("谁看过", "Who looked");
-    Ok(page_with(&signed.shell("/looks"), title, &ways_on(&links), &[table]))
-}
-
-async fn looks_table(signed: Signed) -> Result<Response, AppError> {
-    let asking = signed.clone();
-    let rows = tokio::task::spawn_blocking(move || looks::all(&asking, looks::EXPORTED, 0));
-    let text = looks::csv(&looks::heads(signed.lang), &rows.await??);
-    let headers = [
-        (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
-        (header::CONTENT_DISPOSITION, "attachment; filename=\"looks.csv\""),
-    ];
-    Ok((headers, text).into_response())
 }
 
 async fn boxes(signed: Signed) -> Result<Markup, AppError> {

@@ -320,9 +320,18 @@ impl Keeper {
                     if let Err(error) = work.finish_erasures() {
                         warn!(%error, "what is erased is not yet off the disk");
                     }
+                    if let Err(error) = work.forget_looks() {
+                        warn!(%error, "old looks cannot go");
+                    }
                 });
                 if let Err(error) = tidied.await {
                     warn!(%error, "tidying ended early");
+                }
+            }
+            if let Some(work) = self.work() {
+                let done = tokio::task::spawn_blocking(move || work.gather_looks(false));
+                if let Ok(Err(error)) = done.await {
+                    warn!(%error, "looks cannot be told to the county");
                 }
             }
             if !somebody && self.lock_after.is_some_and(|after| busy.elapsed() >= after) {

@@ -69,7 +69,7 @@ fn every_level_of_help_shows_an_example() {
                 &["status"],
             ],
         ),
-        ("cunkou-verify", &[&[]]),
+        ("cunkou-verify", &[&[], &["new-key"], &["cosign"]]),
         ("cunkou-ukey", &[&[]]),
         (
             "cunkou-relay",
@@ -94,6 +94,10 @@ fn every_level_of_help_shows_an_example() {
                 &["revoke"],
                 &["export"],
                 &["export", "case"],
+                &["checkpoint"],
+                &["checkpoint", "export"],
+                &["checkpoint", "cosigned"],
+                &["checkpoint", "list"],
                 &["lease"],
                 &["lease", "extend"],
                 &["backup"],
@@ -498,4 +502,133 @@ fn no_name_id_number_or_phone_number_is_in_any_log() {
     }
     let found = holding(&county.told.data.join("logs"), &[name, id, phone, "李建国", "246810"]);
     assert!(found.is_empty(), "{found:#?}");
+}
+
+const AUDITORS_WORDS: &str = "村口的老槐树下有人等";
+
+/// An auditor's key in a folder; gives its file and the published key.
+fn auditor(folder: &Path) -> (String, String) {
+    let key = folder.join("auditor.key").display().to_string();
+    let arguments = ["new-key", "--name", "市审计局", "--out", &key, "--json"];
+    let made = run(&program("cunkou-verify"), &arguments, AUDITORS_WORDS).expect("it runs");
+    let public = made.json().expect("a key")["key"].as_str().expect("a key").to_owned();
+    (key, public)
+}
+
+fn cosign(file: &str, key: &str, more: &[&str]) -> Ran {
+    let arguments = [&["cosign", file, "--key", key], more].concat();
+    run(&program("cunkou-verify"), &arguments, AUDITORS_WORDS).expect("it runs")
+}
+
+#[test]
+fn an_auditor_signs_the_countys_log_and_a_case_says_what_the_signature_covers() {
+    let county = County::start().expect("a county");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let data = county.data("relay").display().to_string();
+    let relay = |arguments: &[&str]| {
+        let all = [&["--json", "--data", &data], arguments].concat();
+        run(&program("cunkou-relay"), &all, "").expect("it runs")
+    };
+    let person = county.person("li");
+    let li = Agent::sign_in(county.url(&person.node), "li", &person.pin).expect("signed in");
+    let resident = li.search("zgl").expect("a search").remove(0);
+    let mut papers = Papers::New(Dice::new(11), 320, 240);
+    let number = li.file(&resident, "S1-gaoling", &mut papers).expect("filed").number;
+    let case = path("case.cunkou");
+    until("the case at the county", 60, || {
+        (relay(&["export", "case", &number, "--out", &case, "--no-photos"]).code == 0).then_some(())
+    })
+    .expect("exported");
+
+    let (key, public) = auditor(folder.path());
+    let verify = |file: &str| cli("cunkou-verify", &[file, "--auditor", &public]);
+    let before = verify(&case);
+    assert!(before.code == 0 && before.out.contains("文件里没有它的签名"), "{}", before.out);
+    let nobody = relay(&["checkpoint", "list"]).json().expect("a list");
+    assert_eq!(nobody["cosigned"], serde_json::json!([]));
+
+    let letter = path("1.checkpoint");
+    let made = relay(&["checkpoint", "export", &letter]).json().expect("a letter");
+    let fingerprint = made["fingerprint"].as_str().expect("a fingerprint");
+    assert_eq!(county.status("relay").expect("status")["fingerprint"], fingerprint);
+    let unsigned = relay(&["checkpoint", "cosigned", &letter]);
+    assert!(
+        unsigned.code == 5 && unsigned.err.contains("nobody but this relay"),
+        "{}",
+        unsigned.err
+    );
+    let signed = cosign(&letter, &key, &["--county", fingerprint]);
+    assert!(signed.code == 0 && signed.out.contains("已签"), "{}", signed.out);
+    let back = relay(&["checkpoint", "cosigned", &letter, "--name", "市审计局"]);
+    assert_eq!(back.json().expect("taken")["signed_by"][0], public.as_str());
+    let list = relay(&["checkpoint", "list"]).json().expect("a list");
+    assert_eq!(list["cosigned"][0]["name"], "市审计局");
+    assert_eq!(list["cosigned"][0]["entries"], made["entries"]);
+
+    // The log goes on; the next letter needs no --from, and a case shows what was signed.
+    let more = li.search("0249").expect("a search").remove(0);
+    li.get(&format!("{more}?full=1")).expect("a page").page().expect("a page");
+    let next = path("2.checkpoint");
+    relay(&["checkpoint", "export", &next]).json().expect("a letter");
+    let signed = cosign(&next, &key, &["--lang", "en"]);
+    assert!(signed.code == 0 && signed.out.contains("It continues the"), "{}", signed.out);
+    let after = path("after.cunkou");
+    relay(&["export", "case", &number, "--out", &after, "--no-photos"]).json().expect("a case");
+    let told = verify(&after);
+    assert!(told.code == 0 && told.out.contains("审计签名"), "{}", told.out);
+    assert!(told.out.contains("以后改不了、也补不进去"), "{}", told.out);
+    let json =
+        cli("cunkou-verify", &[&after, "--auditor", &public, "--json"]).json().expect("JSON");
+    let log = &json["audited"][0]["signed"];
+    assert!(
+        log["witnesses"].as_u64() > Some(0) && log["witnesses"] == log["of_witnesses"],
+        "{json}"
+    );
+    let unknown = cli("cunkou-verify", &[&after, "--auditor", "9f3c"]);
+    assert_eq!(unknown.code, 2, "{}", unknown.err);
+}
+
+#[test]
+fn a_relay_whose_past_was_exchanged_gets_no_signature_of_the_auditor() {
+    let (county, folder) = found("云溪县");
+    let (key, _) = auditor(folder.path());
+    let adds = |login: &str| {
+        let arguments =
+            ["staff", "add", "--login", login, "--name", "赵敏", "--role", "it", "--places", "1"];
+        county.relay(&arguments, "445566").expect("it runs").json().expect("added");
+    };
+    let export = |name: &str, more: &[&str]| {
+        let file = county.path(name);
+        let arguments = [&["checkpoint", "export", &file], more].concat();
+        let made = county.relay(&arguments, "").expect("it runs").json().expect("a letter");
+        (file, made)
+    };
+    adds("one");
+    let (kept, data) = (county.path("kept"), county.path("relay"));
+    let copy = |from: &str, to: &str| {
+        let done = std::process::Command::new("cp").args(["-a", from, to]).status();
+        assert!(done.expect("cp runs").success());
+    };
+    copy(&data, &kept);
+    adds("two");
+    let (first, made) = export("first.checkpoint", &[]);
+    let fingerprint = made["fingerprint"].as_str().expect("a fingerprint").to_owned();
+    let signed = cosign(&first, &key, &["--county", &fingerprint]);
+    assert_eq!(signed.code, 0, "{}", signed.out);
+    fs::remove_dir_all(&data).expect("gone");
+    copy(&kept, &data);
+    for login in ["three", "four", "five"] {
+        adds(login);
+    }
+    let entries = made["entries"].to_string();
+    let (second, _) = export("second.checkpoint", &["--from", &entries]);
+    let refused = cosign(&second, &key, &[]);
+    assert!(
+        refused.code == 1 && refused.out.contains("没有签:县平台的日志被改写过"),
+        "{}",
+        refused.out
+    );
+    let taken = county.relay(&["checkpoint", "cosigned", &first], "").expect("it runs");
+    assert!(taken.code == 5 && taken.err.contains("not one of this relay's log"), "{}", taken.err);
 }

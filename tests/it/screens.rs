@@ -4,8 +4,9 @@ use crate::duty::colleague;
 use crate::story::{at, id_number};
 use anyhow::{Context, Result, ensure};
 use cunkou_tests::agent::{Agent, Dice, Papers};
+use cunkou_tests::bare::run;
 use cunkou_tests::browser::{Browser, Looks, installed};
-use cunkou_tests::county::{County, until};
+use cunkou_tests::county::{County, programs, until};
 use cunkou_tests::pictures::jpeg;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -405,6 +406,49 @@ fn every_screen_can_be_seen_read_and_used_in_two_sizes_and_two_languages() -> Re
     village.look("sync-offline")?;
 
     let all = [village.faults, township.faults, reviewer.faults, it.faults].concat();
+    ensure!(all.is_empty(), "{} faults:\n{}", all.len(), all.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn the_pages_of_the_countys_audit_keep_nobody_out() -> Result<()> {
+    if !installed() {
+        return Ok(());
+    }
+    let county = County::start()?;
+    let data = county.data("relay").display().to_string();
+    let mut add = vec!["--json", "--data", &data, "staff", "add", "--login", "shen"];
+    add.extend(["--name", "沈静", "--role", "audit", "--places", "1"]);
+    run(&programs()?.join("cunkou-relay"), &add, "314159")?.json()?;
+    let li = agent(&county, "li")?;
+    let resident = li.search("zgl")?.first().context("张桂兰")?.clone();
+    let mut papers = Papers::New(Dice::new(5), 320, 240);
+    let number = li.file(&resident, "S1-gaoling", &mut papers)?.number;
+    let zhao = agent(&county, "zhao")?;
+    zhao.get("/cases")?.page()?;
+    // A contact brings what was looked at until then.
+    li.get(&format!("{resident}?full=1"))?.page()?;
+    county.stop("relay")?;
+    county.start_node("relay")?;
+    let browser = Browser::open(STORY, "audit-", county.url("relay"), Looks::default())?;
+    browser.sign_in("沈静", "314159")?;
+    browser.go("/looks")?;
+    browser.see_after_reloads(30, "云岭村代办服务点")?;
+    let mut audit = Looker { browser, faults: Vec::new() };
+    audit.visit("/looks", "looks")?;
+    audit.browser.fill("居民来问:办件编号", "000000000000")?;
+    audit.browser.press("查找")?;
+    audit.browser.see("没有这个编号的办件")?;
+    audit.look("looks-fault")?;
+    audit.browser.fill("居民来问:办件编号", &number)?;
+    audit.browser.press("查找")?;
+    audit.browser.see(&number)?;
+    audit.look("looks-of-a-resident")?;
+    audit.browser.click("English")?;
+    audit.look("looks-of-a-resident-en")?;
+    let mut village = Looker::at(&county, "li")?;
+    village.visit(&format!("{resident}/looks"), "who-looked-here")?;
+    let all = [audit.faults, village.faults].concat();
     ensure!(all.is_empty(), "{} faults:\n{}", all.len(), all.join("\n"));
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// A relay's log in memory.
 #[derive(Default)]
-struct Log {
+pub(crate) struct Log {
     nodes: BTreeMap<(u8, u64), Hash>,
     size: u64,
 }
@@ -20,12 +20,12 @@ fn entry(n: u8) -> EntryId {
     EntryId([n; 32])
 }
 
-fn relay() -> SecretKey {
+pub(crate) fn relay() -> SecretKey {
     SecretKey::from_seed(&[1; 32])
 }
 
 impl Log {
-    fn of(entries: &[u8]) -> Self {
+    pub(crate) fn of(entries: &[u8]) -> Self {
         let mut log = Self::default();
         for n in entries {
             let made = append(&log, log.size, leaf(entry(*n))).expect("kept");
@@ -35,23 +35,30 @@ impl Log {
         log
     }
 
-    fn answer(&self, held: u64, prove: &[Option<u64>], by: &SecretKey) -> Answer {
-        let checkpoint = Checkpoint {
+    pub(crate) fn says(&self) -> Checkpoint {
+        Checkpoint {
             log: [7; 32],
             size: self.size,
             root: root(self, self.size).expect("kept"),
             time_ms: 0,
             relay: DeviceId([1; 16]),
-        };
-        let bytes = |proof: Vec<Hash>| proof.into_iter().map(|h| h.to_vec().into()).collect();
-        let shown = prove.iter().map(|index| {
-            let index = (*index)?;
-            let proof = inclusion(self, index, self.size).expect("kept");
-            Some(Inclusion { index, proof: bytes(proof) })
-        });
+        }
+    }
+
+    pub(crate) fn since(&self, old: u64) -> Vec<Hash> {
+        consistency(self, old, self.size).unwrap_or_default()
+    }
+
+    pub(crate) fn place(&self, index: u64) -> Inclusion {
+        Inclusion { index, proof: told(inclusion(self, index, self.size).expect("kept")) }
+    }
+
+    fn answer(&self, held: u64, prove: &[Option<u64>], by: &SecretKey) -> Answer {
+        let checkpoint = self.says();
+        let shown = prove.iter().map(|index| Some(self.place((*index)?)));
         Answer {
             checkpoint: SignedCheckpoint::new(&checkpoint, by),
-            consistency: bytes(consistency(self, held, self.size).unwrap_or_default()),
+            consistency: told(self.since(held)),
             inclusion: shown.collect(),
         }
     }
@@ -104,4 +111,27 @@ fn whoever_has_seen_that_it_continues_may_sign_it_too() {
     signed.cosign(&auditor);
     assert!(signed.signed_by(&auditor.public()) && signed.signed_by(&relay().public()));
     assert_eq!(signed.signatures.len(), 2);
+}
+
+#[test]
+fn an_earlier_checkpoint_that_an_auditor_signed_counts_when_the_latest_continues_it() {
+    let (then, now) = (Log::of(&[1, 2, 3]), Log::of(&[1, 2, 3, 4, 5]));
+    let auditor = SecretKey::from_seed(&[3; 32]);
+    let signed = |log: &Log, keys: &[&SecretKey]| {
+        let mut checkpoint = SignedCheckpoint::new(&log.says(), keys[0]);
+        keys[1..].iter().for_each(|key| checkpoint.cosign(key));
+        Cosigned { checkpoint, consistency: told(now.since(log.size)) }
+    };
+    let read = |cosigned: &Cosigned| {
+        cosigned.read(&relay().public(), &auditor.public(), &now.says()).map(|c| c.size)
+    };
+    assert_eq!(read(&signed(&then, &[&relay(), &auditor])), Some(3));
+    assert_eq!(read(&signed(&now, &[&relay(), &auditor])), Some(5), "the latest itself");
+    assert_eq!(read(&signed(&then, &[&relay()])), None, "not signed");
+    assert_eq!(read(&signed(&then, &[&auditor])), None, "not the relay's");
+    let other = Log::of(&[1, 9, 3]);
+    assert_eq!(read(&signed(&other, &[&relay(), &auditor])), None, "another past");
+    let mut cut = signed(&then, &[&relay(), &auditor]);
+    cut.consistency.pop();
+    assert_eq!(read(&cut), None);
 }

@@ -16,7 +16,7 @@ use cunkou_casework::export::{BadExport, CountyRead, Export, same_fingerprint};
 use cunkou_casework::ids::{AttachmentId, EntryId, SubjectId};
 use cunkou_casework::number::grouped;
 use cunkou_casework::registry;
-use cunkou_casework::suite::attachment_id;
+use cunkou_casework::suite::{PublicKey, attachment_id};
 use cunkou_ui::Lang;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,6 +30,8 @@ pub struct Options<'a> {
     pub county: Option<&'a str>,
     /// Read the content, too: changes of strangers, behind the guard.
     pub content: bool,
+    /// An auditor's key, known from elsewhere: whether they signed the log that holds the case.
+    pub auditor: Option<PublicKey>,
 }
 
 /// Entries of one subject, sorted out.
@@ -40,6 +42,7 @@ struct Sorted {
     aside: Vec<(EntryId, Reason)>,
     edits: Vec<Entry>,
     seen: BTreeMap<EntryId, Vec<Seen>>,
+    witnesses: BTreeSet<EntryId>,
     faults: Vec<Finding>,
 }
 
@@ -80,8 +83,13 @@ pub fn check(bytes: &[u8], options: Options<'_>) -> Result<Report, BadExport> {
     let read = options.content.then(|| read_content(&edits, &ordered, &folded.state)).flatten();
     let content = content_state(read.as_ref(), &mut faults, &mut hints);
     let photos = check_photos(&export, read.as_ref(), &case.records, &mut faults);
-    let names: BTreeSet<EntryId> = case.events.iter().chain(&case.edits).map(Entry::id).collect();
-    let logged = logged::check(&export, &names, &log, &mut faults);
+    let named = logged::Named {
+        entries: case.events.iter().chain(&case.edits).map(Entry::id).collect(),
+        witnesses: std::mem::take(&mut case.witnesses),
+    };
+    let shown = logged::read(&export, &log, &mut faults);
+    let audited = logged::audited(shown.as_ref(), &named, options.auditor, &mut faults, &mut hints);
+    let logged = shown.map(|shown| shown.logged(&named));
     check_resident(&export, &folded.state, &log, &mut faults)?;
     let steps =
         steps::of(&case.events, &case.records, &case.aside, &folded, &evidence, &log, &mut faults);
@@ -112,6 +120,7 @@ pub fn check(bytes: &[u8], options: Options<'_>) -> Result<Report, BadExport> {
         content,
         photos,
         logged,
+        audited,
         faults,
         hints,
     })
@@ -155,7 +164,9 @@ fn sort<'a>(
                 out.events.push(entry);
             }
             (Kind::Edit, Ok(_)) => out.edits.push(entry),
-            (Kind::Witness, Ok(_)) if witness(&entry, county, &mut out.seen) => {}
+            (Kind::Witness, Ok(_)) if witness(&entry, county, &mut out.seen) => {
+                out.witnesses.insert(entry.id());
+            }
             (Kind::Witness, Ok(_)) => {
                 let words = Words::new(
                     "见证不是县平台出的,或读不出",

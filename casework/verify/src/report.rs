@@ -4,6 +4,7 @@
 use cunkou_casework::case::Attestation;
 use cunkou_casework::entry::ClockSource;
 use cunkou_casework::ids::{EntryId, SubjectId};
+use cunkou_casework::suite::PublicKey;
 use serde::Serialize;
 
 /// A sentence in Chinese and English.
@@ -161,6 +162,42 @@ pub struct Logged {
     pub time_ms: i64,
 }
 
+/// What an auditor has signed of the relay's log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Audited {
+    /// The auditor's key.
+    pub key: PublicKey,
+    /// Somebody who checks gave this key, and so knows whose it is.
+    pub asked: bool,
+    /// What they signed last; absent where the file carries nothing that holds of theirs.
+    pub signed: Option<AuditedLog>,
+}
+
+/// A checkpoint that an auditor signed, and what of the case lies below it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct AuditedLog {
+    /// How many entries the log held.
+    pub size: u64,
+    /// The relay's time then, milliseconds.
+    pub time_ms: i64,
+    /// The relay's witnesses of the case that are in it.
+    pub witnesses: u64,
+    /// Of so many in the file.
+    pub of_witnesses: u64,
+    /// Entries of the case that are in it.
+    pub entries: u64,
+    /// Of so many in the file.
+    pub of_entries: u64,
+}
+
+impl AuditedLog {
+    /// True when it covers all of the case.
+    #[must_use]
+    pub fn covers(&self) -> bool {
+        self.witnesses == self.of_witnesses && self.entries == self.of_entries
+    }
+}
+
 /// Photos and signatures that the case names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Photos {
@@ -193,6 +230,8 @@ pub struct Report {
     pub photos: Photos,
     /// What the relay's log holds of it, where the file carries a checkpoint.
     pub logged: Option<Logged>,
+    /// Who else has signed the relay's log.
+    pub audited: Vec<Audited>,
     /// What does not hold.
     pub faults: Vec<Finding>,
     /// What is worth a look.

@@ -1,7 +1,8 @@
 //! A report in sentences.
 
-use crate::report::{Basis, Bound, Content, Counts, Finding, Report, Step, Words};
+use crate::report::{Audited, Basis, Bound, Content, Counts, Finding, Report, Step, Words};
 use cunkou_casework::calendar::china_time;
+use cunkou_casework::hex;
 use cunkou_ui::Lang;
 use std::fmt::Write;
 
@@ -97,6 +98,9 @@ fn write_report(out: &mut String, r: &Report, l: Lang) -> std::fmt::Result {
             when(logged.time_ms)
         )?;
     }
+    for audited in &r.audited {
+        write_audited(out, audited, l)?;
+    }
     write_findings(out, l.t("不成立的", "What does not hold"), &r.faults, r, l)?;
     write_findings(out, l.t("值得留意的", "Worth a look"), &r.hints, r, l)?;
     writeln!(
@@ -108,6 +112,59 @@ fn write_report(out: &mut String, r: &Report, l: Lang) -> std::fmt::Result {
         )
     )?;
     writeln!(out, "\n{}{}", l.t("结论:", "Verdict: "), pick(&r.verdict, l))
+}
+
+fn write_audited(out: &mut String, audited: &Audited, l: Lang) -> std::fmt::Result {
+    let digits = hex::encode(&audited.key.0);
+    let key = digits.get(..16).unwrap_or_default();
+    writeln!(out, "{}{key}…", l.t("审计签名:密钥 ", "Auditor's signature: key "))?;
+    if !audited.asked {
+        writeln!(
+            out,
+            "{}",
+            l.t(
+                "  没有核对是谁的密钥。请用 --auditor 给出审计公布的密钥(64 位)。",
+                "  Whose key it is was not compared. Give the auditor's published key (64 digits) with --auditor.",
+            )
+        )?;
+    }
+    let Some(log) = audited.signed else {
+        return writeln!(
+            out,
+            "{}",
+            l.t("  文件里没有它的签名。", "  The file carries no signature of it.")
+        );
+    };
+    writeln!(
+        out,
+        "  {}{} ({} {})",
+        l.t("签过的检查点:", "Signed the checkpoint of "),
+        when(log.time_ms),
+        log.size,
+        l.t("条", "entries")
+    )?;
+    writeln!(
+        out,
+        "  {}{} / {}{}{} / {}",
+        l.t("其中有本件的见证 ", "In it: witnesses of this case "),
+        log.witnesses,
+        log.of_witnesses,
+        l.t(",环节和保存 ", ", steps and saves "),
+        log.entries,
+        log.of_entries
+    )?;
+    let words = if log.covers() {
+        l.t(
+            "  全部在审计签名之前就在县平台日志里,以后改不了、也补不进去。",
+            "  All of it was in the relay's log before the auditor signed: nothing could be changed or slipped in since.",
+        )
+    } else {
+        l.t(
+            "  其余的在审计签名以后才进日志;等审计下次签名后再导出一次。",
+            "  The rest came to the log afterwards; export the case again once the auditor has signed anew.",
+        )
+    };
+    writeln!(out, "{words}")
 }
 
 fn write_step(out: &mut String, number: usize, s: &Step, l: Lang) -> std::fmt::Result {

@@ -17,7 +17,7 @@ use cunkou_verify::report::{Basis, Content, Counts, Report};
 use cunkou_verify::{Options, check, sentences};
 use proptest::prelude::*;
 
-const PLAIN: Options<'static> = Options { county: None, content: true };
+const PLAIN: Options<'static> = Options { county: None, content: true, auditor: None };
 
 fn report(world: &World) -> Report {
     check(&world.export(), PLAIN).expect("an export")
@@ -35,7 +35,7 @@ fn hints(report: &Report) -> Vec<&'static str> {
 fn an_honest_case_holds_and_says_who_when_and_on_which_key() {
     let w = approved();
     let fingerprint = w.fingerprint();
-    let options = Options { county: Some(&fingerprint.to_uppercase()), content: true };
+    let options = Options { county: Some(&fingerprint.to_uppercase()), ..PLAIN };
     let r = check(&w.export(), options).expect("an export");
     assert_eq!((r.holds, r.content, codes(&r), hints(&r)), (true, Content::Holds, vec![], vec![]));
     assert_eq!(r.county.compared, Some(true));
@@ -329,8 +329,7 @@ fn who_saves_after_the_submission_changes_nothing_that_was_signed() {
 
 #[test]
 fn the_file_of_another_county_is_told_by_its_fingerprint() {
-    let options =
-        Options { county: Some("0000 0000 0000 0000 0000 0000 0000 0000"), content: true };
+    let options = Options { county: Some("0000 0000 0000 0000 0000 0000 0000 0000"), ..PLAIN };
     let r = check(&approved().export(), options).expect("an export");
     assert_eq!((r.holds, codes(&r)), (false, vec!["other_county"]));
 }
@@ -348,7 +347,7 @@ fn a_step_that_was_set_aside_is_shown_with_its_reason_and_leaves_the_decision_st
 
 #[test]
 fn without_its_content_a_case_does_not_hold_and_says_so() {
-    let options = Options { county: None, content: false };
+    let options = Options { content: false, ..PLAIN };
     let r = check(&approved().export(), options).expect("an export");
     assert_eq!((r.content, codes(&r)), (Content::NotChecked, vec!["content_not_checked"]));
     assert!(sentences(&r, Lang::Zh).contains("没能核对"));

@@ -63,6 +63,10 @@ fn a_worker_that_dies_over_a_file_leaves_a_verdict_that_says_so() {
     };
     let worker = Pid::from_raw(worker).expect("a process");
     kill_process(worker, Signal::ABORT).expect("it was there");
+    // Only when it is gone does the parent open the pipe: what a dying worker reads is lost.
+    while std::fs::read_to_string(&children).is_ok_and(|text| !text.trim().is_empty()) {
+        std::thread::yield_now();
+    }
     std::fs::copy(&file, &pipe).expect("the parent reads it itself");
     let mut text = String::new();
     parent.stdout.take().expect("a pipe").read_to_string(&mut text).expect("UTF-8");

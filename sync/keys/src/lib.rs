@@ -15,6 +15,7 @@ mod chunks;
 mod codes;
 mod kept;
 mod machine;
+pub mod passphrase;
 mod rescue;
 mod sealed;
 mod slots;

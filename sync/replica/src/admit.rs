@@ -4,6 +4,7 @@
 use crate::act::author;
 use crate::county::gives_credentials;
 use crate::kinds::kind_code;
+use crate::upward::looks_verdict;
 use crate::{Desk, Replica, rescue};
 use cunkou_casework::case::{Verdict, authenticate};
 use cunkou_casework::county::{CountyLog, DeviceKind, LogError, Numbered, Statement};
@@ -94,6 +95,9 @@ impl Replica {
                 if entry.kind() == Kind::Witness && state == EntryState::Good {
                     self.note_witness(tx, &entry)?;
                 }
+                if entry.kind() == Kind::Looks && state == EntryState::Good {
+                    self.take_looks(tx, &entry)?;
+                }
                 if entry.kind() == Kind::County {
                     self.want_catalogue(&desk, &entry)?;
                 }
@@ -182,6 +186,9 @@ impl Replica {
         county: &mut CountyLog,
     ) -> Result<(EntryState, Option<String>), StoreError> {
         let quarantine = |why: &str| Ok((EntryState::Quarantined, Some(why.to_owned())));
+        if entry.kind() == Kind::Looks || matches!(scope.parse(), Ok(Scope::Upward(_))) {
+            return Ok(looks_verdict(entry, scope, county));
+        }
         let system = scope == Scope::System.to_string();
         match entry.kind() {
             Kind::County if system => match county.take(entry) {

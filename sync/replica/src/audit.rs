@@ -25,7 +25,8 @@ pub struct InLog {
     pub places: Vec<Option<Inclusion>>,
 }
 
-struct Tree<'a, 'b>(&'a View<'b>);
+/// The tree over the log of a store.
+pub(crate) struct Tree<'a, 'b>(pub(crate) &'a View<'b>);
 
 impl Nodes for Tree<'_, '_> {
     type Error = StoreError;
@@ -36,7 +37,7 @@ impl Nodes for Tree<'_, '_> {
 }
 
 impl Replica {
-    fn log_name(&self, view: &View<'_>) -> Result<[u8; 32], StoreError> {
+    pub(crate) fn log_name(&self, view: &View<'_>) -> Result<[u8; 32], StoreError> {
         let mut name = [0; 32];
         for (key, part) in [("store", 0), ("epoch", 16)] {
             let id = view.meta(key)?.unwrap_or_default();
@@ -95,7 +96,11 @@ impl Replica {
         self.store().read(|view| self.shown_in(view, entries))
     }
 
-    fn shown_in(&self, view: &View<'_>, entries: &[EntryId]) -> Result<Option<InLog>, StoreError> {
+    pub(crate) fn shown_in(
+        &self,
+        view: &View<'_>,
+        entries: &[EntryId],
+    ) -> Result<Option<InLog>, StoreError> {
         let Some(signed) = view.checkpoint(&self.me().device.0)? else { return Ok(None) };
         let damaged = |_| StoreError::Damaged { what: "checkpoint" };
         let signed: SignedCheckpoint = decode(&signed).map_err(damaged)?;

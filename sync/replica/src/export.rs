@@ -64,14 +64,17 @@ impl Replica {
         Ok(Some(export.encode()))
     }
 
-    /// Where entries stand in this relay's own log; nothing on a box.
+    /// Where entries stand in this relay's own log, and who else has signed it; nothing on a box.
     fn proofs(&self, entries: &[Entry]) -> Result<Option<Proofs>, StoreError> {
         let mut ids: Vec<EntryId> = entries.iter().map(Entry::id).collect();
         ids.sort_unstable();
-        let Some(found) = self.shown(&ids)? else { return Ok(None) };
-        let shown = ids.into_iter().zip(found.places);
-        let shown = shown.filter_map(|(entry, at)| Some(Shown { entry, inclusion: at? }));
-        Ok(Some(Proofs { checkpoint: found.checkpoint, shown: shown.collect() }))
+        self.store.read(|view| {
+            let Some(found) = self.shown_in(view, &ids)? else { return Ok(None) };
+            let cosigned = self.cosigned_before(view, &found.checkpoint)?;
+            let shown = ids.into_iter().zip(found.places);
+            let shown = shown.filter_map(|(entry, at)| Some(Shown { entry, inclusion: at? }));
+            Ok(Some(Proofs { checkpoint: found.checkpoint, shown: shown.collect(), cosigned }))
+        })
     }
 
     /// The county's fingerprint, by which an export is known to be of this county.

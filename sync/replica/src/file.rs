@@ -159,7 +159,12 @@ pub(crate) fn gather(rows: Vec<EntryRow>, county: &CountyLog) -> Gathered {
                 }
                 out.edits.push(EditRow { pos: row.pos, entry, state: row.state });
             }
-            Kind::Witness | Kind::County | Kind::Credential | Kind::Rescue | Kind::Erasure => {}
+            Kind::Witness
+            | Kind::County
+            | Kind::Credential
+            | Kind::Rescue
+            | Kind::Looks
+            | Kind::Erasure => {}
         }
     }
     out

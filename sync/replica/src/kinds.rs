@@ -22,6 +22,8 @@ pub(crate) const COUNTY: u8 = 4;
 /// Who may help somebody who has forgotten their PIN.
 pub(crate) const RESCUE: u8 = 6;
 
+/// Looks of a box.
+pub(crate) const LOOKS: u8 = 7;
 /// What was agreed to be destroyed.
 pub(crate) const ERASURE: u8 = 8;
 
@@ -33,6 +35,7 @@ pub(crate) fn kind_code(kind: Kind) -> u8 {
         Kind::County => COUNTY,
         Kind::Credential => 5,
         Kind::Rescue => RESCUE,
+        Kind::Looks => LOOKS,
         Kind::Erasure => ERASURE,
     }
 }

@@ -6,6 +6,7 @@
 mod act;
 mod admit;
 mod audit;
+mod cosigned;
 mod county;
 mod duty;
 mod erase;
@@ -22,10 +23,12 @@ mod prepare;
 mod receipt;
 mod rescue;
 mod search;
+mod upward;
 mod world;
 
 pub use act::{Desk, Who};
 pub use audit::InLog;
+pub use cosigned::{Cosigner, LetterError};
 pub use county::{Authority, GivenCredential, Status};
 pub use cunkou_guard::Guard;
 pub use duty::DutyFile;

@@ -9,7 +9,7 @@ use cunkou_casework::case::{Standing, fold, still_counts};
 use cunkou_casework::county::CountyLog;
 use cunkou_casework::document::{Document, Section};
 use cunkou_casework::event::{Level, Step};
-use cunkou_casework::ids::{EntryId, Scope, SubjectId};
+use cunkou_casework::ids::{DeviceId, EntryId, Scope, SubjectId};
 use cunkou_casework::material::attachments_named;
 use cunkou_casework::registry;
 use cunkou_casework::resident::Resident;
@@ -64,6 +64,9 @@ impl Replica {
             return tx.blank(&subject.0);
         }
         let county = self.county();
+        if county.device(DeviceId(subject.0)).is_some() {
+            return self.judge_waiting_looks(tx, subject, &county);
+        }
         let gathered = gather(tx.entries_of(&subject.0)?, &county);
         for pos in &gathered.now_good {
             tx.set_state(*pos, EntryState::Good, None)?;

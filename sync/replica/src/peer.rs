@@ -67,6 +67,11 @@ impl Port for Replica {
             return refused(RefusalCode::NotEnrolled, "only a box and a relay talk to each other");
         }
         let mut scopes = vec![Scope::System.to_string()];
+        // What a box tells the county alone is between the two.
+        if let Some(me) = &me {
+            let of_box = if relay { device.id } else { me.id };
+            scopes.push(Scope::Upward(of_box).to_string());
+        }
         scopes.extend(place_of.places.iter().map(|p| Scope::Place(*p).to_string()));
         Ok(PeerInfo { device: device.id.0, name: device.name.clone(), scopes })
     }
@@ -120,7 +125,8 @@ impl Port for Replica {
                 let row = tx.greet_peer(&seen)?;
                 tx.begin_contact(row.id, now_ms)
             })
-            .map_err(|e: StoreError| failed(e))
+            .map_err(|e: StoreError| failed(e))?;
+        self.gather_looks(true).map_err(failed).map(|_| ())
     }
 
     fn load(

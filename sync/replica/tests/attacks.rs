@@ -325,7 +325,8 @@ fn threat_18_a_county_statement_by_a_box_enrols_nobody_and_widens_nothing() {
     let of_county = SubjectId([0xc0; 16]);
     let forged = forge(of_county, Kind::County, by, by, 1, encode(&wider), head);
     assert_eq!(sends(&county, &county.yunling, "system", &[forged.encode()]), (0, 1));
-    assert_eq!(county.relay.peer(&county.yunling).scopes, ["system", OURS]);
+    let own = upward(BOX_YUNLING);
+    assert_eq!(county.relay.peer(&county.yunling).scopes, ["system", &own, OURS]);
     assert_eq!(county.relay.county().head(), head);
 }
 

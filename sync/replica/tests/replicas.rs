@@ -74,9 +74,11 @@ fn a_village_box_never_receives_what_belongs_to_another_village() {
     assert!(none.expect("the store works").is_empty());
     assert!(said(&county.relay, theirs).is_some() && said(&county.centre, theirs).is_some());
     let scopes = |a: &Station, b: &Station| a.peer(b).scopes;
-    assert_eq!(scopes(&county.relay, &county.yunling), ["system", "place:11"]);
-    assert_eq!(scopes(&county.yunling, &county.relay), ["system", "place:11"]);
-    assert_eq!(scopes(&county.relay, &county.centre), ["system", "place:11", "place:12"]);
+    let (of_box, of_centre) = (upward(BOX_YUNLING), upward(CENTRE));
+    assert_eq!(scopes(&county.relay, &county.yunling), ["system", &of_box, "place:11"]);
+    assert_eq!(scopes(&county.yunling, &county.relay), ["system", &of_box, "place:11"]);
+    let at_centre = ["system", &of_centre, "place:11", "place:12"];
+    assert_eq!(scopes(&county.relay, &county.centre), at_centre);
 }
 
 #[test]

@@ -106,6 +106,20 @@ impl View<'_> {
         Ok(rows)
     }
 
+    /// Entries of a subject of one kind number that wait.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn waiting_of(&self, subject: &[u8; 16], kind: u8) -> Result<Vec<EntryRow>, StoreError> {
+        let sql = format!(
+            "SELECT {COLUMNS} FROM entry INDEXED BY entry_aside
+             WHERE state <> 0 AND state = 1 AND subject = ?1 AND kind = ?2 ORDER BY pos"
+        );
+        let mut query = self.0.prepare_cached(&sql)?;
+        let rows = query.query_map((subject, kind), entry)?.collect::<Result<_, _>>()?;
+        Ok(rows)
+    }
+
     /// An entry by its name.
     ///
     /// # Errors

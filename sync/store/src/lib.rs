@@ -23,6 +23,7 @@ mod quarantine;
 mod residents;
 mod sync;
 mod tree;
+mod upward;
 
 pub use attachments::{AttachmentRow, AttachmentState};
 pub use authors::{Author, ForkKind, ForkRow};
@@ -39,4 +40,5 @@ pub use people::{EnrolmentRow, Redeemed, Throttle};
 pub use quarantine::{FATAL_REASON, PARKED_REASON, Suspension};
 pub use residents::{KeyKind, ResidentRow, SearchHit};
 pub use sync::{ContactRow, PeerRow, Unsent};
-pub use tree::AlarmRow;
+pub use tree::{AlarmRow, CosignedRow};
+pub use upward::WaitingLooks;

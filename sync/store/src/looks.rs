@@ -1,4 +1,5 @@
-//! Who looked at whom: written with every page about somebody, kept for more than a year.
+//! Who looked at whom: written with every page about somebody, kept for more than a year. At the
+//! county, the looks of the boxes too; how they get there is in `upward.rs`.
 
 use crate::{StoreError, Txn, View};
 use rusqlite::{OptionalExtension, Row};
@@ -31,11 +32,16 @@ pub struct LookRow {
     pub purpose: u8,
     /// Of a list: the villages or the department; empty for all of this store.
     pub scope: String,
+    /// On which box; zeros for this machine.
+    pub device: [u8; 16],
 }
 
-const COLUMNS: &str = "at_ms, until_ms, person, subject, what, uncovered, purpose, scope";
+pub(crate) const COLUMNS: &str =
+    "at_ms, until_ms, person, subject, what, uncovered, purpose, scope, device";
+/// This machine.
+pub(crate) const HERE: [u8; 16] = [0; 16];
 
-fn look(row: &Row<'_>) -> rusqlite::Result<LookRow> {
+pub(crate) fn look(row: &Row<'_>) -> rusqlite::Result<LookRow> {
     Ok(LookRow {
         at_ms: row.get(0)?,
         until_ms: row.get(1)?,
@@ -45,6 +51,7 @@ fn look(row: &Row<'_>) -> rusqlite::Result<LookRow> {
         uncovered: row.get(5)?,
         purpose: row.get(6)?,
         scope: row.get(7)?,
+        device: row.get(8)?,
     })
 }
 
@@ -58,7 +65,7 @@ impl View<'_> {
         let sql = format!(
             "SELECT {COLUMNS} FROM look WHERE subject = ?1
                OR subject IN (SELECT subject FROM case_row WHERE resident = ?1)
-             ORDER BY id DESC LIMIT ?2"
+             ORDER BY at_ms DESC, id DESC LIMIT ?2"
         );
         let mut query = self.0.prepare_cached(&sql)?;
         let rows = query.query_map((subject, limit), look)?;
@@ -80,7 +87,8 @@ impl View<'_> {
     /// When SQLite fails.
     pub fn looks(&self, from_ms: i64, limit: u32, offset: u32) -> Result<Vec<LookRow>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM look WHERE at_ms >= ?1 ORDER BY id DESC LIMIT ?2 OFFSET ?3"
+            "SELECT {COLUMNS} FROM look WHERE at_ms >= ?1
+             ORDER BY at_ms DESC, id DESC LIMIT ?2 OFFSET ?3"
         );
         let mut query = self.0.prepare_cached(&sql)?;
         let rows = query.query_map((from_ms, limit, offset), look)?;
@@ -89,8 +97,8 @@ impl View<'_> {
 }
 
 impl Txn<'_> {
-    /// Somebody looks at somebody. A masked page that renews itself stays one look; full numbers
-    /// are a look each time. Looks older than [`LOOK_KEPT_MS`] go, a few at a time.
+    /// Somebody looks at somebody here. A masked page that renews itself stays one look until it
+    /// was told to the county; full numbers are a look each time. Looks older than [`LOOK_KEPT_MS`] go, a few at a time.
     ///
     /// # Errors
     /// When SQLite fails: nothing may be shown then.
@@ -98,6 +106,7 @@ impl Txn<'_> {
         let sql = "SELECT id, max(at_ms, until_ms) FROM look
                    WHERE subject = ?1 AND at_ms > ?2 AND at_ms <= ?3 AND person = ?4 AND what = ?5
                      AND uncovered = 0 AND purpose = ?6 AND scope = ?7
+                     AND sent = 0 AND device = ?8
                    ORDER BY at_ms DESC LIMIT 1";
         let same = (
             look.subject,
@@ -107,6 +116,7 @@ impl Txn<'_> {
             &look.what,
             look.purpose,
             &look.scope,
+            HERE,
         );
         let found = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
         let known = match look.uncovered {
@@ -120,20 +130,48 @@ impl Txn<'_> {
             }
             return Ok(());
         }
-        let sql = format!("INSERT INTO look({COLUMNS}) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+        let row = LookRow { until_ms: look.at_ms, device: HERE, ..look.clone() };
+        self.put_look(&row, look.at_ms, false)?;
+        self.prune_looks(look.at_ms, PRUNED)?;
+        Ok(())
+    }
+
+    /// Writes a look down: when it came, and whether the county has it or is on its way to have it.
+    pub(crate) fn put_look(
+        &self,
+        look: &LookRow,
+        received_ms: i64,
+        sent: bool,
+    ) -> Result<(), StoreError> {
+        let sql = format!(
+            "INSERT INTO look({COLUMNS}, received_ms, sent)
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+        );
         self.0.prepare_cached(&sql)?.execute((
             look.at_ms,
-            look.at_ms,
+            look.until_ms,
             look.person,
             look.subject,
             &look.what,
             look.uncovered,
             look.purpose,
             &look.scope,
+            look.device,
+            received_ms,
+            sent,
         ))?;
-        let sql = "DELETE FROM look WHERE id IN
-                     (SELECT id FROM look WHERE at_ms < ?1 ORDER BY at_ms LIMIT ?2)";
-        self.0.prepare_cached(sql)?.execute((look.at_ms - LOOK_KEPT_MS, PRUNED))?;
         Ok(())
+    }
+
+    /// Looks that have been here for longer than [`LOOK_KEPT_MS`] go, at most `limit`. What counts
+    /// is when a look came here: a box whose clock is wrong neither keeps nor loses its looks.
+    /// Gives how many.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn prune_looks(&self, now_ms: i64, limit: u32) -> Result<usize, StoreError> {
+        let sql = "DELETE FROM look WHERE id IN
+                     (SELECT id FROM look WHERE received_ms < ?1 ORDER BY received_ms LIMIT ?2)";
+        Ok(self.0.prepare_cached(sql)?.execute((now_ms - LOOK_KEPT_MS, limit))?)
     }
 }

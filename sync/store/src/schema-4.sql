@@ -1,3 +1,11 @@
+-- Looks of boxes at the county: on which device, when it came here; and at a box, whether it has
+-- left for the county. Zeros: looked at here.
+ALTER TABLE look ADD COLUMN device BLOB NOT NULL DEFAULT x'00000000000000000000000000000000';
+ALTER TABLE look ADD COLUMN received_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE look ADD COLUMN sent INTEGER NOT NULL DEFAULT 0;
+UPDATE look SET received_ms = at_ms;
+CREATE INDEX look_unsent ON look(at_ms) WHERE sent = 0;
+CREATE INDEX look_received ON look(received_ms);
 -- Subjects that two people agreed to destroy: only what was said about that stays of them.
 CREATE TABLE erased(
     subject BLOB PRIMARY KEY,
@@ -26,3 +34,14 @@ CREATE TABLE duty(
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX duty_place ON duty(place, offered_ms, subject);
 CREATE INDEX duty_waiting ON duty(phase, receiver);
+-- Checkpoints of this relay's own log that others have signed: the latest of each key in each log.
+-- Local to this store.
+CREATE TABLE cosigned(
+    key BLOB NOT NULL,
+    log BLOB NOT NULL,
+    name TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    bytes BLOB NOT NULL,
+    received_ms INTEGER NOT NULL,
+    PRIMARY KEY(key, log)
+) STRICT, WITHOUT ROWID;

@@ -166,7 +166,8 @@ impl View<'_> {
         Ok(found.optional()?.unwrap_or(0))
     }
 
-    /// Entries of ours that no peer has acknowledged. Entries that came from a peer do not count.
+    /// Entries of ours that no peer has acknowledged. Entries that came from a peer do not count,
+    /// nor what is nobody's work: looks on their way to the county.
     ///
     /// # Errors
     /// When SQLite fails.
@@ -175,7 +176,7 @@ impl View<'_> {
         let sql = "SELECT count(*), coalesce(sum(length(e.bytes)), 0), min(e.received_ms)
                    FROM head h CROSS JOIN log l ON l.scope = h.scope AND l.seq >
                        (SELECT coalesce(max(a.seq), 0) FROM acked a WHERE a.scope = h.scope)
-                   JOIN entry e ON e.pos = l.pos WHERE e.via = 0";
+                   JOIN entry e ON e.pos = l.pos WHERE e.via = 0 AND e.kind <> 7";
         let row = self.0.prepare_cached(sql)?.query_row([], |row| {
             Ok(Unsent { entries: row.get(0)?, bytes: row.get(1)?, oldest_ms: row.get(2)? })
         })?;

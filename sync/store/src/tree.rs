@@ -16,6 +16,21 @@ pub struct AlarmRow {
     pub at_ms: i64,
 }
 
+/// A checkpoint of this store's own log that somebody else has signed, too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CosignedRow {
+    /// Their key.
+    pub key: [u8; 32],
+    /// What they are called here.
+    pub name: String,
+    /// How many entries the log held.
+    pub size: u64,
+    /// The signed checkpoint.
+    pub bytes: Vec<u8>,
+    /// When it came back, milliseconds.
+    pub received_ms: i64,
+}
+
 /// At most so many alarms are kept: more say nothing more.
 const ALARMS_MAX: u32 = 200;
 
@@ -81,6 +96,26 @@ impl View<'_> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// What others have signed of a log, the longest first.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn cosigned(&self, log: &[u8; 32]) -> Result<Vec<CosignedRow>, StoreError> {
+        let sql = "SELECT key, name, size, bytes, received_ms FROM cosigned
+                   WHERE log = ?1 ORDER BY size DESC, key";
+        let mut query = self.0.prepare_cached(sql)?;
+        let rows = query.query_map([log], |row| {
+            Ok(CosignedRow {
+                key: row.get(0)?,
+                name: row.get(1)?,
+                size: row.get(2)?,
+                bytes: row.get(3)?,
+                received_ms: row.get(4)?,
+            })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     /// What does not fit, the latest first.
     ///
     /// # Errors
@@ -127,6 +162,25 @@ impl Txn<'_> {
         self.0.prepare_cached(sql)?.execute((device, log))?;
         let sql = "INSERT INTO checkpoint(device, log, bytes) VALUES(?1, ?2, ?3)";
         self.0.prepare_cached(sql)?.execute((device, log, bytes))?;
+        Ok(())
+    }
+
+    /// Keeps what somebody has signed of a log; a shorter one than theirs that is here changes
+    /// nothing but the name.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn keep_cosigned(&self, log: &[u8; 32], row: &CosignedRow) -> Result<(), StoreError> {
+        let sql = "INSERT INTO cosigned(key, log, name, size, bytes, received_ms)
+                   VALUES(?1, ?2, ?3, ?4, ?5, ?6)
+                   ON CONFLICT(key, log) DO UPDATE SET
+                     name = CASE WHEN excluded.name = '' THEN name ELSE excluded.name END,
+                     bytes = CASE WHEN excluded.size >= size THEN excluded.bytes ELSE bytes END,
+                     received_ms = CASE WHEN excluded.size >= size THEN excluded.received_ms
+                                   ELSE received_ms END,
+                     size = max(size, excluded.size)";
+        let bytes = (&row.key, log, &row.name, row.size, &row.bytes, row.received_ms);
+        self.0.prepare_cached(sql)?.execute(bytes)?;
         Ok(())
     }
 

@@ -29,7 +29,6 @@ pub mod pin;
 mod receipts;
 pub mod renewal;
 pub mod routes;
-pub mod sealed;
 pub mod serve;
 pub mod session;
 pub mod sheet;

@@ -1,8 +1,8 @@
 //! Who looked: for a resident who asks, and for those who audit.
 
-use crate::{AppError, Signed};
+use crate::{AppError, Office, Signed};
 use cunkou_casework::calendar::china_time;
-use cunkou_casework::ids::{PersonId, SubjectId};
+use cunkou_casework::ids::{DeviceId, PersonId, SubjectId};
 use cunkou_casework::looking::Purpose;
 use cunkou_casework::number::grouped;
 use cunkou_store::LookRow;
@@ -44,11 +44,34 @@ fn who(signed: &Signed, look: &LookRow) -> (String, String) {
     let Some(person) = county.person(PersonId(look.person)) else {
         return (PersonId(look.person).to_string()[..8].to_owned(), String::new());
     };
-    let posts = person.posts.iter().map(|p| match &p.department {
-        Some(department) => format!("{} {department}", l.role(p.role)),
-        None => format!("{} {}", l.role(p.role), county.place_name(p.place)),
-    });
-    (person.name.clone(), posts.collect::<Vec<_>>().join("、"))
+    let mut posts: Vec<(&str, Vec<String>)> = Vec::new();
+    for post in &person.posts {
+        let role = l.role(post.role);
+        let at = post.department.clone().unwrap_or_else(|| county.place_name(post.place));
+        match posts.last_mut().filter(|(last, _)| *last == role) {
+            Some((_, places)) if places.contains(&at) => {}
+            Some((_, places)) => places.push(at),
+            None => posts.push((role, vec![at])),
+        }
+    }
+    let comma = l.t("、", ", ");
+    let posts = posts.iter().map(|(role, at)| format!("{role} {}", at.join(comma)));
+    (person.name.clone(), posts.collect::<Vec<_>>().join(l.t(";", "; ")))
+}
+
+/// On which machine.
+fn place(signed: &Signed, look: &LookRow) -> String {
+    let l = signed.lang;
+    if look.device == [0; 16] {
+        let here = match signed.app.office {
+            Office::County => l.t("县平台", "The county's console"),
+            _ => l.t("本机", "This machine"),
+        };
+        return here.to_owned();
+    }
+    let device = DeviceId(look.device);
+    let county = signed.replica().county();
+    county.device(device).map_or_else(|| device.to_string()[..8].to_owned(), |d| d.name.clone())
 }
 
 fn purpose(l: Lang, look: &LookRow) -> &'static str {
@@ -76,6 +99,7 @@ pub fn of_resident(signed: &Signed, resident: SubjectId) -> Result<Table, AppErr
             time(look.at_ms),
             name,
             role,
+            place(signed, look),
             page,
             purpose(l, look).into(),
             numbers(l, look).into(),
@@ -86,6 +110,7 @@ pub fn of_resident(signed: &Signed, resident: SubjectId) -> Result<Table, AppErr
         l.t("时间", "When"),
         l.t("谁", "Who"),
         l.t("岗位", "Post"),
+        l.t("在哪里", "Where"),
         l.t("看了什么", "What"),
         l.t("用途", "What for"),
         l.t("号码", "Numbers"),
@@ -97,8 +122,8 @@ pub fn of_resident(signed: &Signed, resident: SubjectId) -> Result<Table, AppErr
         empty: l.t("还没有人看过。", "Nobody has looked.").to_owned(),
         hint: l
             .t(
-                "这是在本机看过的记录,最近 500 条;名单不逐人记。县里看过的向县审计管理员查询。",
-                "These are the looks on this machine, the latest 500; lists are not recorded by person. For looks at the county ask its audit administrator.",
+                "这是在本机看过的记录,最近 500 条;名单不逐人记。在县里和别的盒子上看过的,县里有:向县审计管理员查询,报办件编号。",
+                "These are the looks on this machine, the latest 500; lists are not recorded by person. The county has the rest, of its console and of other boxes: ask its audit administrator, with the number of a case.",
             )
             .to_owned(),
     })
@@ -118,12 +143,13 @@ fn subject(signed: &Signed, look: &LookRow) -> Result<String, AppError> {
 
 /// The column heads of the audit.
 #[must_use]
-pub fn heads(l: Lang) -> [&'static str; 9] {
+pub fn heads(l: Lang) -> [&'static str; 10] {
     [
         l.t("时间", "When"),
         l.t("到", "Until"),
         l.t("谁", "Who"),
         l.t("岗位", "Post"),
+        l.t("在哪里", "Where"),
         l.t("看了什么", "What"),
         l.t("办件或范围", "Case or scope"),
         l.t("用途", "What for"),
@@ -132,28 +158,52 @@ pub fn heads(l: Lang) -> [&'static str; 9] {
     ]
 }
 
+fn row(signed: &Signed, look: &LookRow) -> Result<Vec<String>, AppError> {
+    let l = signed.lang;
+    let (name, role) = who(signed, look);
+    Ok(vec![
+        time(look.at_ms),
+        time(look.until_ms.max(look.at_ms)),
+        name,
+        role,
+        place(signed, look),
+        page_words(l, look).to_owned(),
+        subject(signed, look)?,
+        purpose(l, look).to_owned(),
+        numbers(l, look).to_owned(),
+        look.what.clone(),
+    ])
+}
+
 /// All looks in this store, the latest first.
 ///
 /// # Errors
 /// When the store fails.
 pub fn all(signed: &Signed, limit: u32, offset: u32) -> Result<Vec<Vec<String>>, AppError> {
-    let l = signed.lang;
     let looks = signed.replica().store().read(|view| view.looks(0, limit, offset))?;
-    let row = |look: &LookRow| {
-        let (name, role) = who(signed, look);
-        Ok(vec![
-            time(look.at_ms),
-            time(look.until_ms.max(look.at_ms)),
-            name,
-            role,
-            page_words(l, look).to_owned(),
-            subject(signed, look)?,
-            purpose(l, look).to_owned(),
-            numbers(l, look).to_owned(),
-            look.what.clone(),
-        ])
-    };
-    looks.iter().map(row).collect()
+    looks.iter().map(|look| row(signed, look)).collect()
+}
+
+/// The looks at whoever a case is about: at them, and at every case of theirs; the latest first.
+/// With the case's number; nothing for what is no case here.
+///
+/// # Errors
+/// When the store fails.
+pub fn of_case(signed: &Signed, case: SubjectId) -> Result<Option<Found>, AppError> {
+    let store = signed.replica().store();
+    let Some(found) = store.read(|view| view.case_row(&case.0))? else { return Ok(None) };
+    let looks = store.read(|view| view.looks_at(&found.resident, SHOWN))?;
+    let rows = looks.iter().map(|look| row(signed, look)).collect::<Result<_, _>>()?;
+    Ok(Some(Found { number: grouped(&found.number), rows }))
+}
+
+/// What was looked at of whoever a case is about.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The case's number, as people write it.
+    pub number: String,
+    /// The looks, as in [`all`].
+    pub rows: Vec<Vec<String>>,
 }
 
 /// A table as CSV that spreadsheets open as it is: a BOM, and no cell is a formula.

@@ -1,5 +1,6 @@
 //! What somebody looks at a person for, and who has looked.
 
+use super::boxes::ways_on;
 use crate::part::hidden;
 use crate::{Lang, Shell, layout};
 use cunkou_casework::looking::Purpose;
@@ -44,4 +45,22 @@ pub fn page(shell: &Shell, address: &str, next: &str, fault: bool) -> Markup {
         }
     };
     layout::page(shell, title, fault, &[], &body)
+}
+
+/// Finds the looks at whoever a case is about, above other ways to go on; `fault` says that the
+/// number is not known.
+#[must_use]
+pub fn find_looks(l: Lang, address: &str, fault: bool, links: &[(String, String)]) -> Markup {
+    html! {
+        form class="searchbox" method="post" action=(address) role="search" {
+            div class="field" {
+                label for="number" { (l.t("居民来问:办件编号", "A resident asks: number of a case")) }
+                @if fault { p class="fault" id="number-fault" { (l.t("没有这个编号的办件", "There is no case of this number")) } }
+                input type="search" id="number" name="number" autocomplete="off" inputmode="numeric"
+                    aria-invalid=[fault.then_some("true")] aria-describedby=[fault.then_some("number-fault")];
+            }
+            button { (l.t("查找", "Search")) }
+        }
+        (ways_on(links))
+    }
 }

@@ -6,7 +6,7 @@ use cunkou_casework::county::{Device, DeviceKind, Person, Place, Post, Role, Sta
 use cunkou_casework::document::{Projection, Section, Write};
 use cunkou_casework::entry::{ClockSource, Entry, Header, Kind, LogPosition, Signers};
 use cunkou_casework::event::{Event, Filer, Level, Route, Step, encode};
-use cunkou_casework::ids::{DeviceId, EntryId, Incarnation, PersonId, PlaceId, SubjectId};
+use cunkou_casework::ids::{DeviceId, EntryId, Incarnation, PersonId, PlaceId, Scope, SubjectId};
 use cunkou_casework::suite::SecretKey;
 use cunkou_engine::{Admitted, PeerInfo, Port};
 use cunkou_keys::Key;
@@ -74,6 +74,11 @@ pub(crate) fn person_id(n: u8) -> PersonId {
 
 pub(crate) fn device_id(n: u8) -> DeviceId {
     DeviceId([n; 16])
+}
+
+/// The scope of what a box tells the county alone.
+pub(crate) fn upward(n: u8) -> String {
+    Scope::Upward(device_id(n)).to_string()
 }
 
 pub(crate) fn membership(n: u8) -> Membership {

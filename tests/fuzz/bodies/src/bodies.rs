@@ -1,10 +1,13 @@
 //! What each decoder must hold to.
 
 use cunkou_casework::catalogue::Release;
+use cunkou_casework::checkpoint::Proofs;
+use cunkou_casework::cosign::Letter;
 use cunkou_casework::county::{Credential, Numbered, Rescue};
 use cunkou_casework::entry::Entry;
 use cunkou_casework::erasure::Saying;
 use cunkou_casework::event::{Event, Witness, decode, encode};
+use cunkou_casework::looking::Looks;
 use cunkou_casework::receipt::SignedReceipt;
 use cunkou_engine::{ENTRIES_MAX, Frame, Hello, Input, Output, PROTOCOL, ScopeState, Session};
 use cunkou_guard::Guard;
@@ -47,6 +50,16 @@ pub(crate) fn county(data: &[u8]) {
 pub(crate) fn witness(data: &[u8]) {
     if let Ok(witness) = decode::<Witness>(data) {
         assert_eq!(encode(&witness), data, "one form alone");
+    }
+    if let Ok(looks) = Looks::decode(data) {
+        assert_eq!(encode(&looks), data, "one form alone");
+    }
+    if let Ok(letter) = Letter::decode(data) {
+        assert_eq!(letter.encode(), data, "one form alone");
+        let _ = letter.judge(&[], false);
+    }
+    if let Ok(proofs) = decode::<Proofs>(data) {
+        assert_eq!(encode(&proofs), data, "one form alone");
     }
 }
 

@@ -32,6 +32,7 @@ pub(crate) fn payloads() -> Vec<Vec<u8>> {
     let mut out = Vec::new();
     for text in [
         include_str!("../../../../docs/vectors/entries.json"),
+        include_str!("../../../../docs/vectors/audit.json"),
         include_str!("../../../../docs/vectors/erasure.json"),
     ] {
         if let Ok(value) = serde_json::from_str(text) {

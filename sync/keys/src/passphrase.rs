@@ -1,9 +1,8 @@
-//! Secrets under a passphrase: administrators' keys on the sticks that they keep.
+//! Secrets under a passphrase: keys of administrators and auditors on the sticks that they keep.
 
+use crate::{KeyError, MEMORY_KIB, PASSES, stretch};
 use chacha20poly1305::aead::{Aead, KeyInit};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use cunkou_casework::hex;
-use cunkou_keys::{MEMORY_KIB, PASSES, stretch};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -27,28 +26,43 @@ pub struct Sealed {
     sealed: String,
 }
 
+fn digits(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn bytes(digits: &str) -> Option<Vec<u8>> {
+    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    digits.as_bytes().chunks(2).map(pair).collect()
+}
+
 impl Sealed {
-    /// Seals; `salt` and `nonce` are drawn at random by the caller.
-    #[must_use]
-    pub fn new(secret: &[u8; 32], words: &str, salt: [u8; 16], nonce: [u8; 24]) -> Option<Self> {
-        let key = stretch(words, &salt, MEMORY_KIB, PASSES)?;
-        let cipher = XChaCha20Poly1305::new_from_slice(key.bytes()).ok()?;
-        let sealed = cipher.encrypt(XNonce::from_slice(&nonce), &secret[..]).ok()?;
-        Some(Self {
-            salt: hex::encode(&salt),
+    /// Seals under a passphrase.
+    ///
+    /// # Errors
+    /// When the system gives no randomness, or no memory for Argon2.
+    pub fn new(secret: &[u8; 32], words: &str) -> Result<Self, KeyError> {
+        let (mut salt, mut nonce) = ([0; 16], [0; 24]);
+        getrandom::fill(&mut salt).map_err(|_| KeyError::NoRandomness)?;
+        getrandom::fill(&mut nonce).map_err(|_| KeyError::NoRandomness)?;
+        let key = stretch(words, &salt, MEMORY_KIB, PASSES).ok_or(KeyError::Wrong)?;
+        let cipher = XChaCha20Poly1305::new_from_slice(key.bytes()).map_err(|_| KeyError::Wrong)?;
+        let sealed = cipher.encrypt(XNonce::from_slice(&nonce), &secret[..]);
+        let sealed = sealed.map_err(|_| KeyError::Wrong)?;
+        Ok(Self {
+            salt: digits(&salt),
             memory_kib: MEMORY_KIB,
             passes: PASSES,
-            sealed: hex::encode(&[&nonce[..], &sealed].concat()),
+            sealed: digits(&[&nonce[..], &sealed].concat()),
         })
     }
 
     /// Opens; nothing when the passphrase is wrong or the file is damaged.
     #[must_use]
     pub fn open(&self, words: &str) -> Option<Zeroizing<[u8; 32]>> {
-        let salt = hex::decode(&self.salt)?;
+        let salt = bytes(&self.salt)?;
         let key = stretch(words, &salt, self.memory_kib, self.passes)?;
         let cipher = XChaCha20Poly1305::new_from_slice(key.bytes()).ok()?;
-        let sealed = hex::decode(&self.sealed)?;
+        let sealed = bytes(&self.sealed)?;
         let (nonce, sealed) = sealed.split_at_checked(24)?;
         let opened = Zeroizing::new(cipher.decrypt(XNonce::from_slice(nonce), sealed).ok()?);
         <[u8; 32]>::try_from(opened.as_slice()).ok().map(Zeroizing::new)
@@ -67,8 +81,7 @@ mod tests {
 
     #[test]
     fn a_sealed_secret_opens_with_its_words_and_no_others() {
-        let sealed =
-            Sealed::new(&[7; 32], "村口的老槐树下有人等", [1; 16], [2; 24]).expect("sealed");
+        let sealed = Sealed::new(&[7; 32], "村口的老槐树下有人等").expect("sealed");
         assert_eq!(sealed.open("村口的老槐树下有人等").as_deref(), Some(&[7; 32]));
         assert!(sealed.open("村口的老槐树下有人").is_none());
         let cut = Sealed { sealed: "00".into(), ..sealed.clone() };
