@@ -1,6 +1,5 @@
 //! Hand-overs of duty over real stores: signed by two at one box, the same everywhere in the end.
 #![allow(missing_docs)]
-#[allow(dead_code)]
 mod county;
 
 use county::*;
