@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use cunkou_casework::county::{Device, DeviceKind, Numbered, Statement};
 use cunkou_casework::entry::{Entry, Kind, change_id};
 use cunkou_casework::event::{Event, Level, Route, Step, Witness, encode};
-use cunkou_casework::ids::{DeviceId, EntryId, PersonId, SubjectId};
+use cunkou_casework::ids::{DeviceId, EntryId, PersonId, Scope, SubjectId};
 use cunkou_engine::{FRAME_BYTES_MAX, Frame};
 use std::time::{Duration, Instant};
 
@@ -211,9 +211,9 @@ async fn out_of_scope_write(evil: &Evil) -> Result<Found> {
 }
 
 async fn out_of_scope_read(evil: &Evil) -> Result<Found> {
-    let own = evil.scopes();
-    let all: Vec<String> =
-        evil.county.places().map(|place| format!("place:{}", place.id)).collect();
+    let places = evil.county.places().map(|place| Scope::Place(place.id));
+    let looks = evil.county.devices().map(|device| Scope::Upward(device.id));
+    let all: Vec<String> = places.chain(looks).map(|scope| scope.to_string()).collect();
     let mut talk = evil.talk(&all).await?;
     let mut named: Vec<String> = talk
         .hello
@@ -226,14 +226,14 @@ async fn out_of_scope_read(evil: &Evil) -> Result<Found> {
             talk.say(&Frame::Ack { scope, upto }).await?;
         }
     }
-    named.retain(|scope| scope != "system" && !own.contains(scope));
+    named.retain(|scope| !evil.is_own(scope));
     let mut photos = 0;
     for n in 0..16 {
         photos += talk.photo([n; 32]).await?;
     }
     let asked = all.len();
     let words = format!(
-        "was asked for {asked} places and 16 photos, spoke of {} that are not this box's, and \
+        "was asked for {asked} places and boxes' looks and 16 photos, spoke of {} that are not this box's, and \
          gave {photos} bytes of photos",
         named.len()
     );
@@ -343,9 +343,7 @@ async fn unknown_county_statement(evil: &Evil) -> Result<Found> {
     let all: Vec<String> =
         evil.county.places().map(|place| format!("place:{}", place.id)).collect();
     let hello = evil.talk(&all).await?.hello.context("a hello")?;
-    let own = evil.scopes();
-    let more = hello.scopes.iter().filter(|s| s.scope != "system" && !own.contains(&s.scope));
-    let more = more.count();
+    let more = hello.scopes.iter().filter(|s| !evil.is_own(&s.scope)).count();
     found(more == 0, format!("kept it aside; this box serves {more} more villages than before"))
 }
 

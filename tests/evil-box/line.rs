@@ -5,7 +5,7 @@ use cunkou_casework::county::CountyLog;
 use cunkou_casework::document::{Document, Schema, Section, Write, actor};
 use cunkou_casework::entry::{ClockSource, Entry, Header, Kind, Signers};
 use cunkou_casework::event::{Witness, decode};
-use cunkou_casework::ids::{DeviceId, EntryId, Incarnation, PersonId, SubjectId};
+use cunkou_casework::ids::{DeviceId, EntryId, Incarnation, PersonId, Scope, SubjectId};
 use cunkou_casework::suite::SecretKey;
 use cunkou_engine::{FRAME_BYTES_MAX, Frame, Hello, PROTOCOL, ScopeState};
 use cunkou_link::{LinkError, OfferedEnrolment};
@@ -62,6 +62,12 @@ impl Evil {
     pub(crate) fn scopes(&self) -> Vec<String> {
         let device = self.county.device(self.device);
         device.map_or(Vec::new(), |d| d.places.iter().map(|p| format!("place:{p}")).collect())
+    }
+
+    /// Whether it may speak and hear of a scope: the county log, its villages, its own looks.
+    pub(crate) fn is_own(&self, scope: &str) -> bool {
+        let looks = Scope::Upward(self.device).to_string();
+        scope == "system" || scope == looks || self.scopes().iter().any(|own| own == scope)
     }
 
     /// The scope of a village that it does not serve.
