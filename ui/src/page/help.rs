@@ -21,7 +21,11 @@ pub fn page(shell: &Shell, county_it: &str) -> Markup {
         (l.t("离开几天,工作怎么交给同事?", "How do I hand over when I am away?"),
          l.t("在“今天”最下面打开“交班、交接记录”:看清单,写上抽屉里的原件和答应过的事,用自己的 PIN 码签名,再让同事点清、用他自己的 PIN 码签收。签收之前仍由您负责。", "Open “Hand over duty” at the bottom of “Today”: read the list, add originals in the drawer and promises, sign with your PIN; your colleague counts and signs with theirs. Until then you are responsible.")),
         (l.t("忘了 PIN 码?", "Forgot your PIN?"),
-         l.t("请县信息员重新设置。", "Ask county IT to set a new one.")),
+         l.t("在盒子的登录页点“忘记 PIN 码?”,选自己,打电话给乡镇便民服务中心的同事或县信息员:念出页面上的编号,填上对方念的号码,自己定一个新的。不用联网,什么都不会丢。审核台上的人请县信息员重新设置。知道 PIN 码、只想换一个的,登录后点上面的“改 PIN 码”。", "On the box's sign-in page open “Forgotten your PIN?”, choose yourself and call a colleague at the township centre or county IT: read out the number, type the code you are told, and choose a new PIN. No network is needed and nothing is lost. At the console ask county IT. Who knows theirs changes it with “Change PIN” on top.")),
+        (l.t("为什么又要登录?", "Why do I have to sign in again?"),
+         l.t("10 分钟没人用,屏幕就回到登录页,免得别人接着用您的名字办。已保存的都在。", "After ten minutes without use the sign-in page comes back, so that nobody goes on in your name. All that was saved is still there.")),
+        (l.t("怎么知道一张收件回执是真的?", "How do I tell a genuine receipt?"),
+         l.t("打开“办件”,点最下面的“核对一张收件回执”,用扫码枪扫回执上的二维码。没有网也能核对。", "Open “Cases”, then “Check a receipt” at the bottom, and scan the QR code on the receipt. It works without a network.")),
     ];
     let body = html! {
         h1 { (l.t("帮助", "Help")) }
