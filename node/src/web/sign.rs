@@ -177,8 +177,13 @@ fn commit(
     let bytes = u64::from(page.bytes);
     desk.tx.attachment_here(&page.hash.0, bytes).map_err(|e: StoreError| ActError::from(e))?;
     let begun = draft.opened.file.state.opened.as_ref().ok_or(ActError::Unknown)?;
-    let resident = desk.replica().resident(begun.resident)?.ok_or(ActError::Unknown)?;
-    let mut writes = resident.resident.writes();
+    // A record that was erased since the draft was begun is not written to again; the draft has
+    // particulars of its own.
+    let resident = match desk.replica().resident(begun.resident)? {
+        None if desk.tx.erased(&begun.resident.0)? => None,
+        found => Some(found.ok_or(ActError::Unknown)?),
+    };
+    let mut writes = resident.as_ref().map_or(Vec::new(), |found| found.resident.writes());
     writes.push(Write::set(Section::Signatures, "applicant", json(page)));
     desk.edit(subject, who, &writes)?;
     let all = draft.materials().map_err(|_| ActError::Unknown)?;
@@ -198,8 +203,10 @@ fn commit(
     let filer = draft.filer().unwrap_or(Filer::Applicant);
     let step = Step::Submitted { filer, attachments, deferred: deferred.collect() };
     desk.event(subject, who, step)?;
-    let reusable: Vec<Write> = all.iter().filter_map(|m| keep_material(m, &begun.number)).collect();
-    desk.edit(begun.resident, who, &reusable)?;
+    if resident.is_some() {
+        let reusable = all.iter().filter_map(|m| keep_material(m, &begun.number));
+        desk.edit(begun.resident, who, &reusable.collect::<Vec<Write>>())?;
+    }
     Ok(())
 }
 

@@ -121,7 +121,11 @@ impl Replica {
         let aside_before = self.set_aside.load(Ordering::Relaxed);
         let touched: Vec<[u8; 16]> = touched.into_iter().collect();
         self.materialise_these(&touched)?;
-        self.finish_erasures()?;
+        // What came is committed and acknowledged whatever becomes of the files; the next minute
+        // tries again.
+        if let Err(error) = self.finish_erasures() {
+            warn!(%error, "what is erased is not yet off the disk");
+        }
         let aside = self.set_aside.load(Ordering::Relaxed) != aside_before;
         if (aside || admitted.quarantined > 0) && relay {
             self.suspend_if_due(&peer.device)?;

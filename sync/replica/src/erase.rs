@@ -11,7 +11,7 @@ use cunkou_casework::erasure::{self, Basis, Judged, Said, Saying};
 use cunkou_casework::event::encode;
 use cunkou_casework::ids::{EntryId, Scope, SubjectId};
 use cunkou_casework::retention::closed_before;
-use cunkou_store::{CaseRow, EntryState, ErasedRow, StoreError, Txn, View};
+use cunkou_store::{CaseRow, EntryState, ErasedRow, PARKED_REASON, StoreError, Txn, View};
 
 /// So many erasures are finished in one go.
 const BATCH: u32 = 100;
@@ -29,7 +29,9 @@ fn heard(
     subject: SubjectId,
 ) -> Result<Vec<Heard>, StoreError> {
     let rows = view.entries_of(&subject.0)?;
-    let of_kind = rows.into_iter().filter(|row| row.kind == ERASURE);
+    // What was set aside at the door says nothing.
+    let of_kind =
+        rows.into_iter().filter(|row| row.kind == ERASURE && row.state != EntryState::Quarantined);
     let read = of_kind.filter_map(|row| {
         let entry = Entry::decode(&row.bytes).ok()?;
         let said = authenticate(&entry, county, None).and_then(|attestation| {
@@ -93,7 +95,8 @@ impl Replica {
                 let day = item.retention.and_then(|years| closed_before(today, years));
                 let Some(before_ms) = day.map(day_begins) else { continue };
                 for offset in (0..).step_by(BATCH as usize) {
-                    let rows = view.closed_before(&item.key, before_ms, BATCH, offset)?;
+                    let rows =
+                        view.closed_before(&item.key, before_ms, ERASURE, (BATCH, offset))?;
                     let last = rows.len() < BATCH as usize;
                     for row in rows {
                         let said = heard(view, &county, SubjectId(row.subject))?;
@@ -159,17 +162,17 @@ impl Replica {
         tx: &Txn<'_>,
         subject: SubjectId,
     ) -> Result<bool, StoreError> {
-        if tx.erased(&subject.0)? {
-            tx.blank_but(&subject.0, ERASURE)?;
-            return Ok(true);
-        }
         let county = self.county();
         let heard = heard(tx, &county, subject)?;
-        if heard.is_empty() {
-            return Ok(false);
-        }
+        let counting: Vec<Said> =
+            heard.iter().filter_map(|heard| heard.said.as_ref().ok().cloned()).collect();
+        let known = erasure::judge(&counting, &county).erased;
         for Heard { pos, state: before, said } in &heard {
             let (state, why) = match said {
+                // Whoever says done of what nobody agreed to waits for the agreement.
+                Ok(said) if known.is_none() && matches!(said.saying, Saying::Done { .. }) => {
+                    (EntryState::Waiting, Some(PARKED_REASON.to_owned()))
+                }
                 Ok(said) => match erasure::authorise(said, &county) {
                     Ok(()) => (EntryState::Good, None),
                     Err(why) => (EntryState::Unfounded, Some(why.to_string())),
@@ -178,13 +181,20 @@ impl Replica {
                 Err(Verdict::Quarantine(why)) => (EntryState::Unfounded, Some(why.to_string())),
                 Err(Verdict::Accept) => unreachable!("an error is never an acceptance"),
             };
-            if state != *before && *before != EntryState::Quarantined {
+            if state != *before {
                 tx.set_state(*pos, state, why.as_deref())?;
             }
         }
-        let counting: Vec<Said> = heard.into_iter().filter_map(|heard| heard.said.ok()).collect();
-        let Some(erased) = erasure::judge(&counting, &county).erased else { return Ok(false) };
-        let scope = tx.scope_of(&subject.0)?.unwrap_or_default();
+        if tx.erased(&subject.0)? {
+            tx.blank_but(&subject.0, ERASURE)?;
+            return Ok(true);
+        }
+        let Some(erased) = known else { return Ok(false) };
+        // A number that is out is not given out again, though its case is gone.
+        let desk = Desk { replica: self, tx, now_ms: self.now_ms() };
+        desk.number_is_out(&erased.asking.number)?;
+        let agreed = heard.iter().find(|h| h.said.as_ref().is_ok_and(|s| s.id == erased.agreed));
+        let scope = agreed.map_or(Ok(None), |heard| tx.scope_at(heard.pos))?.unwrap_or_default();
         let row =
             ErasedRow { subject: subject.0, agreed: erased.agreed.0, scope, at_ms: self.now_ms() };
         tx.erase(&row, ERASURE)?;
@@ -207,7 +217,10 @@ impl Replica {
             self.store.remove_attachment(id)?;
             self.store.write(|tx| tx.attachment_removed(id))?;
         }
-        self.store.checkpoint()?;
+        if !self.store.checkpoint()? {
+            // A reader holds the old pages: they are gone, and it is said, at the next call.
+            return Ok(0);
+        }
         let said = self.act(|desk| -> Result<usize, ActError> {
             for row in &todo {
                 let saying = Saying::Done { agreed: EntryId(row.agreed) };
@@ -240,17 +253,20 @@ impl Desk<'_> {
         if before.erased.is_some() || !before.open.is_empty() {
             return Err(Reason::NotNow.into());
         }
-        let (number, item) = match self.tx.case_row(&subject.0)? {
-            // A draft that nobody submitted is nobody's file.
-            Some(row) if row.open && row.phase != Phase::Draft.key() => {
-                return Err(Reason::NotNow.into());
-            }
-            Some(row) => (row.number, row.item),
-            None if self.tx.cases_of(&subject.0)? > 0 => return Err(Reason::NotNow.into()),
-            None => (String::new(), String::new()),
-        };
+        let (number, item) = self.erasable(subject)?;
         let saying = Saying::Asked { basis, number, item, reason: reason.to_owned() };
         self.say_of_erasure(subject, &scope, Some(who), &saying)
+    }
+
+    /// Number and item of what may go as things stand; both empty for a resident's record.
+    fn erasable(&self, subject: SubjectId) -> Result<(String, String), ActError> {
+        match self.tx.case_row(&subject.0)? {
+            // A draft that nobody submitted is nobody's file.
+            Some(row) if row.open && row.phase != Phase::Draft.key() => Err(Reason::NotNow.into()),
+            Some(row) => Ok((row.number, row.item)),
+            None if self.tx.cases_of(&subject.0)? > 0 => Err(Reason::NotNow.into()),
+            None => Ok((String::new(), String::new())),
+        }
     }
 
     /// A second person agrees to the asking that is open: from the end of this act on it is gone
@@ -264,6 +280,8 @@ impl Desk<'_> {
         if open.by == who.person {
             return Err(Reason::OwnCase.into());
         }
+        // Since it was asked for it may have been submitted, or a case been opened.
+        self.erasable(subject)?;
         self.answer_erasure(subject, who, &Saying::Agreed { asked: open.id })
     }
 
@@ -289,8 +307,14 @@ impl Desk<'_> {
         who: Who<'_>,
         saying: &Saying,
     ) -> Result<EntryId, ActError> {
-        let scope = self.tx.scope_of(&subject.0)?.ok_or(ActError::Unknown)?;
-        self.say_of_erasure(subject, &scope, Some(who), saying)
+        // Where the asking stands: whoever has the one has the other.
+        let (Saying::Agreed { asked } | Saying::Declined { asked, .. }) = saying else {
+            return Err(ActError::Unknown);
+        };
+        let heard = heard(self.tx, &self.replica.county(), subject)?;
+        let asking = heard.iter().find(|h| h.said.as_ref().is_ok_and(|s| s.id == *asked));
+        let scope = asking.map_or(Ok(None), |heard| self.tx.scope_at(heard.pos))?;
+        self.say_of_erasure(subject, &scope.ok_or(ActError::Unknown)?, Some(who), saying)
     }
 
     fn say_of_erasure(

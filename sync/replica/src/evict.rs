@@ -4,6 +4,7 @@
 //! that left stays reusable: the resident's record names it, and the county has its bytes.
 
 use crate::Replica;
+use crate::kinds::ERASURE;
 use cunkou_casework::citizen_id::mask;
 use cunkou_casework::county::DeviceKind;
 use cunkou_store::StoreError;
@@ -45,7 +46,7 @@ impl Replica {
                 for subject in &ready {
                     let row = tx.case_row(subject)?;
                     let applicant = row.map(|r| mask(&r.applicant, 1, 0)).unwrap_or_default();
-                    gone.extend(tx.evict(subject, &applicant, now)?);
+                    gone.extend(tx.evict(subject, &applicant, now, ERASURE)?);
                 }
                 Ok(gone)
             })?;

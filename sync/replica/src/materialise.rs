@@ -3,7 +3,7 @@
 use crate::Replica;
 use crate::file::{EditRow, Gathered, gather, ladder};
 use crate::guarded::{at_the_door, standing};
-use crate::kinds::{CASE, RESIDENT, schema_of};
+use crate::kinds::{CASE, ERASURE, RESIDENT, schema_of};
 use crate::search::keys;
 use cunkou_casework::case::{Standing, fold, still_counts};
 use cunkou_casework::county::CountyLog;
@@ -60,8 +60,9 @@ impl Replica {
             return Ok(());
         }
         if tx.evicted(&subject.0)?.is_some() {
-            // What comes late of a case that left (a witness, a copy) leaves, too.
-            return tx.blank(&subject.0);
+            // What comes late of a case that left (a witness, a copy) leaves, too; an asking to erase
+            // it waits for its agreement.
+            return tx.blank_but(&subject.0, ERASURE);
         }
         let county = self.county();
         if county.device(DeviceId(subject.0)).is_some() {

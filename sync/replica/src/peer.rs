@@ -198,10 +198,16 @@ impl Port for Replica {
 
     fn keep_attachment(&self, id: &[u8; 32], bytes: &[u8]) -> Result<(), PortError> {
         self.store.write_attachment(id, bytes).map_err(failed)?;
-        self.store
-            .write(|tx| tx.attachment_here(id, bytes.len() as u64))
-            .map_err(|e: StoreError| failed(e))?;
-        if self.county().catalogue().is_some_and(|(_, digest)| digest.0 == *id) {
+        let published = self.county().catalogue().is_some_and(|(_, digest)| digest.0 == *id);
+        let kept = self.store.write(|tx| match published {
+            true => tx.attachment_here(id, bytes.len() as u64).map(|()| true),
+            false => tx.attachment_arrived(id, bytes.len() as u64),
+        });
+        if !kept.map_err(|e: StoreError| failed(e))? {
+            // It was erased, or left, while it was on its way.
+            self.store.remove_attachment(id).map_err(failed)?;
+        }
+        if published {
             self.reload_release();
         }
         self.changed();

@@ -36,7 +36,7 @@ fn closed() -> (County, SubjectId, AttachmentId) {
     };
     county.relay.state(&authority(), vec![officer(OFFICER), officer(SECOND)]).expect("named");
     let id = attachment_id(PHOTO);
-    county.yunling.keep_attachment(&id.0, PHOTO).expect("photographed");
+    county.yunling.store().write_attachment(&id.0, PHOTO).expect("photographed");
     let case = file(&county.yunling, id);
     withdraw(&county.yunling, case);
     county.settle();
@@ -77,7 +77,8 @@ fn publish(relay: &Station, years: Option<u32>) {
     let holidays = read("holidays.json", holidays).expect("the shipped holidays");
     let bytes = Release { items, holidays, contacts }.encode();
     let digest = attachment_id(&bytes);
-    relay.keep_attachment(&digest.0, &bytes).expect("written");
+    relay.store().write_attachment(&digest.0, &bytes).expect("written");
+    relay.store().write(|tx| tx.attachment_here(&digest.0, bytes.len() as u64)).expect("written");
     let version = format!("kept for {years:?}");
     let bytes = u32::try_from(bytes.len()).expect("short");
     let said =
@@ -320,4 +321,94 @@ fn a_box_that_never_had_it_learns_that_it_is_gone_and_nothing_else() {
     );
     assert!(gone(&fresh, case, id));
     assert!(confirmed(&county.relay, case).contains(&NEW));
+}
+
+/// Retention is over long after a case has left its box, and the two entries come apart.
+#[test]
+fn a_case_that_has_left_its_box_is_erased_there_too_and_the_box_says_so() {
+    let (county, case, id) = closed();
+    county.yunling.wait_days(31);
+    assert_eq!(county.yunling.evict().expect("the store works").cases, 1);
+    ask(&county.relay, OFFICER, case).expect("asked");
+    county.settle();
+    county.yunling.evict().expect("the store works");
+    assert!(county.yunling.row(case).is_some(), "its card is here still");
+    agree(&county.relay, SECOND, case).expect("agreed");
+    county.relay.finish_erasures().expect("the disk works");
+    county.settle();
+    assert!(gone(&county.yunling, case, id));
+    assert_eq!(confirmed(&county.relay, case), [RELAY, CENTRE, BOX_YUNLING]);
+}
+
+#[test]
+fn what_was_opened_or_submitted_after_the_asking_is_not_destroyed() {
+    let (county, _, _) = closed();
+    let draft = county.yunling.open_case(AGENT_YUNLING, YUNLING);
+    county.settle();
+    ask(&county.relay, OFFICER, draft).expect("a draft is nobody's file");
+    county.yunling.step(AGENT_YUNLING, draft, submitted()).expect("submitted");
+    county.settle();
+    assert!(matches!(agree(&county.relay, SECOND, draft), Err(ActError::Refused(Reason::NotNow))));
+    assert!(county.relay.case(draft).expect("readable").is_some());
+    withdraw(&county.yunling, draft);
+    county.settle();
+    agree(&county.relay, SECOND, draft).expect("closed by now");
+}
+
+#[test]
+fn a_box_that_says_done_of_what_nobody_agreed_to_fills_no_register_and_waits() {
+    let (county, case, _) = closed();
+    let head = county.relay.county().head();
+    let done = encode(&Saying::Done { agreed: EntryId([7; 32]) });
+    let made_up = SubjectId([0x77; 16]);
+    let lies: Vec<_> = [case, made_up]
+        .into_iter()
+        .zip(1..)
+        .map(|(of, n)| {
+            let (by, keys) = ((None, BOX_YUNLING), (None, BOX_YUNLING));
+            forge(of, Kind::Erasure, by, keys, 90 + n, done.clone(), head)
+        })
+        .collect();
+    let from = county.relay.peer(&county.yunling);
+    let batch: Vec<Vec<u8>> = lies.iter().map(|entry| entry.encode()).collect();
+    county.relay.take_in(&from, OURS, 999, &batch);
+    assert!(county.relay.erasures(10, 0).expect("readable").is_empty());
+    for lie in &lies {
+        let state = county.relay.state_of(lie.id()).map(|(state, _)| state);
+        assert_eq!(state, Some(cunkou_store::EntryState::Waiting));
+    }
+    erase(&county.relay, case);
+    let erased = county.relay.erasures(10, 0).expect("readable");
+    assert_eq!(erased.len(), 1);
+}
+
+#[test]
+fn a_photo_that_was_on_its_way_when_its_case_was_erased_is_not_kept() {
+    let (county, case, id) = closed();
+    county.centre.store().remove_attachment(&id.0).expect("not here yet");
+    erase(&county.relay, case);
+    county.settle();
+    county.centre.keep_attachment(&id.0, PHOTO).expect("it arrives");
+    assert!(county.centre.store().read_attachment(&id.0).expect("readable").is_none());
+    assert!(county.centre.store().read(|view| view.attachment(&id.0)).expect("readable").is_none());
+}
+
+#[test]
+fn the_number_of_an_erased_case_is_not_given_out_again_by_an_old_disk() {
+    let (mut county, _, _) = closed();
+    county.yunling.off();
+    let old = county.yunling.copied();
+    county.yunling.on();
+    let case = county.yunling.open_case(AGENT_YUNLING, YUNLING);
+    let number = county.yunling.row(case).expect("here").number;
+    county.yunling.step(AGENT_YUNLING, case, submitted()).expect("submitted");
+    withdraw(&county.yunling, case);
+    county.settle();
+    erase(&county.relay, case);
+    county.settle();
+    for _ in 0..3 {
+        Talk::begin(&county.relay, &old).finish();
+    }
+    let next = old.open_case(AGENT_YUNLING, YUNLING);
+    assert_ne!(old.row(next).expect("here").number, number);
 }

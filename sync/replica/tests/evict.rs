@@ -44,7 +44,7 @@ fn bytes(station: &Station, id: AttachmentId) -> Option<Vec<u8>> {
 fn closed() -> (County, SubjectId, AttachmentId) {
     let county = County::founded();
     let id = attachment_id(PHOTO);
-    county.yunling.keep_attachment(&id.0, PHOTO).expect("photographed");
+    county.yunling.store().write_attachment(&id.0, PHOTO).expect("photographed");
     let case = file(&county.yunling, id);
     county.settle();
     let wanted = county.relay.wanted(&county.relay.peer(&county.yunling), 10).expect("readable");

@@ -206,6 +206,16 @@ impl Txn<'_> {
         Ok(())
     }
 
+    /// The file of an attachment that was fetched is on disk; false when nobody here names it any
+    /// more, and the file is to go.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn attachment_arrived(&self, id: &[u8; 32], bytes: u64) -> Result<bool, StoreError> {
+        let sql = "UPDATE attachment SET bytes = ?2, state = 1 WHERE id = ?1 AND state IN (0, 1)";
+        Ok(self.0.prepare_cached(sql)?.execute((id, bytes))? > 0)
+    }
+
     /// A subject names an attachment; if it is not here it is wanted.
     ///
     /// # Errors

@@ -179,8 +179,9 @@ impl View<'_> {
         Ok(self.0.prepare_cached(&sql)?.query_row([subject], case).optional()?)
     }
 
-    /// Closed cases of an item in which nothing happened from `before_ms` on, the oldest first: at
-    /// most `limit` after `offset`.
+    /// Closed cases of an item in which nothing happened and of which nothing came from `before_ms`
+    /// on, but for entries of the kind number `but`, the oldest first: at most `limit` after
+    /// `offset`. A box with a wrong clock makes nothing old that came lately.
     ///
     /// # Errors
     /// When SQLite fails.
@@ -188,15 +189,17 @@ impl View<'_> {
         &self,
         item: &str,
         before_ms: i64,
-        limit: u32,
-        offset: u32,
+        but: u8,
+        (limit, offset): (u32, u32),
     ) -> Result<Vec<CaseRow>, StoreError> {
         let sql = format!(
             "SELECT {COLUMNS} FROM case_row WHERE open = 0 AND item = ?1 AND changed_ms < ?2
-             ORDER BY changed_ms, subject LIMIT ?3 OFFSET ?4"
+               AND NOT EXISTS (SELECT 1 FROM entry e WHERE e.subject = case_row.subject
+                 AND e.received_ms >= ?2 AND e.kind <> ?3)
+             ORDER BY changed_ms, subject LIMIT ?4 OFFSET ?5"
         );
         let mut query = self.0.prepare_cached(&sql)?;
-        let rows = query.query_map((item, before_ms, limit, offset), case)?;
+        let rows = query.query_map((item, before_ms, but, limit, offset), case)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 

@@ -62,7 +62,16 @@ impl View<'_> {
         Ok(self.0.prepare_cached(sql)?.query_row([subject], |row| row.get(0)).optional()?)
     }
 
-    /// Subjects with entries of a kind number (4 and above), the latest first.
+    /// Where an entry stands.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn scope_at(&self, pos: u64) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT scope FROM log WHERE pos = ?1 ORDER BY scope LIMIT 1";
+        Ok(self.0.prepare_cached(sql)?.query_row([pos], |row| row.get(0)).optional()?)
+    }
+
+    /// Subjects with entries of a kind number (4 and above) that count, the latest first.
     ///
     /// # Errors
     /// When SQLite fails.
@@ -72,7 +81,7 @@ impl View<'_> {
         limit: u32,
         offset: u32,
     ) -> Result<Vec<[u8; 16]>, StoreError> {
-        let sql = "SELECT subject FROM entry WHERE kind >= 4 AND kind = ?1
+        let sql = "SELECT subject FROM entry WHERE kind >= 4 AND kind = ?1 AND state = 0
                    GROUP BY subject ORDER BY min(pos) DESC LIMIT ?2 OFFSET ?3";
         let mut query = self.0.prepare_cached(sql)?;
         let rows = query.query_map((kind, limit, offset), |row| row.get(0))?;

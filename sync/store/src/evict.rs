@@ -45,8 +45,8 @@ impl View<'_> {
 }
 
 impl Txn<'_> {
-    /// Takes a case's content away: bytes of entries, document, photos that no case here still
-    /// needs. Gives the attachments whose files are to be removed after the commit.
+    /// Takes a case's content away: bytes of entries but those of the kind number `keep`, document,
+    /// photos that no case here still needs. Gives the attachments whose files are to be removed after the commit.
     ///
     /// # Errors
     /// When SQLite fails.
@@ -55,10 +55,11 @@ impl Txn<'_> {
         subject: &[u8; 16],
         applicant: &str,
         at_ms: i64,
+        keep: u8,
     ) -> Result<Vec<[u8; 32]>, StoreError> {
         let mark = "INSERT OR IGNORE INTO evicted(subject, at_ms) VALUES(?1, ?2)";
         self.0.prepare_cached(mark)?.execute((subject, at_ms))?;
-        self.blank(subject)?;
+        self.blank_but(subject, keep)?;
         self.0.prepare_cached("DELETE FROM document WHERE subject = ?1")?.execute([subject])?;
         let card = "UPDATE case_row SET applicant = ?2, due = '', task = '' WHERE subject = ?1";
         self.0.prepare_cached(card)?.execute((subject, applicant))?;
@@ -74,15 +75,5 @@ impl Txn<'_> {
         let mut query = self.0.prepare_cached(leave)?;
         let rows = query.query_map([subject], |row| row.get(0))?;
         Ok(rows.collect::<Result<_, _>>()?)
-    }
-
-    /// Empties the entries of a subject that left; their names stay.
-    ///
-    /// # Errors
-    /// When SQLite fails.
-    pub fn blank(&self, subject: &[u8; 16]) -> Result<(), StoreError> {
-        let sql = "UPDATE entry SET bytes = x'', reason = NULL WHERE subject = ?1";
-        self.0.prepare_cached(sql)?.execute([subject])?;
-        Ok(())
     }
 }

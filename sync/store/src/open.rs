@@ -221,13 +221,15 @@ impl Store {
     }
 
     /// Writes what was deleted out of the write-ahead log, so that its old pages are overwritten.
+    /// False when a reader still stands in the way: then it may be there still.
     ///
     /// # Errors
     /// When SQLite fails.
-    pub fn checkpoint(&self) -> Result<(), StoreError> {
+    pub fn checkpoint(&self) -> Result<bool, StoreError> {
         let writer = self.writer.lock().map_err(|_| StoreError::Poisoned)?;
-        writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-        Ok(())
+        let busy: i64 =
+            writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        Ok(busy == 0)
     }
 
     /// The folder of the database.
