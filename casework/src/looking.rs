@@ -12,6 +12,8 @@ pub const LOOKS_BYTES_MAX: usize = 48 * 1024;
 pub const WHAT_BYTES_MAX: usize = 96;
 /// What says of what a list was is no longer. Bytes.
 pub const SCOPE_BYTES_MAX: usize = 1000;
+/// No look is later, whatever a clock says: about the year 9890. Milliseconds since 1970 UTC.
+pub const TIME_MS_MAX: i64 = 250_000_000_000_000;
 
 /// Somebody looked at somebody. Only identifiers: no names, no numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -58,7 +60,8 @@ fn cut(text: &mut String, bytes_max: usize) {
 }
 
 impl Looks {
-    /// As many of these as one entry takes, in their order; texts that are too long are cut.
+    /// As many of these as one entry takes, in their order; texts that are too long are cut, times
+    /// that cannot be are brought within their limits.
     #[must_use]
     pub fn fill(looks: impl IntoIterator<Item = Look>) -> Self {
         let (mut out, mut bytes) = (Vec::new(), 0);
@@ -67,7 +70,8 @@ impl Looks {
             if let Some(scope) = &mut look.scope {
                 cut(scope, SCOPE_BYTES_MAX);
             }
-            look.until_ms = look.until_ms.max(look.at_ms);
+            look.at_ms = look.at_ms.clamp(0, TIME_MS_MAX);
+            look.until_ms = look.until_ms.clamp(look.at_ms, TIME_MS_MAX);
             bytes += encode(&look).len();
             if out.len() == LOOKS_MAX || bytes > LOOKS_BYTES_MAX {
                 break;
@@ -89,7 +93,9 @@ impl Looks {
         let good = |look: &Look| {
             look.what.len() <= WHAT_BYTES_MAX
                 && look.scope.as_ref().is_none_or(|s| s.len() <= SCOPE_BYTES_MAX)
+                && look.at_ms >= 0
                 && look.until_ms >= look.at_ms
+                && look.until_ms <= TIME_MS_MAX
         };
         if !read.looks.iter().all(good) {
             return Err(BadPayload("a look is out of its limits".into()));
@@ -183,6 +189,14 @@ mod tests {
     }
 
     #[test]
+    fn what_a_clock_gone_mad_says_is_told_within_the_limits() {
+        for at_ms in [i64::MIN, -1, i64::MAX] {
+            let looks = Looks::fill([Look { at_ms, until_ms: 0, ..look(1) }]);
+            assert_eq!(Looks::decode(&encode(&looks)), Ok(looks));
+        }
+    }
+
+    #[test]
     fn looks_out_of_their_limits_are_not_read() {
         let good = Looks::fill([look(1)]);
         let wrong = |change: fn(&mut Looks)| {
@@ -193,6 +207,8 @@ mod tests {
         assert!(wrong(|l| l.looks.clear()));
         assert!(wrong(|l| l.looks = vec![l.looks[0].clone(); LOOKS_MAX + 1]));
         assert!(wrong(|l| l.looks[0].until_ms = 4));
+        assert!(wrong(|l| l.looks[0].until_ms = TIME_MS_MAX + 1));
+        assert!(wrong(|l| l.looks[0].at_ms = -1));
         assert!(wrong(|l| l.looks[0].what = "x".repeat(WHAT_BYTES_MAX + 1)));
         assert!(wrong(|l| l.looks[0].scope = Some("x".repeat(SCOPE_BYTES_MAX + 1))));
     }

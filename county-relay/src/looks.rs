@@ -22,10 +22,10 @@ pub(crate) fn routes() -> Routes {
         .get("/looks.csv", Who::Audit, Personal, exported)
 }
 
-fn table(l: Lang, title: &str, rows: Vec<Vec<String>>) -> Table {
+fn table(l: Lang, title: &str, rows: Vec<Vec<String>>, left_out: &str) -> Table {
     let hint = l.t(
-        "在县平台和各个盒子上看过的记录。盒子上的要等它联网,一般一小时内到;盒子被人控制,可以不报。",
-        "Looks at the county's console and on its boxes. A box's come when it is connected, mostly within an hour; a box in wrong hands can keep silent.",
+        "在县平台和各个盒子上看过的记录。盒子上的要等它联网,一般一小时内到。盒子上谁看过、什么时候,凭盒子自报:盒子被人控制,可以不报,也可以乱报。",
+        "Looks at the county's console and on its boxes. A box's come when it is connected, mostly within an hour. Who looked on a box and when is the box's word: one in wrong hands can keep silent or make them up.",
     );
     // The last column, the page's address, is for the exported table.
     let mut heads: Vec<String> = looks::heads(l).into_iter().map(str::to_owned).collect();
@@ -40,7 +40,7 @@ fn table(l: Lang, title: &str, rows: Vec<Vec<String>>) -> Table {
         heads,
         rows: rows.collect(),
         empty: l.t("还没有记录。", "Nothing is recorded yet.").to_owned(),
-        hint: hint.to_owned(),
+        hint: looks::spaced(left_out, hint),
     }
 }
 
@@ -55,7 +55,7 @@ fn listed(signed: &Signed, from: u32, fault: bool) -> Result<Markup, AppError> {
     }
     let title = l.t("谁看过", "Who looked");
     let above = why::find_looks(l, "/looks", fault, &links);
-    Ok(page_with(&signed.shell("/looks"), title, &above, &[table(l, title, rows)]))
+    Ok(page_with(&signed.shell("/looks"), title, &above, &[table(l, title, rows, "")]))
 }
 
 async fn all(signed: Signed, Query(query): Query<Fields>) -> Result<Markup, AppError> {
@@ -68,7 +68,7 @@ async fn all(signed: Signed, Query(query): Query<Fields>) -> Result<Markup, AppE
     let found = looks::of_case(&signed, case)?.ok_or(AppError::NotFound)?;
     let title = format!("{} · {}", l.t("谁看过", "Who looked"), found.number);
     let back = ways_on(&[("/looks".to_owned(), l.t("全部", "All").to_owned())]);
-    let table = table(l, &title, found.rows);
+    let table = table(l, &title, found.rows, &found.left_out);
     Ok(page_with(&signed.shell("/looks"), &title, &back, &[table]))
 }
 
@@ -90,7 +90,7 @@ async fn find(signed: Signed, Form(fields): Form<Fields>) -> Result<Response, Ap
 
 async fn exported(signed: Signed) -> Result<Response, AppError> {
     let asking = signed.clone();
-    let rows = tokio::task::spawn_blocking(move || looks::all(&asking, looks::EXPORTED, 0));
+    let rows = tokio::task::spawn_blocking(move || looks::exported(&asking));
     let text = looks::csv(&looks::heads(signed.lang), &rows.await??);
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8"),

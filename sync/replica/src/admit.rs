@@ -96,7 +96,7 @@ impl Replica {
                     self.note_witness(tx, &entry)?;
                 }
                 if entry.kind() == Kind::Looks && state == EntryState::Good {
-                    self.take_looks(tx, &entry)?;
+                    self.take_looks(tx, &entry, &county)?;
                 }
                 if entry.kind() == Kind::County {
                     self.want_catalogue(&desk, &entry)?;

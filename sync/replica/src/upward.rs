@@ -66,6 +66,14 @@ pub(crate) fn looks_verdict(
     }
 }
 
+/// Whether somebody has a post at a device, as the county log said at a position.
+fn has_post(county: &CountyLog, person: PersonId, device: DeviceId, position: u64) -> bool {
+    let counts = county.person_revoked_at(person).is_none_or(|revoked| revoked > position);
+    let person = county.person_at(person, position).filter(|_| counts);
+    let device = county.device_at(device, position);
+    person.zip(device).is_some_and(|(person, device)| county.works_at(person, device))
+}
+
 impl Replica {
     /// Puts this box's looks that are over into entries for the county: when there are enough for
     /// one, when the oldest has waited for an hour, or at a contact. Gives how many entries were
@@ -118,10 +126,16 @@ impl Replica {
     }
 
     /// Writes down what an entry tells of that counts: at a relay as looks on that box, at the box
-    /// itself, whose disk was restored, as its own again.
-    pub(crate) fn take_looks(&self, tx: &Txn<'_>, entry: &Entry) -> Result<(), StoreError> {
+    /// itself, whose disk was restored, as its own again. Nothing but the box's word says who
+    /// looked: who had no post there by what it had read of the county log is marked.
+    pub(crate) fn take_looks(
+        &self,
+        tx: &Txn<'_>,
+        entry: &Entry,
+        county: &CountyLog,
+    ) -> Result<(), StoreError> {
         let Ok(read) = Looks::decode(entry.payload()) else { return Ok(()) };
-        let from = entry.header().device;
+        let (from, position) = (entry.header().device, entry.header().log.position);
         let device = if from == self.me.device { [0; 16] } else { from.0 };
         let now_ms = self.now_ms();
         for look in &read.looks {
@@ -135,6 +149,8 @@ impl Replica {
                 purpose: look.purpose,
                 scope: look.scope.clone().unwrap_or_default(),
                 device,
+                no_post: device != [0; 16] && !has_post(county, look.person, from, position),
+                received_ms: now_ms,
             };
             tx.take_look(&row, now_ms)?;
         }
@@ -153,7 +169,7 @@ impl Replica {
             let Ok(entry) = Entry::decode(&row.bytes) else { continue };
             let (state, reason) = looks_verdict(&entry, &scope, county);
             if state == EntryState::Good {
-                self.take_looks(tx, &entry)?;
+                self.take_looks(tx, &entry, county)?;
             }
             tx.set_state(row.pos, state, reason.as_deref())?;
         }

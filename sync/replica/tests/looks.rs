@@ -10,7 +10,7 @@ use cunkou_casework::event::encode;
 use cunkou_casework::ids::{PersonId, SubjectId};
 use cunkou_casework::looking::{LOOKS_MAX, Look, Looks};
 use cunkou_engine::Port;
-use cunkou_store::{EntryState, LOOK_KEPT_MS, LookRow, StoreError};
+use cunkou_store::{EntryState, LOOK_KEPT_MS, Listed, LookRow, StoreError};
 
 const RESIDENT: [u8; 16] = [0x11; 16];
 const DAY_MS: i64 = 24 * 3600 * 1000;
@@ -28,9 +28,9 @@ fn look(station: &Station, at_ms: i64, uncovered: bool) {
 }
 
 fn looks(station: &Station) -> Vec<LookRow> {
-    let rows: Result<Vec<LookRow>, StoreError> =
+    let listed: Result<Listed, StoreError> =
         station.store().read(|view| view.looks_at(&RESIDENT, 1000));
-    rows.expect("readable")
+    listed.expect("readable").rows
 }
 
 fn told(county: &County) {
@@ -71,6 +71,7 @@ fn what_was_looked_at_on_a_box_is_at_the_county_after_the_next_contact_with_the_
     assert!(there[0].uncovered);
     assert_eq!(there[0].device, device_id(BOX_YUNLING).0);
     assert_eq!((there[0].at_ms, there[0].person), (now, [AGENT_YUNLING; 16]));
+    assert!(!there[0].no_post, "she works there");
     county.yunling.wait_days(1);
     told(&county);
     assert_eq!(looks(&county.relay).len(), 2);
@@ -188,6 +189,31 @@ fn nobody_writes_into_the_looks_of_another_box_or_reads_them() {
         assert_eq!(state, EntryState::Quarantined, "{why:?}");
     }
     assert_eq!(looks(&county.relay).len(), 1);
+}
+
+#[test]
+fn a_look_that_a_box_tells_of_somebody_who_has_no_post_there_is_kept_and_marked() {
+    let county = County::founded();
+    Talk::begin(&county.relay, &county.yunling).finish();
+    Talk::begin(&county.relay, &county.longtan).finish();
+    let take = |of: u8, salt: u8| {
+        let peer = county.relay.peer(&county.yunling);
+        let entry = forged(of, of, salt, &county);
+        county.relay.take_in(&peer, &upward(of), 1, &[entry.encode()]);
+        assert_eq!(county.relay.state_of(entry.id()).expect("kept").0, EntryState::Good);
+    };
+    let marked = |of: u8| {
+        let there = looks(&county.relay);
+        there.iter().find(|look| look.device == device_id(of).0).map(|look| look.no_post)
+    };
+    // The agent of Longtan never sat at the box of Yunling.
+    take(BOX_YUNLING, 1);
+    assert_eq!(marked(BOX_YUNLING), Some(true));
+    take(BOX_LONGTAN, 2);
+    assert_eq!(marked(BOX_LONGTAN), Some(false));
+    // The same look again says nothing new.
+    take(BOX_YUNLING, 3);
+    assert_eq!(looks(&county.relay).len(), 2);
 }
 
 #[test]

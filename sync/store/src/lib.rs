@@ -34,7 +34,7 @@ pub use entries::{EntryRow, EntryState, NewEntry};
 pub use erase::ErasedRow;
 pub use error::StoreError;
 pub use inbox::InboxRow;
-pub use looks::{LOOK_KEPT_MS, LookRow};
+pub use looks::{LOOK_KEPT_MS, Listed, LookRow};
 pub use open::{Lock, Store, Txn, View};
 pub use people::{EnrolmentRow, Redeemed, Throttle};
 pub use quarantine::{FATAL_REASON, PARKED_REASON, Suspension};

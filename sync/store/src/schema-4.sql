@@ -3,7 +3,22 @@
 ALTER TABLE look ADD COLUMN device BLOB NOT NULL DEFAULT x'00000000000000000000000000000000';
 ALTER TABLE look ADD COLUMN received_ms INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE look ADD COLUMN sent INTEGER NOT NULL DEFAULT 0;
+-- 1 when a box says it of somebody who had no post there.
+ALTER TABLE look ADD COLUMN no_post INTEGER NOT NULL DEFAULT 0;
 UPDATE look SET received_ms = at_ms;
+-- What lists go by: a box cannot date a look after it came here.
+ALTER TABLE look ADD COLUMN seen_ms INTEGER GENERATED ALWAYS AS (min(at_ms, received_ms)) VIRTUAL;
+DROP INDEX look_subject;
+DROP INDEX look_at;
+CREATE INDEX look_seen ON look(seen_ms);
+CREATE INDEX look_device ON look(device, seen_ms);
+CREATE INDEX look_about ON look(device, subject, seen_ms);
+CREATE INDEX look_here ON look(subject, at_ms)
+    WHERE device = x'00000000000000000000000000000000';
+-- What makes a look of a box the same when it is told again. Looks here may repeat.
+CREATE UNIQUE INDEX look_same
+    ON look(device, at_ms, person, subject, what, uncovered, purpose, scope)
+    WHERE device <> x'00000000000000000000000000000000';
 CREATE INDEX look_unsent ON look(at_ms) WHERE sent = 0;
 CREATE INDEX look_received ON look(received_ms);
 -- Subjects that two people agreed to destroy: only what was said about that stays of them.

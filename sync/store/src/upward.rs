@@ -1,7 +1,7 @@
 //! Looks on their way from a box to the county: which wait, which have left, and what is emptied
 //! when it is old.
 
-use crate::looks::{COLUMNS, HERE, look};
+use crate::looks::{COLUMNS, HERE, IS_HERE, look};
 use crate::{LOOK_KEPT_MS, LookRow, StoreError, Txn, View};
 use rusqlite::OptionalExtension;
 
@@ -54,7 +54,7 @@ impl View<'_> {
             format!("SELECT {COLUMNS}, id FROM look WHERE {OVER} ORDER BY at_ms, id LIMIT ?4");
         let mut query = self.0.prepare_cached(&sql)?;
         let rows = query
-            .query_map((HERE, over_ms, ahead_ms, limit), |row| Ok((row.get(9)?, look(row)?)))?;
+            .query_map((HERE, over_ms, ahead_ms, limit), |row| Ok((row.get(11)?, look(row)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -84,13 +84,17 @@ impl Txn<'_> {
     /// # Errors
     /// When SQLite fails.
     pub fn take_look(&self, look: &LookRow, now_ms: i64) -> Result<(), StoreError> {
-        let sql = "SELECT id FROM look WHERE subject = ?1 AND at_ms = ?2 AND device = ?3
-                     AND person = ?4 AND what = ?5 AND uncovered = ?6 AND purpose = ?7
-                     AND scope = ?8 LIMIT 1";
+        // Looks of other machines are told apart by an index (`put_look`); our own may repeat.
+        if look.device != HERE {
+            return self.put_look(look, now_ms, true);
+        }
+        let sql = format!(
+            "SELECT id FROM look WHERE subject = ?1 AND at_ms = ?2 AND person = ?3 AND what = ?4
+               AND uncovered = ?5 AND purpose = ?6 AND scope = ?7 AND {IS_HERE} LIMIT 1"
+        );
         let same = (
             look.subject,
             look.at_ms,
-            look.device,
             look.person,
             &look.what,
             look.uncovered,
@@ -98,7 +102,7 @@ impl Txn<'_> {
             &look.scope,
         );
         let known: Option<i64> =
-            self.0.prepare_cached(sql)?.query_row(same, |row| row.get(0)).optional()?;
+            self.0.prepare_cached(&sql)?.query_row(same, |row| row.get(0)).optional()?;
         match known {
             Some(id) => {
                 let sql = "UPDATE look SET until_ms = max(until_ms, ?2), sent = 1 WHERE id = ?1";
@@ -142,5 +146,114 @@ impl Txn<'_> {
         }
         self.set_meta(&key, &last.to_be_bytes())?;
         Ok(old.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::looks::put;
+    use crate::{Listed, Lock, LookRow, Store, StoreError};
+    use cunkou_keys::Key;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let store = Store::open(folder.path(), &Lock::Key(Key::of([42; 32]))).expect("a store");
+        (folder, store)
+    }
+
+    fn of_a_box(device: u8, n: u32) -> LookRow {
+        let mut person = [0; 16];
+        person[..4].copy_from_slice(&n.to_be_bytes());
+        let what = "GET /cases".to_owned();
+        LookRow { at_ms: 5, until_ms: 5, person, what, device: [device; 16], ..LookRow::default() }
+    }
+
+    fn explained(store: &Store, sql: &str, column: usize) -> Vec<String> {
+        let steps: Result<Vec<String>, StoreError> = store.read(|view| {
+            let mut query = view.0.prepare(sql)?;
+            let rows = query.raw_query().mapped(|row| row.get(column)).collect::<Result<_, _>>()?;
+            Ok(rows)
+        });
+        steps.expect("explained")
+    }
+
+    #[test]
+    fn looks_of_a_box_that_are_alike_but_for_the_person_are_told_apart_without_walking_over_them() {
+        let (_folder, store) = store();
+        let take = |end: i64| -> Result<(), StoreError> {
+            store.write(|tx| {
+                (0..20_000)
+                    .map(|n| LookRow { until_ms: end, ..of_a_box(7, n) })
+                    .try_for_each(|look| tx.take_look(&look, 1000))
+            })
+        };
+        take(5).expect("taken");
+        take(9).expect("and again");
+        let all: Result<Vec<LookRow>, StoreError> = store.read(|view| view.looks(0, 50_000, 0));
+        let all = all.expect("readable");
+        assert_eq!(all.len(), 20_000);
+        assert!(all.iter().all(|look| look.until_ms == 9));
+        let steps = explained(&store, &format!("EXPLAIN {}", put()), 1);
+        assert!(steps.iter().any(|step| step == "NoConflict"), "{steps:?}");
+        let walks = ["Next", "Prev", "Rewind", "Last", "SorterSort"];
+        assert!(!steps.iter().any(|step| walks.contains(&step.as_str())), "{steps:?}");
+    }
+
+    #[test]
+    fn looks_at_somebody_here_are_not_searched_for_among_those_of_boxes() {
+        let (_folder, store) = store();
+        let sql = format!(
+            "EXPLAIN QUERY PLAN SELECT id FROM look
+             WHERE subject = x'00' AND at_ms = 5 AND {}",
+            crate::looks::IS_HERE
+        );
+        let plan = explained(&store, &sql, 3);
+        assert!(
+            plan.iter().all(|step| step.contains("look_here (subject=? AND at_ms=?)")),
+            "{plan:?}"
+        );
+    }
+
+    const X: [u8; 16] = [9; 16];
+
+    fn at_x(store: &Store, limit: u32) -> Listed {
+        let listed: Result<Listed, StoreError> = store.read(|view| view.looks_at(&X, limit));
+        listed.expect("readable")
+    }
+
+    #[test]
+    fn a_box_that_tells_of_many_looks_far_ahead_hides_none_of_the_console_or_of_other_boxes() {
+        let (_folder, store) = store();
+        let take = |look: LookRow, now_ms| {
+            store.write(|tx| tx.take_look(&look, now_ms)).expect("taken");
+        };
+        let here = LookRow { at_ms: 1000, person: [1; 16], subject: X, ..LookRow::default() };
+        store.write(|tx| tx.look(&here)).expect("written");
+        take(LookRow { at_ms: 900, subject: X, ..of_a_box(6, 1) }, 2000);
+        let year_2099 = 4_070_908_800_000;
+        for n in 0..600 {
+            take(LookRow { at_ms: year_2099, subject: X, ..of_a_box(7, n) }, 1500);
+        }
+        let listed = at_x(&store, 500);
+        assert_eq!(listed.rows.len(), 502);
+        assert_eq!(listed.cut, [[7; 16]], "and it is said whose are left out");
+        assert!(listed.rows.iter().any(|look| look.device == [0; 16]));
+        assert!(listed.rows.iter().any(|look| look.device == [6; 16]));
+        assert_eq!(at_x(&store, 600).cut, [[0; 16]; 0]);
+        // What comes after it stands above it, whatever year it named.
+        store.write(|tx| tx.look(&LookRow { at_ms: 3_000_000, ..here })).expect("written");
+        let first = |rows: &[LookRow]| rows[0].at_ms;
+        assert_eq!(first(&at_x(&store, 500).rows), 3_000_000);
+        let all: Result<Vec<LookRow>, StoreError> = store.read(|view| view.looks(0, 10, 0));
+        assert_eq!(first(&all.expect("readable")), 3_000_000);
+
+        let latest = |limit| -> Listed {
+            let listed: Result<Listed, StoreError> = store.read(|view| view.latest_looks(limit));
+            listed.expect("readable")
+        };
+        let some = latest(100);
+        assert_eq!((some.rows.len(), some.cut), (2 + 100, vec![[7; 16]]));
+        assert!(some.rows.iter().any(|look| look.device == [6; 16]));
+        assert!(latest(601).cut.is_empty());
     }
 }

@@ -3,8 +3,8 @@
 
 use cunkou_keys::Key;
 use cunkou_store::{
-    AttachmentState, EntryState, KeyKind, LOOK_KEPT_MS, Lock, LookRow, NewEntry, PeerRow, Redeemed,
-    ResidentRow, Store, StoreError,
+    AttachmentState, EntryState, KeyKind, LOOK_KEPT_MS, Listed, Lock, LookRow, NewEntry, PeerRow,
+    Redeemed, ResidentRow, Store, StoreError,
 };
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -396,8 +396,8 @@ fn a_page_that_renews_itself_is_one_look_full_numbers_are_one_each_time_and_old_
     };
     let at = |subject: u8| {
         let rows = store.read(|view| view.looks_at(&[subject; 16], 10));
-        let rows: Result<Vec<LookRow>, StoreError> = rows;
-        rows.expect("readable")
+        let listed: Result<Listed, StoreError> = rows;
+        listed.expect("readable").rows
     };
     for second in 0..100 {
         look(1_000_000 + second * 4_000, false, 2);

@@ -65,7 +65,7 @@ async fn record(looking: Looking, request: Request, next: Next) -> Result<Respon
         uncovered: looking.full || asked_full,
         purpose: subject.and_then(|s| signed.session.purpose(s)).map_or(0, Purpose::number),
         scope: if subject.is_some() { String::new() } else { scope(&signed) },
-        device: [0; 16],
+        ..LookRow::default()
     };
     let replica = Arc::clone(signed.replica());
     let written =

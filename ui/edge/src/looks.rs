@@ -5,16 +5,18 @@ use cunkou_casework::calendar::china_time;
 use cunkou_casework::ids::{DeviceId, PersonId, SubjectId};
 use cunkou_casework::looking::Purpose;
 use cunkou_casework::number::grouped;
-use cunkou_store::LookRow;
+use cunkou_store::{Listed, LookRow};
 use cunkou_ui::Lang;
 use cunkou_ui::page::boxes::Table;
 
-/// So many looks of a resident are shown, the latest.
+/// So many looks of a resident are shown of each machine, the latest.
 pub const SHOWN: u32 = 500;
 /// So many looks stand on a page of the audit.
 pub const PAGE: u32 = 200;
-/// So many looks leave in one table.
+/// So many looks of this machine leave in one table, and so many of all others together.
 pub const EXPORTED: u32 = 100_000;
+/// A box whose clock is ahead by no more is not spoken of. Milliseconds.
+const AHEAD_MS: i64 = 10 * 60 * 1000;
 
 fn time(ms: i64) -> String {
     let t = china_time(ms);
@@ -60,18 +62,41 @@ fn who(signed: &Signed, look: &LookRow) -> (String, String) {
 }
 
 /// On which machine.
-fn place(signed: &Signed, look: &LookRow) -> String {
+fn place(signed: &Signed, device: [u8; 16]) -> String {
     let l = signed.lang;
-    if look.device == [0; 16] {
+    if device == [0; 16] {
         let here = match signed.app.office {
             Office::County => l.t("县平台", "The county's console"),
             _ => l.t("本机", "This machine"),
         };
         return here.to_owned();
     }
-    let device = DeviceId(look.device);
+    let device = DeviceId(device);
     let county = signed.replica().county();
     county.device(device).map_or_else(|| device.to_string()[..8].to_owned(), |d| d.name.clone())
+}
+
+/// What to know of a look that only a box's word stands for.
+fn doubts(l: Lang, look: &LookRow) -> String {
+    let no_post = look.no_post.then(|| {
+        l.t("盒子自报,此人不在该点任职", "Said by the box; this person has no post there")
+    });
+    let ahead = look.device != [0; 16] && look.at_ms > look.received_ms.saturating_add(AHEAD_MS);
+    let ahead =
+        ahead.then(|| l.t("盒子自报的时间晚于收到的时间", "The box dates it after it came here"));
+    let doubts: Vec<&str> = no_post.into_iter().chain(ahead).collect();
+    doubts.join(l.t(";", "; "))
+}
+
+/// Says of which machines older looks are left out; empty when none are.
+fn left_out(signed: &Signed, cut: &[[u8; 16]]) -> String {
+    if cut.is_empty() {
+        return String::new();
+    }
+    let l = signed.lang;
+    let places: Vec<String> = cut.iter().map(|device| place(signed, *device)).collect();
+    let words = l.t("没有列全,更早的没有列出:", "Not complete; older looks are left out of: ");
+    format!("{words}{}{}", places.join(l.t("、", ", ")), l.t("。", "."))
 }
 
 fn purpose(l: Lang, look: &LookRow) -> &'static str {
@@ -91,21 +116,25 @@ fn numbers(l: Lang, look: &LookRow) -> &'static str {
 /// When the store fails.
 pub fn of_resident(signed: &Signed, resident: SubjectId) -> Result<Table, AppError> {
     let l = signed.lang;
-    let looks = signed.replica().store().read(|view| view.looks_at(&resident.0, SHOWN))?;
-    let rows = looks.iter().map(|look| {
+    let listed: Listed = signed.replica().store().read(|view| view.looks_at(&resident.0, SHOWN))?;
+    let rows = listed.rows.iter().map(|look| {
         let (name, role) = who(signed, look);
         let page = page_words(l, look).to_owned();
         let cells = vec![
             time(look.at_ms),
             name,
             role,
-            place(signed, look),
+            place(signed, look.device),
             page,
             purpose(l, look).into(),
             numbers(l, look).into(),
         ];
         (cells, "")
     });
+    let hint = l.t(
+        "这是在本机看过的记录,最近 500 条;名单不逐人记。在县里和别的盒子上看过的,县里有:向县审计管理员查询,报办件编号。",
+        "These are the looks on this machine, the latest 500; lists are not recorded by person. The county has the rest, of its console and of other boxes: ask its audit administrator, with the number of a case.",
+    );
     let heads = [
         l.t("时间", "When"),
         l.t("谁", "Who"),
@@ -120,13 +149,14 @@ pub fn of_resident(signed: &Signed, resident: SubjectId) -> Result<Table, AppErr
         heads: heads.into_iter().map(str::to_owned).collect(),
         rows: rows.collect(),
         empty: l.t("还没有人看过。", "Nobody has looked.").to_owned(),
-        hint: l
-            .t(
-                "这是在本机看过的记录,最近 500 条;名单不逐人记。在县里和别的盒子上看过的,县里有:向县审计管理员查询,报办件编号。",
-                "These are the looks on this machine, the latest 500; lists are not recorded by person. The county has the rest, of its console and of other boxes: ask its audit administrator, with the number of a case.",
-            )
-            .to_owned(),
+        hint: spaced(&left_out(signed, &listed.cut), hint),
     })
+}
+
+/// Sentences after each other, without those that are not said.
+#[must_use]
+pub fn spaced(first: &str, then: &str) -> String {
+    [first, then].join(" ").trim().to_owned()
 }
 
 /// What was looked at, without saying who it is about.
@@ -143,7 +173,7 @@ fn subject(signed: &Signed, look: &LookRow) -> Result<String, AppError> {
 
 /// The column heads of the audit.
 #[must_use]
-pub fn heads(l: Lang) -> [&'static str; 10] {
+pub fn heads(l: Lang) -> [&'static str; 11] {
     [
         l.t("时间", "When"),
         l.t("到", "Until"),
@@ -154,6 +184,7 @@ pub fn heads(l: Lang) -> [&'static str; 10] {
         l.t("办件或范围", "Case or scope"),
         l.t("用途", "What for"),
         l.t("号码", "Numbers"),
+        l.t("注意", "Note"),
         l.t("页面", "Page"),
     ]
 }
@@ -166,11 +197,12 @@ fn row(signed: &Signed, look: &LookRow) -> Result<Vec<String>, AppError> {
         time(look.until_ms.max(look.at_ms)),
         name,
         role,
-        place(signed, look),
+        place(signed, look.device),
         page_words(l, look).to_owned(),
         subject(signed, look)?,
         purpose(l, look).to_owned(),
         numbers(l, look).to_owned(),
+        doubts(l, look),
         look.what.clone(),
     ])
 }
@@ -192,9 +224,10 @@ pub fn all(signed: &Signed, limit: u32, offset: u32) -> Result<Vec<Vec<String>>,
 pub fn of_case(signed: &Signed, case: SubjectId) -> Result<Option<Found>, AppError> {
     let store = signed.replica().store();
     let Some(found) = store.read(|view| view.case_row(&case.0))? else { return Ok(None) };
-    let looks = store.read(|view| view.looks_at(&found.resident, SHOWN))?;
-    let rows = looks.iter().map(|look| row(signed, look)).collect::<Result<_, _>>()?;
-    Ok(Some(Found { number: grouped(&found.number), rows }))
+    let listed: Listed = store.read(|view| view.looks_at(&found.resident, SHOWN))?;
+    let rows = listed.rows.iter().map(|look| row(signed, look)).collect::<Result<_, _>>()?;
+    let left_out = left_out(signed, &listed.cut);
+    Ok(Some(Found { number: grouped(&found.number), rows, left_out }))
 }
 
 /// What was looked at of whoever a case is about.
@@ -204,6 +237,20 @@ pub struct Found {
     pub number: String,
     /// The looks, as in [`all`].
     pub rows: Vec<Vec<String>>,
+    /// Whose older looks are left out, in words; empty when none are.
+    pub left_out: String,
+}
+
+/// The latest looks in this store for a table that leaves it; its first row says when they are
+/// not all.
+///
+/// # Errors
+/// When the store fails.
+pub fn exported(signed: &Signed) -> Result<Vec<Vec<String>>, AppError> {
+    let listed: Listed = signed.replica().store().read(|view| view.latest_looks(EXPORTED))?;
+    let left_out = left_out(signed, &listed.cut);
+    let first = (!left_out.is_empty()).then(|| Ok(vec![left_out]));
+    first.into_iter().chain(listed.rows.iter().map(|look| row(signed, look))).collect()
 }
 
 /// A table as CSV that spreadsheets open as it is: a BOM, and no cell is a formula.
@@ -226,6 +273,18 @@ pub fn csv(heads: &[&str], rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_only_a_box_says_is_marked_and_nothing_of_this_machine() {
+        let row = LookRow { at_ms: 5, received_ms: 5, device: [7; 16], ..LookRow::default() };
+        let of = |row: &LookRow| doubts(Lang::Zh, row);
+        assert_eq!(of(&row), "");
+        let stranger = LookRow { no_post: true, ..row.clone() };
+        assert_eq!(of(&stranger), "盒子自报,此人不在该点任职");
+        let ahead = LookRow { at_ms: 4_070_908_800_000, ..stranger };
+        assert_eq!(of(&ahead), "盒子自报,此人不在该点任职;盒子自报的时间晚于收到的时间");
+        assert_eq!(of(&LookRow { at_ms: 4_070_908_800_000, device: [0; 16], ..row }), "");
+    }
 
     #[test]
     fn a_spreadsheet_reads_chinese_and_runs_no_cell() {
