@@ -25,7 +25,8 @@ if (document.querySelector("form[action='/logout']")) {
   };
   for (const sign of ["keydown", "pointerdown", "wheel", "touchmove"]) addEventListener(sign, here, { capture: true, passive: true });
   const ask = async () => {
-    if (document.visibilityState === "visible" && Date.now() - seen < MINUTE) return;
+    // Not while it is being left: a page that still asks is not kept for the way back.
+    if (document.visibilityState !== "visible" || Date.now() - seen < MINUTE) return;
     const headers = { "HX-Request": "true", "HX-Current-URL": location.href };
     try {
       const to = (await fetch("/sync/bar", { headers })).headers.get("HX-Redirect");
