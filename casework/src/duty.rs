@@ -6,7 +6,7 @@ mod fold;
 mod paper;
 
 pub use authorise::{authorise, has_post};
-pub use fold::{Duty, Folded, Given, Phase, Signed, Taken, fold};
+pub use fold::{DUTY_PAST_MAX, Duty, Folded, Given, Phase, Signed, Taken, fold};
 pub use paper::{Handed, Signature, handover};
 
 #[cfg(test)]

@@ -378,6 +378,7 @@ fn rescue_fault(error: RescueError) -> RescueFault {
     match error {
         RescueError::None => RescueFault::None,
         RescueError::TooMany => RescueFault::TooMany,
+        RescueError::Soon => RescueFault::Soon,
         RescueError::Over => RescueFault::Over,
         RescueError::Wrong => RescueFault::Wrong,
         RescueError::Vault(e) => RescueFault::Ours(e.to_string()),

@@ -7,7 +7,7 @@ use cunkou_tests::at_rest::open_store;
 use cunkou_tests::bare::{Bare, Serving};
 use cunkou_tests::browser::{Browser, Looks, installed};
 use cunkou_tests::county::{free_ports, programs, until};
-use cunkou_vault::{NUMBER_MS, RESCUES, Rescues};
+use cunkou_vault::{NUMBER_MS, NUMBER_WAIT_MS, RESCUES, Rescues};
 use std::fs;
 
 const OLD: &str = "246810";
@@ -67,6 +67,19 @@ impl Place {
             let status = self.county.node(name, &["status"]).ok()?.json().ok()?;
             (status["unsent"]["entries"] == 0).then_some(())
         })
+    }
+
+    /// A stopped box has been awake for so long.
+    fn awake(&self, name: &str, ms: i64) -> Result<()> {
+        let store = open_store(&self.county.data.join(name), "open.db")?;
+        let kept = store.read(|view| view.meta(RESCUES))?.context("ways back")?;
+        let mut all: Vec<Rescues> = cunkou_casework::event::decode(&kept)?;
+        for rescues in &mut all {
+            rescues.pass(0, ms);
+        }
+        let kept = cunkou_casework::event::encode(&all);
+        store.write(|tx| tx.set_meta(RESCUES, &kept))?;
+        Ok(())
     }
 
     fn device(&self, name: &str) -> Result<String> {
@@ -189,15 +202,7 @@ fn a_number_is_good_for_an_hour_of_the_box_being_awake_and_for_five_codes() -> R
     let code = place.code(&device, &shown)?;
     drop(one);
     // An hour of being awake, whatever the clock says.
-    let store = open_store(&place.county.data.join("one"), "open.db")?;
-    let kept = store.read(|view| view.meta(RESCUES))?.context("ways back")?;
-    let mut all: Vec<Rescues> = cunkou_casework::event::decode(&kept)?;
-    for rescues in &mut all {
-        rescues.pass(0, NUMBER_MS);
-    }
-    let kept = cunkou_casework::event::encode(&all);
-    store.write(|tx| tx.set_meta(RESCUES, &kept))?;
-    drop(store);
+    place.awake("one", NUMBER_MS)?;
     let one = place.serve("one", 1)?;
     let late = answer(&stranger, &shown, &code, [NEW, NEW])?;
     refused(&late, "失效")?;
@@ -206,8 +211,12 @@ fn a_number_is_good_for_an_hour_of_the_box_being_awake_and_for_five_codes() -> R
     for _ in 0..4 {
         refused(&answer(&stranger, &next, "000000000000", [NEW, NEW])?, "再念一遍")?;
     }
-    refused(&answer(&stranger, &next, "000000000000", [NEW, NEW])?, "换成新的")?;
+    refused(&answer(&stranger, &next, "000000000000", [NEW, NEW])?, "一分钟后")?;
     let right = place.code(&device, &next)?;
+    refused(&answer(&stranger, &next, &right, [NEW, NEW])?, "一分钟后")?;
+    drop(one);
+    place.awake("one", NUMBER_WAIT_MS)?;
+    let one = place.serve("one", 1)?;
     refused(&answer(&stranger, &next, &right, [NEW, NEW])?, "新编号")?;
     let last = number(&stranger)?;
     let code = place.code(&device, &last)?;

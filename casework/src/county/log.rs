@@ -162,6 +162,12 @@ impl CountyLog {
         }
     }
 
+    /// The subject of everything that is said of the whole county.
+    #[must_use]
+    pub fn subject(&self) -> SubjectId {
+        self.county
+    }
+
     /// Takes the next statement. One that is already in is passed over.
     ///
     /// # Errors

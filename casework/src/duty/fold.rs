@@ -117,23 +117,34 @@ pub struct Folded {
     pub frontier: Vec<EntryId>,
 }
 
+/// So many events may lie before one event of a hand-over; the last place is kept for a taking or
+/// a withdrawal, so that what was offered often can still be settled.
+pub const DUTY_PAST_MAX: usize = 64;
+
 /// Folds the events of one hand-over. Any order, duplication and partition of the same events
 /// gives the same result.
 #[must_use]
 pub fn fold(records: &[Record], county: &CountyLog) -> Folded {
     let by_id: BTreeMap<EntryId, &Record> = records.iter().map(|r| (r.id, r)).collect();
     let order = causal_order(&by_id);
-    let mut pasts: BTreeMap<EntryId, BTreeSet<EntryId>> = BTreeMap::new();
+    let places: BTreeMap<EntryId, usize> = order.iter().copied().zip(0..).collect();
+    // Of accepted events alone, so that none is longer than the limit allows.
+    let mut pasts: Pasts = BTreeMap::new();
     let mut verdicts: BTreeMap<EntryId, Verdict> = BTreeMap::new();
     for id in &order {
-        let mut past = BTreeSet::new();
-        for after in &by_id[id].event.after {
-            past.insert(*after);
-            past.extend(pasts.get(after).into_iter().flatten());
-        }
-        let verdict = judged(by_id[id], &past, &order, &by_id, &verdicts, &pasts, county);
+        let verdict = match past_of(by_id[id], &verdicts, &pasts) {
+            Ok(past) => {
+                let mut before: Vec<EntryId> = past.iter().copied().collect();
+                before.sort_unstable_by_key(|id| places.get(id));
+                let verdict = authorise(by_id[id], &replay(&before, &by_id, &pasts).0, county);
+                if verdict == Verdict::Accept {
+                    pasts.insert(*id, past);
+                }
+                verdict
+            }
+            Err(verdict) => verdict,
+        };
         verdicts.insert(*id, verdict);
-        pasts.insert(*id, past);
     }
     let accepted: Vec<EntryId> =
         order.iter().copied().filter(|id| verdicts[id] == Verdict::Accept).collect();
@@ -155,24 +166,30 @@ pub fn fold(records: &[Record], county: &CountyLog) -> Folded {
     Folded { duty, standings, frontier }
 }
 
-fn judged(
+type Pasts = BTreeMap<EntryId, BTreeSet<EntryId>>;
+
+/// Everything before an event, when all of it counts and it is not too much. It depends on the
+/// event's own past alone, never on what else came or when.
+fn past_of(
     record: &Record,
-    past: &BTreeSet<EntryId>,
-    order: &[EntryId],
-    by_id: &BTreeMap<EntryId, &Record>,
     verdicts: &BTreeMap<EntryId, Verdict>,
-    pasts: &BTreeMap<EntryId, BTreeSet<EntryId>>,
-    county: &CountyLog,
-) -> Verdict {
-    for earlier in past {
-        match verdicts.get(earlier) {
-            Some(Verdict::Accept) => {}
-            Some(Verdict::Quarantine(_)) => return Verdict::Quarantine(Reason::PastQuarantined),
-            Some(Verdict::Pending(_)) | None => return Verdict::Pending(Reason::MissingPast),
-        }
+    pasts: &Pasts,
+) -> Result<BTreeSet<EntryId>, Verdict> {
+    let after = &record.event.after;
+    let quarantined = |id| matches!(verdicts.get(id), Some(Verdict::Quarantine(_)));
+    if after.iter().any(quarantined) {
+        return Err(Verdict::Quarantine(Reason::PastQuarantined));
     }
-    let before: Vec<EntryId> = order.iter().copied().filter(|id| past.contains(id)).collect();
-    authorise(record, &replay(&before, by_id, pasts).0, county)
+    if after.iter().any(|id| !pasts.contains_key(id)) {
+        return Err(Verdict::Pending(Reason::MissingPast));
+    }
+    let mut past: BTreeSet<EntryId> = after.iter().copied().collect();
+    past.extend(after.iter().filter_map(|id| pasts.get(id)).flatten());
+    let offering = matches!(record.event.step, Step::DutyOffered { .. });
+    if past.len() > DUTY_PAST_MAX - usize::from(offering) {
+        return Err(Verdict::Quarantine(Reason::NotNow));
+    }
+    Ok(past)
 }
 
 /// Applies rightful events in order. Where a taking and a withdrawal or another offer did not know
@@ -180,7 +197,7 @@ fn judged(
 fn replay(
     ids: &[EntryId],
     by_id: &BTreeMap<EntryId, &Record>,
-    pasts: &BTreeMap<EntryId, BTreeSet<EntryId>>,
+    pasts: &Pasts,
 ) -> (Duty, BTreeSet<EntryId>) {
     let taking =
         ids.iter().find(|id| matches!(by_id[*id].event.step, Step::DutyTaken { .. })).copied();

@@ -11,6 +11,7 @@ use crate::event::{
 };
 use crate::ids::{EntryId, PlaceId, SubjectId};
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 /// A second and a third agent of the same village.
 const COLLEAGUE: Actor = Actor { person: 19, device: BOX_YUNLING };
@@ -314,6 +315,54 @@ fn the_fullest_hand_over_is_an_entry_and_a_fuller_one_is_not_read() {
         let event = Event { after: vec![], heads: vec![], digest: None, step };
         assert_eq!(Event::decode(&encode(&event)).is_ok(), reads);
     }
+}
+
+#[test]
+fn a_hand_over_has_an_end_of_events_the_same_in_any_order_and_can_still_be_settled_there() {
+    let mut table = Table::new(0);
+    let mut offers: Vec<EntryId> = Vec::new();
+    for _ in 0..DUTY_PAST_MAX + 3 {
+        let after: Vec<EntryId> = offers.last().copied().into_iter().collect();
+        offers.push(table.after(AGENT, &after, offered(COLLEAGUE, YUNLING)));
+    }
+    let last = offers[DUTY_PAST_MAX - 1];
+    let taking = table.after(COLLEAGUE, &[last], taken(last));
+    let standings: BTreeMap<_, _> = table.folded().standings.into_iter().collect();
+    for (n, id) in offers.iter().enumerate() {
+        let expected = match n.cmp(&DUTY_PAST_MAX) {
+            std::cmp::Ordering::Less => Standing::Effective,
+            std::cmp::Ordering::Equal => Standing::Quarantined(Reason::NotNow),
+            std::cmp::Ordering::Greater => Standing::Quarantined(Reason::PastQuarantined),
+        };
+        assert_eq!(standings[id], expected, "offer {n}");
+    }
+    assert_eq!(standings[&taking], Standing::Effective);
+    let expected = table.folded();
+    let mut records = table.records();
+    for by in [1, 7, 30] {
+        records.rotate_left(by);
+        records.reverse();
+        assert_eq!(fold(&records, &table.county), expected);
+    }
+}
+
+#[test]
+fn what_fans_out_and_comes_together_again_is_counted_whole() {
+    let mut table = Table::new(0);
+    let root = table.after(AGENT, &[], offered(COLLEAGUE, YUNLING));
+    let mut joined = Vec::new();
+    for _ in 0..DUTY_PAST_MAX + 8 {
+        joined.push(table.after(AGENT, &[root], offered(COLLEAGUE, YUNLING)));
+    }
+    joined.truncate(REFERENCES_MAX);
+    let fits = table.after(AGENT, &joined[..DUTY_PAST_MAX - 2], offered(THIRD, YUNLING));
+    let over = table.after(AGENT, &joined, offered(THIRD, YUNLING));
+    assert_eq!(table.standing(fits), Standing::Effective);
+    assert_eq!(table.standing(over), Standing::Quarantined(Reason::NotNow));
+    let expected = table.folded();
+    let mut records = table.records();
+    records.reverse();
+    assert_eq!(fold(&records, &table.county), expected);
 }
 
 proptest! {

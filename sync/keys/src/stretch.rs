@@ -2,6 +2,7 @@
 
 use crate::Key;
 use argon2::{Algorithm, Argon2, Params, Version};
+use std::sync::{Mutex, PoisonError};
 
 /// Argon2id on a box with 1 GB: 32 MiB, 3 passes, one lane.
 pub const MEMORY_KIB: u32 = 32 * 1024;
@@ -10,8 +11,11 @@ pub const PASSES: u32 = 3;
 /// Nothing may ask for more than this, so that strange parameters cannot exhaust a box.
 const MEMORY_KIB_MAX: u32 = 64 * 1024;
 const PASSES_MAX: u32 = 6;
+/// One at a time in a process: whoever asks often waits, and takes nobody's memory.
+static TURN: Mutex<()> = Mutex::new(());
 
-/// A key from a short secret. Nothing when the parameters ask for too much.
+/// A key from a short secret. Nothing when the parameters ask for too much. One runs at a time:
+/// the others wait for it.
 #[must_use]
 pub fn stretch(short: &str, salt: &[u8], memory_kib: u32, passes: u32) -> Option<Key> {
     with(
@@ -21,7 +25,8 @@ pub fn stretch(short: &str, salt: &[u8], memory_kib: u32, passes: u32) -> Option
     )
 }
 
-/// The same with a second secret mixed in, as RFC 9106 names it (K): both are needed.
+/// The same with a second secret mixed in, as RFC 9106 names it (K): both are needed. One runs at a
+/// time.
 #[must_use]
 pub fn stretch_with(mixed: &Key, short: &str, salt: &[u8]) -> Option<Key> {
     let params = params(MEMORY_KIB, PASSES)?;
@@ -37,6 +42,7 @@ fn params(memory_kib: u32, passes: u32) -> Option<Params> {
 }
 
 fn with(argon: &Argon2<'_>, short: &str, salt: &[u8]) -> Option<Key> {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let mut key = [0; 32];
     argon.hash_password_into(short.as_bytes(), salt, &mut key).ok()?;
     Some(Key::of(key))

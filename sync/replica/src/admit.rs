@@ -2,7 +2,7 @@
 //! acknowledged.
 
 use crate::act::author;
-use crate::county::gives_credentials;
+use crate::county::{gives_credentials, too_many_credentials};
 use crate::kinds::kind_code;
 use crate::upward::looks_verdict;
 use crate::{Desk, Replica, rescue};
@@ -204,23 +204,25 @@ impl Replica {
             },
             Kind::Credential if !system => {
                 return match gives_credentials(entry, county) {
+                    Ok(true) if too_many_credentials(view, entry, self.now_ms())? => {
+                        quarantine("too many new PINs of one person in a day")
+                    }
                     Ok(true) => Ok((EntryState::Good, None)),
                     Err(Verdict::Pending(why)) => Ok((EntryState::Waiting, Some(why.to_string()))),
                     _ => quarantine("not signed by a relay of this county"),
                 };
             }
             Kind::Rescue if !system => {
-                let rescue = match rescue::judged(entry, county, scope) {
-                    Ok(rescue) => rescue,
+                match rescue::judged(entry, county, scope) {
+                    Ok(_) => {}
                     Err(Verdict::Quarantine(why)) => return quarantine(&why.to_string()),
                     Err(Verdict::Pending(why)) => {
                         return Ok((EntryState::Waiting, Some(why.to_string())));
                     }
                     Err(Verdict::Accept) => unreachable!("an error is never an acceptance"),
-                };
-                let (device, now) = (entry.header().device, self.now_ms());
-                if rescue::too_many(view, scope, device, rescue.person, now)? {
-                    return quarantine("too many ways back of one person in a day");
+                }
+                if rescue::too_many(view, entry.header().device, self.now_ms())? {
+                    return quarantine("too many ways back of one box in a day");
                 }
                 return Ok((EntryState::Good, None));
             }

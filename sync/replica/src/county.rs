@@ -1,6 +1,7 @@
 //! The county log and the catalogue of a replica, and what its status says.
 
 use crate::kinds::kind_code;
+use crate::rescue::DAY_MS;
 use crate::{ActError, Desk, OpenError, Replica, Who};
 use cunkou_casework::case::{Attestation, Verdict, authenticate};
 use cunkou_casework::catalogue::Release;
@@ -11,9 +12,12 @@ use cunkou_casework::entry::{Entry, Kind, LogPosition, Signers};
 use cunkou_casework::event::{decode, encode};
 use cunkou_casework::ids::{EntryId, PersonId, PlaceId, Scope};
 use cunkou_casework::suite::SecretKey;
-use cunkou_store::{EntryState, NewEntry, StoreError, Unsent};
+use cunkou_store::{EntryRow, EntryState, NewEntry, StoreError, Unsent, View};
 use std::sync::{Arc, PoisonError};
 use tracing::warn;
+
+/// So many changes of PIN of one person are believed of one device in a day.
+const CREDENTIALS_A_DAY: u64 = 100;
 
 /// A key with which this device makes statements of the county log: the single administrator's,
 /// or one that holds a grant.
@@ -200,18 +204,17 @@ impl Replica {
         self.store.read(|view| -> Result<(), StoreError> {
             for scope in &scopes {
                 for row in view.entries_in(scope, kind_code(Kind::Credential))? {
-                    let Ok(entry) = Entry::decode(&row.bytes) else { continue };
-                    // What came before the county log did is judged now.
-                    let good = row.state == EntryState::Good
-                        || matches!(gives_credentials(&entry, &county), Ok(true));
-                    let Some(credential) = decode(entry.payload())
-                        .ok()
-                        .filter(|c: &Credential| good && c.person == person)
+                    let waits = row.state == EntryState::Waiting;
+                    let Some((entry, credential)) =
+                        credential_in(&row).filter(|(_, c)| c.person == person)
                     else {
                         continue;
                     };
-                    let claimed_ms = entry.header().claimed_ms;
-                    found.push(GivenCredential { credential, claimed_ms, entry: entry.id() });
+                    // What came before the county log did is judged now.
+                    if !waits || matches!(gives_credentials(&entry, &county), Ok(true)) {
+                        let claimed_ms = entry.header().claimed_ms;
+                        found.push(GivenCredential { credential, claimed_ms, entry: entry.id() });
+                    }
                 }
             }
             Ok(())
@@ -321,7 +324,7 @@ impl Desk<'_> {
     }
 
     /// Somebody changed their PIN at one box: a relay gives it to the places where they work and
-    /// which that box does not serve.
+    /// which that box does not serve, where no later turn is yet.
     pub(crate) fn pass_on_credential(&self, entry: &Entry, scope: &str) -> Result<(), StoreError> {
         let county = self.replica.county();
         let credential: Option<Credential> = decode(entry.payload()).ok();
@@ -329,6 +332,10 @@ impl Desk<'_> {
             return Ok(());
         };
         let Some(person) = county.person(author) else { return Ok(()) };
+        // Another key than the one they have now opens nothing anywhere.
+        if credential.key.is_some_and(|key| Some(key) != person.key) {
+            return Ok(());
+        }
         let served = county.device(entry.header().device).map(|d| d.places.clone());
         let served = served.unwrap_or_default();
         let mut elsewhere: Vec<PlaceId> = person.posts.iter().map(|p| p.place).collect();
@@ -339,10 +346,15 @@ impl Desk<'_> {
             let here = self
                 .tx
                 .entries_in(&Scope::Place(place).to_string(), kind_code(Kind::Credential))?;
-            let same = |bytes: &[u8]| {
-                Entry::decode(bytes).is_ok_and(|known| known.payload() == entry.payload())
-            };
-            if !here.iter().any(|row| same(&row.bytes)) {
+            // What waits may be anybody's.
+            let good = here.iter().filter(|row| row.state == EntryState::Good);
+            let mut known = good.filter_map(credential_in).map(|(_, known)| known);
+            let as_late = known.any(|known| {
+                known.person == credential.person
+                    && known.key == credential.key
+                    && known.turn >= credential.turn
+            });
+            if !as_late {
                 self.give_credential(None, &credential, &[place])
                     .map_err(|_| StoreError::Damaged { what: "wrapped key" })?;
             }
@@ -378,6 +390,30 @@ impl Desk<'_> {
         }
         Ok(())
     }
+}
+
+/// What an entry says of a wrapped key; nothing when it was set aside at the door.
+fn credential_in(row: &EntryRow) -> Option<(Entry, Credential)> {
+    if !matches!(row.state, EntryState::Good | EntryState::Waiting) {
+        return None;
+    }
+    let entry = Entry::decode(&row.bytes).ok()?;
+    let credential = decode(entry.payload()).ok()?;
+    Some((entry, credential))
+}
+
+/// Whether somebody has changed their own PIN at one device too often lately. A relay, which gives
+/// keys in nobody's name, may do so as often as it must.
+pub(crate) fn too_many_credentials(
+    view: &View<'_>,
+    entry: &Entry,
+    now_ms: i64,
+) -> Result<bool, StoreError> {
+    let header = entry.header();
+    let Some(person) = header.person else { return Ok(false) };
+    let (kind, since) = (kind_code(Kind::Credential), now_ms.saturating_sub(DAY_MS));
+    let lately = view.given_since(kind, &header.device.0, Some(&person.0), since)?;
+    Ok(lately >= CREDENTIALS_A_DAY)
 }
 
 /// Whether a wrapped key comes from a relay of the county, or from its owner, who has changed

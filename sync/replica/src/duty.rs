@@ -6,7 +6,7 @@ use crate::kinds::DUTY;
 use crate::materialise::set_standings;
 use cunkou_casework::case::{self, Record};
 use cunkou_casework::county::CountyLog;
-use cunkou_casework::duty::{Duty, fold};
+use cunkou_casework::duty::{Duty, Signed, fold};
 use cunkou_casework::event::Deferred;
 use cunkou_casework::ids::{EntryId, Scope, SubjectId};
 use cunkou_store::{DutyRow, EntryState, StoreError, Txn};
@@ -21,6 +21,14 @@ pub struct DutyFile {
     pub duty: Duty,
     /// Steps in causal order.
     pub steps: Vec<StepNote>,
+}
+
+/// When something was signed, milliseconds: as claimed, yet no later than it was here, or at a
+/// relay.
+fn known_by(tx: &Txn<'_>, gathered: &Gathered, signed: &Signed) -> Result<i64, StoreError> {
+    let here = tx.entry(&signed.entry.0)?.map(|row| row.received_ms);
+    let relay = gathered.witnessed.get(&signed.entry).map(|w| w.time_ms);
+    Ok(here.into_iter().chain(relay).fold(signed.at_ms, i64::min))
 }
 
 impl Replica {
@@ -41,6 +49,9 @@ impl Replica {
         let Duty { given: Some(given), phase, taken, withdrawn } = folded.duty else {
             return Ok(());
         };
+        let signed = taken.as_ref().map(|taken| &taken.signed);
+        let settled = signed.or(withdrawn.as_ref().map(|(signed, _)| signed));
+        let settled_ms = settled.map(|signed| known_by(tx, &gathered, signed)).transpose()?;
         tx.set_subject(&subject.0, DUTY, &Scope::Place(given.place).to_string())?;
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         tx.set_duty(&DutyRow {
@@ -51,10 +62,7 @@ impl Replica {
             phase: phase.key().to_owned(),
             offered_ms: given.signed.at_ms,
             missing: taken.as_ref().map_or(0, |taken| count(taken.missing.len())),
-            settled_ms: taken
-                .map(|taken| taken.signed)
-                .or(withdrawn.map(|(signed, _)| signed))
-                .map_or(0, |signed| signed.at_ms),
+            settled_ms: settled_ms.unwrap_or(0),
             cases: count(given.cases.len()),
             originals: count(given.originals.len()),
             promises: count(given.promises.len()),

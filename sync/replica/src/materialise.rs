@@ -80,6 +80,8 @@ impl Replica {
             Step::ResidentAdded { .. } => Some(RESIDENT),
             _ => None,
         });
+        // Made again where it still is one: what came first may not decide what a subject is.
+        tx.remove_duty(&subject.0)?;
         match first {
             Some(CASE) => self.materialise_case(tx, subject, &county, gathered),
             Some(_) => self.materialise_resident(tx, subject, &county, gathered),

@@ -12,11 +12,18 @@ use cunkou_casework::suite::{PublicKey, SecretKey};
 use cunkou_keys::{RescueFor, Spoken};
 use cunkou_store::{EntryState, StoreError, View};
 use minicbor::{Decode, Encode};
+use std::collections::BTreeMap;
 use tracing::warn;
 
-/// A box that says more rescues of one person in a day is not believed: it makes one a month.
-const A_DAY: usize = 100;
-const DAY_MS: i64 = 24 * 3600 * 1000;
+/// A box that says more rescues in a day is not believed: it makes one a month for each person,
+/// and one whenever others may help them.
+const A_DAY: u64 = 300;
+pub(crate) const DAY_MS: i64 = 24 * 3600 * 1000;
+/// So many of one person and box are looked at, the latest first: a box keeps two of them, and
+/// makes few before it hears which one has arrived.
+const LOOKED_AT: usize = 20;
+/// So many that came before the county log did are looked at of one place.
+const WAITING_MAX: usize = 200;
 /// Where a helper's machine keeps whom it helped.
 const HELPED: &str = "rescues helped";
 /// So many are kept.
@@ -70,6 +77,9 @@ pub(crate) fn judged(entry: &Entry, county: &CountyLog, scope: &str) -> Result<R
     if authenticate(entry, county, None)? != Attestation::Device {
         return Err(Verdict::Quarantine(Reason::BadSignature));
     }
+    if entry.subject() != county.subject() {
+        return Err(Verdict::Quarantine(Reason::OutOfScope));
+    }
     let header = entry.header();
     let device = county.device_at(header.device, header.log.position);
     let serves = |place: &PlaceId| Scope::Place(*place).to_string() == scope;
@@ -85,23 +95,10 @@ pub(crate) fn judged(entry: &Entry, county: &CountyLog, scope: &str) -> Result<R
     Ok(rescue)
 }
 
-/// Whether a box has said too many of one person lately.
-pub(crate) fn too_many(
-    view: &View<'_>,
-    scope: &str,
-    device: DeviceId,
-    person: PersonId,
-    now_ms: i64,
-) -> Result<bool, StoreError> {
-    let rows = view.entries_in(scope, RESCUE)?;
-    let lately = rows.iter().filter(|row| now_ms - row.received_ms < DAY_MS);
-    let same = lately.filter(|row| {
-        Entry::decode(&row.bytes).is_ok_and(|e| {
-            e.header().device == device
-                && Rescue::read(e.payload()).is_ok_and(|r| r.person == person)
-        })
-    });
-    Ok(same.count() >= A_DAY)
+/// Whether a box has said too many lately.
+pub(crate) fn too_many(view: &View<'_>, device: DeviceId, now_ms: i64) -> Result<bool, StoreError> {
+    let lately = view.given_since(RESCUE, &device.0, None, now_ms.saturating_sub(DAY_MS))?;
+    Ok(lately >= A_DAY)
 }
 
 impl Desk<'_> {
@@ -170,27 +167,24 @@ impl Replica {
         self.store.read(|view| -> Result<(), StoreError> {
             for place in county.places() {
                 let scope = Scope::Place(place.id).to_string();
-                for row in view.entries_in(&scope, RESCUE)? {
-                    let Ok(entry) = Entry::decode(&row.bytes) else { continue };
+                let (mut waited, mut looked_at) = (0, BTreeMap::new());
+                for row in view.entries_in(&scope, RESCUE)?.into_iter().rev() {
                     // What came before the county log did is judged now.
                     let waits = row.state == EntryState::Waiting;
-                    if row.state != EntryState::Good && !waits {
+                    waited += usize::from(waits);
+                    if row.state != EntryState::Good && (!waits || waited > WAITING_MAX) {
                         continue;
                     }
-                    let Ok(rescue) = judged(&entry, &county, &scope) else { continue };
-                    let device = entry.header().device;
-                    let counts = county.device_counts(device)
-                        && county.person_revoked_at(rescue.person).is_none();
-                    let Some(mine) = rescue.helpers.iter().find(|h| counts && h.key == *helper)
-                    else {
-                        continue;
-                    };
-                    let person = rescue.person;
-                    let of = RescueFor { device: device.0, person: person.0, id: rescue.id };
-                    found.push((
-                        row.pos,
-                        Helpable { device, person, of, sealed: mine.sealed.to_vec() },
-                    ));
+                    let Some((entry, helpable)) = for_helper(&row.bytes, helper) else { continue };
+                    let (device, person) = (helpable.device, helpable.person);
+                    let counts =
+                        county.device_counts(device) && county.person_revoked_at(person).is_none();
+                    let seen: &mut usize = looked_at.entry((device, person)).or_default();
+                    // Anybody may have written what waits: it takes no other's place.
+                    *seen += usize::from(!waits);
+                    if counts && *seen <= LOOKED_AT && judged(&entry, &county, &scope).is_ok() {
+                        found.push((row.pos, helpable));
+                    }
                 }
             }
             Ok(())
@@ -237,6 +231,17 @@ impl Replica {
     pub fn helped(&self) -> Result<Vec<Helped>, StoreError> {
         self.store.read(helped)
     }
+}
+
+/// A rescue that names this helper, before anything else is asked of it.
+fn for_helper(bytes: &[u8], helper: &PublicKey) -> Option<(Entry, Helpable)> {
+    let entry = Entry::decode(bytes).ok()?;
+    let rescue = Rescue::read(entry.payload()).ok()?;
+    let (device, person) = (entry.header().device, rescue.person);
+    let mine = rescue.helpers.iter().find(|h| h.key == *helper)?;
+    let of = RescueFor { device: device.0, person: person.0, id: rescue.id };
+    let sealed = mine.sealed.to_vec();
+    Some((entry, Helpable { device, person, of, sealed }))
 }
 
 fn helped(view: &View<'_>) -> Result<Vec<Helped>, StoreError> {

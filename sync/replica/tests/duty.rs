@@ -186,3 +186,55 @@ fn who_lost_the_post_meanwhile_takes_nothing_more() {
     let late = county.yunling.step(COLLEAGUE, DUTY, taken(offer));
     assert!(matches!(late, Err(ActError::Refused(Reason::NoPost))), "{late:?}");
 }
+
+#[test]
+fn a_subject_that_is_a_case_and_an_offer_is_no_hand_over_whichever_came_first() {
+    for backwards in [false, true] {
+        let county = staffed();
+        Talk::begin(&county.relay, &county.yunling).finish();
+        let (from, scope) = (county.relay.peer(&county.yunling), format!("place:{YUNLING}"));
+        let (log, by) = (county.relay.county().head(), (Some(AGENT_YUNLING), BOX_YUNLING));
+        let offer = event(&[], offered(COLLEAGUE, SubjectId([1; 16])));
+        let opening = event(&[], opened("5134-2026-000001".into(), YUNLING));
+        let mut sent = [
+            forge(DUTY, Kind::Event, by, by, 1, offer, log),
+            forge(DUTY, Kind::Event, by, by, 2, opening, log),
+        ];
+        if backwards {
+            sent.reverse();
+        }
+        for (i, entry) in sent.iter().enumerate() {
+            county.relay.take_in(&from, &scope, 50 + i as u64, &[entry.encode()]);
+        }
+        let rows = county.relay.store().read(|view| view.duties(&[], false, 10)).expect("rows");
+        assert_eq!(rows, [], "backwards: {backwards}");
+    }
+}
+
+#[test]
+fn a_taking_dated_in_years_to_come_has_the_duty_until_the_next_one_only() {
+    let county = staffed();
+    Talk::begin(&county.relay, &county.yunling).finish();
+    let (from, scope) = (county.relay.peer(&county.yunling), format!("place:{YUNLING}"));
+    let log = county.relay.county().head();
+    let (giver, taker) = ((Some(AGENT_YUNLING), BOX_YUNLING), (Some(COLLEAGUE), BOX_YUNLING));
+    let ahead = SubjectId([0xe0; 16]);
+    let offer = event(&[], offered(COLLEAGUE, SubjectId([1; 16])));
+    let offer = forge(ahead, Kind::Event, giver, giver, 1, offer, log);
+    let taking = event(&[offer.id()], taken(offer.id()));
+    let taking = forge(ahead, Kind::Event, taker, taker, 2, taking, log);
+    assert!(taking.header().claimed_ms > county.relay.now_ms() + 24 * 3600 * 1000);
+    county.relay.take_in(&from, &scope, 50, &[offer.encode(), taking.encode()]);
+    let held = || {
+        let row = county.relay.store().read(|view| view.duty_held(YUNLING.0)).expect("rows");
+        row.map(|row| row.subject)
+    };
+    assert_eq!(held(), Some(ahead.0));
+    county.yunling.wait_days(1);
+    let case = county.yunling.open_case(AGENT_YUNLING, YUNLING);
+    let offer = county.yunling.step(AGENT_YUNLING, DUTY, offered(COLLEAGUE, case)).expect("given");
+    county.yunling.step(COLLEAGUE, DUTY, taken(offer)).expect("taken");
+    county.relay.wait_days(1);
+    county.settle();
+    assert_eq!(held(), Some(DUTY.0));
+}

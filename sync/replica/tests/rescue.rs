@@ -5,12 +5,14 @@ mod county;
 
 use county::{
     AGENT_LONGTAN, AGENT_YUNLING, BOX_YUNLING, CLERK, County, LONGTAN, RELAY, REVIEWER, TOWNSHIP,
-    YUNLING, authority, device_id, person_id, secret,
+    Talk, YUNLING, authority, device_id, forge, person_id, secret,
 };
 use cunkou_casework::county::{
-    Credential, Given, Grant, GrantId, Person, Post, Power, Role, Statement,
+    Credential, Given, Grant, GrantId, Helper, Person, Post, Power, Rescue, Role, Statement,
 };
-use cunkou_casework::ids::{PlaceId, Scope};
+use cunkou_casework::entry::Kind;
+use cunkou_casework::event::encode;
+use cunkou_casework::ids::{PlaceId, Scope, SubjectId};
 use cunkou_casework::suite::PublicKey;
 use cunkou_keys::{Key, RescueFor, behind};
 use cunkou_replica::{HelpError, Who};
@@ -104,14 +106,62 @@ fn a_box_speaks_of_ways_back_of_its_own_people_alone_and_not_without_end() {
     assert_eq!(states_at_relay(&county, 6), [EntryState::Quarantined]);
     assert!(county.relay.helpable(&relay[0]).expect("read").is_empty());
     let agent = county.yunling.county().person(person_id(AGENT_YUNLING)).cloned().expect("known");
-    for _ in 0..102 {
+    for _ in 0..302 {
         let said = county.yunling.act(|desk| desk.give_rescue(&agent, ID, &relay, &spoken));
         said.expect("said").expect("in its own place");
     }
     county.settle();
     let states = states_at_relay(&county, 6);
     let good = states.iter().filter(|s| **s == EntryState::Good).count();
-    assert_eq!((good, states.len()), (100, 103), "more than a hundred a day are set aside");
+    assert_eq!((good, states.len()), (300, 303), "more than three hundred a day are set aside");
+    let helpable = county.relay.helpable(&relay[0]).expect("read");
+    assert_eq!(helpable.len(), 20, "and the latest are enough");
+}
+
+#[test]
+fn a_way_back_is_about_the_county_and_nothing_else() {
+    let county = County::founded();
+    let of = RescueFor { device: device_id(BOX_YUNLING).0, person: [AGENT_YUNLING; 16], id: ID };
+    let (_, spoken) = behind(&[1; 32], &Key::of([9; 32]), &of).expect("made");
+    let relay = secret(RELAY).public();
+    let sealed = spoken.seal(&relay.0, &of).expect("sealed").into();
+    let helpers = vec![Helper { key: relay, sealed }];
+    let rescue = Rescue { person: person_id(AGENT_YUNLING), id: ID, helpers };
+    let (by, log) = ((None, BOX_YUNLING), county.relay.county().head());
+    let (from, scope) = (county.relay.peer(&county.yunling), Scope::Place(YUNLING).to_string());
+    Talk::begin(&county.relay, &county.yunling).finish();
+    for (salt, subject, expected) in [
+        (1, county.relay.county().subject(), EntryState::Good),
+        (2, SubjectId([0x11; 16]), EntryState::Quarantined),
+    ] {
+        let entry = forge(subject, Kind::Rescue, by, by, salt, encode(&rescue), log);
+        county.relay.take_in(&from, &scope, 50 + u64::from(salt), &[entry.encode()]);
+        assert_eq!(county.relay.state_of(entry.id()).map(|(state, _)| state), Some(expected));
+    }
+}
+
+#[test]
+fn new_pins_without_end_are_set_aside_and_only_a_later_turn_is_passed_on() {
+    let county = County::founded();
+    let both = works_at(AGENT_YUNLING, &[YUNLING, LONGTAN]);
+    county.relay.state(&authority(), vec![Statement::Person(both)]).expect("stated");
+    county.settle();
+    let key = secret(AGENT_YUNLING);
+    let own = Who { person: person_id(AGENT_YUNLING), key: Some(&key) };
+    for n in 0..102_u64 {
+        // Each turn twice, with other bytes.
+        let mut given = credential(AGENT_YUNLING, AGENT_YUNLING, n / 2 + 1);
+        given.salt = [u8::try_from(n).expect("small"); 16];
+        let said = county.yunling.act(|desk| desk.give_credential(Some(own), &given, &[YUNLING]));
+        said.expect("said");
+    }
+    county.settle();
+    let states = states_at_relay(&county, 5);
+    let good = states.iter().filter(|s| **s == EntryState::Good).count();
+    assert_eq!((good, states.len()), (100, 102));
+    let elsewhere = Scope::Place(LONGTAN).to_string();
+    let passed = county.relay.store().read(|view| view.entries_in(&elsewhere, 5)).expect("read");
+    assert_eq!(passed.len(), 50, "each turn once");
 }
 
 fn credential(person: u8, key: u8, turn: u64) -> Credential {

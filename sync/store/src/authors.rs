@@ -116,6 +116,27 @@ impl Txn<'_> {
 }
 
 impl View<'_> {
+    /// How many wrapped keys (kind number 5) or ways back (6) a device has signed, in the name of
+    /// this person when one is named, that came after a time in milliseconds and are not
+    /// quarantined. 0 for other kinds.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn given_since(
+        &self,
+        kind: u8,
+        device: &[u8; 16],
+        person: Option<&[u8; 16]>,
+        since_ms: i64,
+    ) -> Result<u64, StoreError> {
+        // The written-out kinds let SQLite use the index; the order keeps it from the author's.
+        let sql = "SELECT count(*) FROM entry e CROSS JOIN author a ON a.pos = e.pos
+                   WHERE e.kind = ?1 AND e.kind IN (5, 6) AND e.state <> 2 AND e.received_ms > ?2
+                     AND a.device = ?3 AND (?4 IS NULL OR a.person = ?4)";
+        let mut query = self.0.prepare_cached(sql)?;
+        Ok(query.query_row((kind, since_ms, device, person), |row| row.get(0))?)
+    }
+
     /// Devices that have two histories, as found here, the latest first.
     ///
     /// # Errors

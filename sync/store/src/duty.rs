@@ -19,7 +19,8 @@ pub struct DutyRow {
     pub phase: String,
     /// When it was offered last, milliseconds.
     pub offered_ms: i64,
-    /// When it was taken or taken back, milliseconds; 0 while it waits.
+    /// When it was taken or taken back, milliseconds: as claimed, yet no later than it was here or
+    /// at a relay. 0 while it waits.
     pub settled_ms: i64,
     /// How many open cases.
     pub cases: u32,
@@ -81,8 +82,8 @@ impl View<'_> {
         Ok(query.query_map(params_from_iter(values), duty)?.collect::<Result<_, _>>()?)
     }
 
-    /// The hand-over by which somebody has the duty of a place now: the one taken last, by what
-    /// those who took them claimed. None when it was never handed over.
+    /// The hand-over by which somebody has the duty of a place now: the one taken last, by
+    /// [`DutyRow::settled_ms`], so that a time to come claims it for nobody. None when it was never handed over.
     ///
     /// # Errors
     /// When SQLite fails.
@@ -109,6 +110,15 @@ impl View<'_> {
 }
 
 impl Txn<'_> {
+    /// Forgets the row of a hand-over, where there is one.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn remove_duty(&self, subject: &[u8; 16]) -> Result<(), StoreError> {
+        self.0.prepare_cached("DELETE FROM duty WHERE subject = ?1")?.execute([subject])?;
+        Ok(())
+    }
+
     /// Keeps the row of a hand-over.
     ///
     /// # Errors

@@ -60,3 +60,5 @@ CREATE TABLE cosigned(
     received_ms INTEGER NOT NULL,
     PRIMARY KEY(key, log)
 ) STRICT, WITHOUT ROWID;
+-- Ways back and wrapped keys that count or may come to: how many came lately.
+CREATE INDEX entry_given ON entry(kind, received_ms) WHERE kind IN (5, 6) AND state <> 2;

@@ -21,7 +21,9 @@ mod unlock;
 
 pub use destroy::Destroyed;
 pub use lease::{EXTENSION_DAYS, LEASE_DAYS, Lease, LeaseError, LeaseStanding, WARN_DAYS};
-pub use rescue::{CODES_PER_NUMBER, NUMBER_MS, NUMBERS_PER_DAY, RESCUES, RescueError, Rescues};
+pub use rescue::{
+    CODES_PER_NUMBER, NUMBER_MS, NUMBER_WAIT_MS, NUMBERS_PER_DAY, RESCUES, RescueError, Rescues,
+};
 pub use unlock::{UnlockError, recover, recover_in_place};
 
 use cunkou_casework::event::{decode, encode};

@@ -10,7 +10,7 @@
 mod numbers;
 
 use self::numbers::Numbers;
-pub use self::numbers::{CODES_PER_NUMBER, NUMBER_MS, NUMBERS_PER_DAY};
+pub use self::numbers::{CODES_PER_NUMBER, NUMBER_MS, NUMBER_WAIT_MS, NUMBERS_PER_DAY};
 use crate::{Vault, VaultError};
 use cunkou_casework::county::Person;
 use cunkou_casework::event::decode;
@@ -38,6 +38,9 @@ pub enum RescueError {
     /// The day's numbers are used up.
     #[error("too many numbers today")]
     TooMany,
+    /// A number was just made void: the next comes after a minute.
+    #[error("the next number comes in a minute")]
+    Soon,
     /// No number is open: too old, too many wrong codes, or none was asked for.
     #[error("this number is not good any more")]
     Over,

@@ -4,7 +4,9 @@
 mod county;
 
 use county::{AGENT, Box_, LATER, Relay, agent, pin_key};
-use cunkou_vault::{CODES_PER_NUMBER, NUMBER_MS, NUMBERS_PER_DAY, RescueError, Vault};
+use cunkou_vault::{
+    CODES_PER_NUMBER, NUMBER_MS, NUMBER_WAIT_MS, NUMBERS_PER_DAY, RescueError, Vault,
+};
 
 /// A box on which the agent has signed in once, which then told the relay; it is locked.
 fn prepared(relay: &Relay) -> (Box_, Vault) {
@@ -83,6 +85,10 @@ fn five_wrong_codes_void_a_number_ten_numbers_are_a_day_and_no_restart_gives_a_t
         let right = code(&relay, &vault, &last);
         let refused = vault.rescue(&agent(AGENT), &right);
         assert!(matches!(refused, Err(RescueError::Over)), "even the right one");
+        if round + 1 < NUMBERS_PER_DAY {
+            assert!(matches!(vault.rescue_number(&agent(AGENT)), Err(RescueError::Soon)));
+        }
+        vault.pass_time(NUMBER_WAIT_MS).expect("a minute");
     }
     drop(vault);
     let vault = the_box.vault();

@@ -38,6 +38,9 @@ pub enum RescueFault {
     /// The day's numbers are used up.
     #[error("too many numbers today")]
     TooMany,
+    /// A number was just made void by wrong codes: the next comes after a minute.
+    #[error("the next number comes in a minute")]
+    Soon,
     /// The number is not good any more.
     #[error("this number is not good any more")]
     Over,

@@ -56,6 +56,10 @@ fn no_number(l: Lang, fault: &RescueFault) -> &'static str {
             "今天的编号用完了,明天再试,或者联系县信息员",
             "Today's numbers are used up. Try again tomorrow, or call county IT",
         ),
+        RescueFault::Soon => l.t(
+            "号码错了多次,原来的编号已作废。一分钟后再要新的编号",
+            "Too many wrong codes: the number is no longer good. Ask for a new one in a minute",
+        ),
         _ => l.t(
             "这个人在这台盒子上还不能用电话重设:要先在这台盒子上登录过一次。请联系县信息员",
             "This cannot be done by phone for this person here: they must have signed in at this box once. Call county IT",

@@ -18,6 +18,14 @@ use cunkou_ui::page::login::{CARRIED, Login, page as render, resume as render_re
 use maud::Markup;
 use std::sync::Arc;
 
+/// Fields, on whatever page, that hold a PIN or a code: they are typed anew, never carried.
+const SECRETS: [&str; 5] = ["pin", "old", "new", "again", "code"];
+
+/// What is carried of the fields that were typed.
+fn carried(fields: impl IntoIterator<Item = (String, String)>) -> Vec<(String, String)> {
+    fields.into_iter().filter(|(name, _)| !SECRETS.contains(&name.as_str())).collect()
+}
+
 /// Somebody whose session has ended sends a form: it is not lost, it goes on after the sign-in.
 /// A photo cannot be carried; its page is shown again.
 pub(crate) async fn keep_typed(
@@ -31,7 +39,7 @@ pub(crate) async fn keep_typed(
     if headers.contains_key("hx-request") {
         return next.run(request).await;
     }
-    // PINs and codes are never carried through another page.
+    // These ask again themselves.
     let own = ["/login", "/logout", "/lease", "/forgotten", "/forgotten/code", "/pin"];
     let entry = own.contains(&path.as_str());
     if request.method() != Method::POST || signed_in || entry {
@@ -50,11 +58,7 @@ pub(crate) async fn keep_typed(
     }
     match Form::<Fields>::from_request(request, &()).await {
         Ok(Form(fields)) => {
-            let view = Login {
-                resume: Some(path),
-                carried: fields.into_iter().collect(),
-                ..Login::default()
-            };
+            let view = Login { resume: Some(path), carried: carried(fields), ..Login::default() };
             login_view(&app, &headers, view).into_response()
         }
         Err(refused) => AppError::Bad(refused.body_text()).into_response(),
@@ -110,10 +114,10 @@ pub(crate) async fn sign_in(
     let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
     let (login, pin, next) = (field("login"), field("pin"), field("next"));
     let l = lang(&headers);
-    let carried: Vec<(String, String)> = fields
+    let named = fields
         .iter()
-        .filter_map(|(name, value)| Some((name.strip_prefix(CARRIED)?.to_owned(), value.clone())))
-        .collect();
+        .filter_map(|(name, value)| Some((name.strip_prefix(CARRIED)?.to_owned(), value.clone())));
+    let carried = carried(named);
     let resume = fields.get("resume").map(|address| own_address(address));
     let again = |fault: String| {
         let view = Login {
@@ -226,4 +230,18 @@ pub(crate) async fn sign_out(State(app): State<Arc<App>>, headers: HeaderMap) ->
         (header::HeaderName::from_static("clear-site-data"), r#""cache", "storage""#.to_owned()),
     ]);
     (leave, Redirect::to("/login"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_typed_is_carried_and_no_pin_and_no_code_is() {
+        let typed = |name: &str| (name.to_owned(), "123456".to_owned());
+        let names = ["note", "pin", "old", "new", "again", "code", "pinned", "number"];
+        let kept: Vec<String> =
+            carried(names.iter().map(|n| typed(n))).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(kept, ["note", "pinned", "number"]);
+    }
 }

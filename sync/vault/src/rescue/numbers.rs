@@ -11,6 +11,8 @@ pub const NUMBER_MS: i64 = 3600 * 1000;
 pub const CODES_PER_NUMBER: u32 = 5;
 /// Numbers that a person gets in a day.
 pub const NUMBERS_PER_DAY: u32 = 10;
+/// After a number was void by wrong codes, the next comes no sooner than this.
+pub const NUMBER_WAIT_MS: i64 = 60 * 1000;
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// Time since some moment, as the lease counts it.
@@ -65,6 +67,9 @@ pub(super) struct Numbers {
     /// Numbers since then.
     #[n(2)]
     drawn: u32,
+    /// Since wrong codes made a number void, for as long as the next has to wait.
+    #[n(3)]
+    voided: Option<Passed>,
 }
 
 impl Numbers {
@@ -82,12 +87,18 @@ impl Numbers {
         if self.open.as_ref().is_some_and(|open| open.since.ms() >= NUMBER_MS) {
             self.open = None;
         }
+        if let Some(voided) = &mut self.voided {
+            voided.pass(now_ms, awake_ms);
+        }
+        if self.voided.is_some_and(|voided| voided.ms() >= NUMBER_WAIT_MS) {
+            self.voided = None;
+        }
     }
 
     /// The number that is open for this way back; another is drawn where there is none.
     ///
     /// # Errors
-    /// [`RescueError::TooMany`].
+    /// [`RescueError::TooMany`], [`RescueError::Soon`].
     pub(super) fn number(
         &mut self,
         of: &RescueFor,
@@ -100,6 +111,9 @@ impl Numbers {
         }
         if self.drawn >= NUMBERS_PER_DAY {
             return Err(RescueError::TooMany);
+        }
+        if self.voided.is_some() {
+            return Err(RescueError::Soon);
         }
         self.day.get_or_insert_with(|| Passed::begin(now_ms));
         self.drawn += 1;
@@ -121,6 +135,7 @@ impl Numbers {
         if open.tries >= CODES_PER_NUMBER {
             // The fifth code is still tried; after it there is no number.
             self.open = None;
+            self.voided = Some(Passed::begin(now_ms));
         }
         Ok(tried)
     }
@@ -173,14 +188,31 @@ mod tests {
     fn after_five_codes_a_number_is_void_and_ten_numbers_are_a_day() {
         let mut numbers = Numbers::default();
         for round in 0..NUMBERS_PER_DAY {
-            numbers.number(&of(7), T0, u64::from(round)).expect("a number");
+            let now = T0 + i64::from(round) * NUMBER_WAIT_MS;
+            numbers.number(&of(7), now, u64::from(round)).expect("a number");
             for _ in 0..CODES_PER_NUMBER {
-                numbers.try_code(T0).expect("a try");
+                numbers.try_code(now).expect("a try");
             }
-            assert!(matches!(numbers.try_code(T0), Err(RescueError::Over)));
+            assert!(matches!(numbers.try_code(now), Err(RescueError::Over)));
         }
         assert!(matches!(numbers.number(&of(7), T0, 99), Err(RescueError::TooMany)));
         assert!(numbers.number(&of(7), T0 + DAY_MS, 99).is_ok(), "the next day");
+    }
+
+    #[test]
+    fn the_number_after_a_void_one_is_a_minute_away_whatever_the_clock_does() {
+        let mut numbers = Numbers::default();
+        numbers.number(&of(7), T0, 11).expect("a number");
+        for _ in 0..CODES_PER_NUMBER {
+            numbers.try_code(T0).expect("a try");
+        }
+        for (now, awake) in [(T0, 0), (T0 + NUMBER_WAIT_MS - 1, 0), (T0 - DAY_MS, 1)] {
+            numbers.pass(now, awake);
+            assert!(matches!(numbers.number(&of(8), now, 12), Err(RescueError::Soon)));
+        }
+        assert!(numbers.clone().number(&of(7), T0 + NUMBER_WAIT_MS, 12).is_ok());
+        numbers.pass(T0 - DAY_MS, NUMBER_WAIT_MS);
+        assert!(numbers.number(&of(7), T0 - DAY_MS, 12).is_ok());
     }
 
     #[test]
