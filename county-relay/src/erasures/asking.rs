@@ -31,9 +31,13 @@ fn past_retention(
     found.truncate(PAGE as usize);
     let things = found.iter().map(|(row, declined)| {
         let declined = if *declined { l.t("上次没有同意", "declined before") } else { "" };
+        let thing = case(signed, row);
+        let ticked = match fields.contains_key("list") {
+            true => fields.contains_key(&format!("s-{}", thing.id)),
+            false => declined.is_empty(),
+        };
         // Whoever lists hundreds of cases to destroy them needs nobody's name.
-        let ticked = declined.is_empty();
-        Thing { name: String::new(), warning: declined.to_owned(), ticked, ..case(signed, row) }
+        Thing { name: String::new(), warning: declined.to_owned(), ticked, ..thing }
     });
     let release = signed.replica().release();
     let periods = release.iter().flat_map(|release| &release.items.items).map(|item| {
