@@ -6,7 +6,7 @@ use crate::checkpoint::{Checkpoint, SignedCheckpoint, nodes, told};
 use crate::county::DeviceKind;
 use crate::entry::Entry;
 use crate::event::{BadPayload, decode, encode};
-use crate::export::{BadExport, STATEMENTS_MAX, fingerprint, read_county_log};
+use crate::export::{BadExport, STATEMENTS_MAX, fingerprint, peek, read_county_log};
 use crate::ids::{EntryId, SubjectId};
 use crate::merkle::{self, Hash};
 use crate::suite::{PublicKey, SecretKey};
@@ -162,14 +162,7 @@ impl Letter {
         if bytes.len() > LETTER_BYTES_MAX {
             return Err(BadExport::TooLarge);
         }
-        let mut peek = minicbor::Decoder::new(bytes);
-        if peek.array().is_err() || !peek.str().is_ok_and(|magic| magic == MAGIC) {
-            return Err(BadExport::Other);
-        }
-        let version = peek.u8().map_err(|e| BadExport::Form(e.to_string()))?;
-        if version == 0 || version > VERSION {
-            return Err(BadExport::Version(version));
-        }
+        peek(bytes, MAGIC, VERSION)?;
         let letter: Self = decode(bytes).map_err(|BadPayload(why)| BadExport::Form(why))?;
         letter.within_limits()?;
         if !letter.since.is_sorted_by(|a, b| a.size < b.size) {

@@ -92,6 +92,19 @@ pub enum BadExport {
     Entry(#[from] BadEntry),
 }
 
+/// Looks at how a file begins before it is read: what it is, and of which version.
+pub(crate) fn peek(bytes: &[u8], magic: &str, known: u8) -> Result<(), BadExport> {
+    let mut begin = minicbor::Decoder::new(bytes);
+    if begin.array().is_err() || !begin.str().is_ok_and(|found| found == magic) {
+        return Err(BadExport::Other);
+    }
+    let version = begin.u8().map_err(|e| BadExport::Form(e.to_string()))?;
+    if version == 0 || version > known {
+        return Err(BadExport::Version(version));
+    }
+    Ok(())
+}
+
 impl Export {
     /// Puts a case together. The lists may come in any order.
     ///
@@ -144,14 +157,7 @@ impl Export {
         if bytes.len() > EXPORT_BYTES_MAX {
             return Err(BadExport::TooLarge);
         }
-        let mut peek = minicbor::Decoder::new(bytes);
-        if peek.array().is_err() || !peek.str().is_ok_and(|magic| magic == MAGIC) {
-            return Err(BadExport::Other);
-        }
-        let version = peek.u8().map_err(|e| BadExport::Form(e.to_string()))?;
-        if version == 0 || version > VERSION {
-            return Err(BadExport::Version(version));
-        }
+        peek(bytes, MAGIC, VERSION)?;
         let export: Self = decode(bytes).map_err(|BadPayload(why)| BadExport::Form(why))?;
         export.within_limits()?;
         if !export.attachments.is_sorted_by(|a, b| a.id < b.id) {
