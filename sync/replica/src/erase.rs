@@ -28,11 +28,10 @@ fn heard(
     county: &CountyLog,
     subject: SubjectId,
 ) -> Result<Vec<Heard>, StoreError> {
-    let rows = view.entries_of(&subject.0)?;
+    let rows = view.entries_of_kind(&subject.0, ERASURE)?;
     // What was set aside at the door says nothing.
-    let of_kind =
-        rows.into_iter().filter(|row| row.kind == ERASURE && row.state != EntryState::Quarantined);
-    let read = of_kind.filter_map(|row| {
+    let let_in = rows.into_iter().filter(|row| row.state != EntryState::Quarantined);
+    let read = let_in.filter_map(|row| {
         let entry = Entry::decode(&row.bytes).ok()?;
         let said = authenticate(&entry, county, None).and_then(|attestation| {
             let saying = Saying::decode(entry.payload())
@@ -44,10 +43,13 @@ fn heard(
     Ok(read.collect())
 }
 
+/// What counts of it.
+fn counting(heard: &[Heard]) -> Vec<Said> {
+    heard.iter().filter_map(|heard| heard.said.as_ref().ok().cloned()).collect()
+}
+
 fn judged(view: &View<'_>, county: &CountyLog, subject: SubjectId) -> Result<Judged, StoreError> {
-    let heard = heard(view, county, subject)?;
-    let counting: Vec<Said> = heard.into_iter().filter_map(|heard| heard.said.ok()).collect();
-    Ok(erasure::judge(&counting, county))
+    Ok(erasure::judge(&counting(&heard(view, county, subject)?), county))
 }
 
 impl Replica {
@@ -99,11 +101,9 @@ impl Replica {
                         view.closed_before(&item.key, before_ms, ERASURE, (BATCH, offset))?;
                     let last = rows.len() < BATCH as usize;
                     for row in rows {
-                        let said = heard(view, &county, SubjectId(row.subject))?;
-                        let counting = said.into_iter().filter_map(|heard| heard.said.ok());
-                        let counting: Vec<Said> = counting.collect();
-                        if erasure::judge(&counting, &county).open.is_empty() {
-                            out.push((row, !counting.is_empty()));
+                        let said = counting(&heard(view, &county, SubjectId(row.subject))?);
+                        if erasure::judge(&said, &county).open.is_empty() {
+                            out.push((row, !said.is_empty()));
                         }
                         if out.len() >= limit {
                             return Ok(out);
@@ -164,9 +164,7 @@ impl Replica {
     ) -> Result<bool, StoreError> {
         let county = self.county();
         let heard = heard(tx, &county, subject)?;
-        let counting: Vec<Said> =
-            heard.iter().filter_map(|heard| heard.said.as_ref().ok().cloned()).collect();
-        let known = erasure::judge(&counting, &county).erased;
+        let known = erasure::judge(&counting(&heard), &county).erased;
         for Heard { pos, state: before, said } in &heard {
             let (state, why) = match said {
                 // Whoever says done of what nobody agreed to waits for the agreement.

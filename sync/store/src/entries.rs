@@ -106,6 +106,22 @@ impl View<'_> {
         Ok(rows)
     }
 
+    /// Entries of a subject of one kind number, in the order of the log.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn entries_of_kind(
+        &self,
+        subject: &[u8; 16],
+        kind: u8,
+    ) -> Result<Vec<EntryRow>, StoreError> {
+        let sql =
+            format!("SELECT {COLUMNS} FROM entry WHERE subject = ?1 AND kind = ?2 ORDER BY pos");
+        let mut query = self.0.prepare_cached(&sql)?;
+        let rows = query.query_map((subject, kind), entry)?.collect::<Result<_, _>>()?;
+        Ok(rows)
+    }
+
     /// Entries of a subject of one kind number that wait.
     ///
     /// # Errors
