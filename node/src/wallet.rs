@@ -404,7 +404,9 @@ mod tests {
             let software = String::new();
             let scopes = Vec::new();
             let protocol = PROTOCOL;
-            let hello = Hello { protocol, store, epoch, incarnation, software, time_ms, scopes };
+            let features = None;
+            let hello =
+                Hello { protocol, store, epoch, incarnation, software, time_ms, scopes, features };
             self.replica.greeted(&peer, &hello).expect("as the test made it");
         }
     }

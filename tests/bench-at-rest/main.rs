@@ -244,6 +244,7 @@ fn main() -> Result<()> {
             seen_ms: 1,
             clock_error_ms: 0,
             completed_ms: None,
+            features: 0,
         };
         let peer = fresh.store().write(|tx| tx.greet_peer(&seen))?;
         let begun = Instant::now();

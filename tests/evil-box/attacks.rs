@@ -10,7 +10,7 @@ use cunkou_engine::{FRAME_BYTES_MAX, Frame};
 use std::time::{Duration, Instant};
 
 /// One attack never takes longer.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
 /// So many saves make the flood: more than the burst of 2,000 that a box may send at once.
 const FLOOD: usize = 2_600;
 /// How long the flood is watched.

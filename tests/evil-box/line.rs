@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The relay is waited for this long.
-pub(crate) const WAIT: Duration = Duration::from_secs(20);
+/// The relay is waited for this long: a disk may take its time over what came before.
+pub(crate) const WAIT: Duration = Duration::from_secs(45);
 /// What does not come within this time is taken not to come.
 pub(crate) const SILENCE: Duration = Duration::from_secs(3);
 /// Then nothing more of the same batch is on its way.
@@ -183,6 +183,7 @@ impl Evil {
             software: "evil-box".into(),
             time_ms: SystemWorld.now_ms(),
             scopes: said,
+            features: None,
         }))
         .await?;
         match talk.hear(WAIT).await {

@@ -84,7 +84,7 @@ fn attack(options: &Options) -> Result<bool> {
             println!("\n{}\n  tried: {}", attack.name, attack.tries);
             let found = match tokio::time::timeout(attacks::PATIENCE, attack.run(&evil)).await {
                 Ok(found) => found?,
-                Err(_) => attacks::Found::not_held("no answer within two minutes".into()),
+                Err(_) => attacks::Found::not_held("no answer within four minutes".into()),
             };
             println!("  the relay: {}", found.words);
             println!("  {}", if found.held { "held" } else { "NOT held" });

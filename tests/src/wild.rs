@@ -234,6 +234,7 @@ impl Port for Wild {
             software: "wild".into(),
             time_ms: 0,
             scopes: vec![state("system", 0), state(&self.0.scope, head)],
+            features: None,
         })
     }
 

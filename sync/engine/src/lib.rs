@@ -21,5 +21,5 @@ pub use quota::{Knock, Limits, Quotas, Rate, TooMuch};
 pub use session::{Input, Output, Progress, Session};
 pub use wire::{
     BATCH_BYTES, ENTRIES_MAX, FRAME_BYTES_MAX, Frame, Hello, LAST_WORD_BYTES_MAX, PROTOCOL,
-    QUESTION_BYTES_MAX, SCOPES_MAX, ScopeState, Violation,
+    QUESTION_BYTES_MAX, SCOPES_MAX, ScopeState, Violation, features,
 };

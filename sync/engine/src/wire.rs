@@ -58,6 +58,26 @@ pub struct Hello {
     /// The scopes it wants and has.
     #[n(6)]
     pub scopes: Vec<ScopeState>,
+    /// What the sender understands beside protocol 1 ([`features`]); absent from the first version.
+    #[n(7)]
+    pub features: Option<u64>,
+}
+
+/// What a program may understand beside the frames of the first version: bits in
+/// [`Hello::features`]. Nothing of it is used before both sides have said that they know it.
+pub mod features {
+    /// A brief hello when both remember the same ([`super::Frame`] 7).
+    pub const BRIEF: u64 = 1;
+    /// Batches compressed with zstd.
+    pub const PACKED: u64 = 1 << 1;
+    /// Short names first, then only what is lacking.
+    pub const OFFER: u64 = 1 << 2;
+    /// Range-based reconciliation of a scope.
+    pub const RECONCILE: u64 = 1 << 3;
+    /// Attachments in verified ranges.
+    pub const RANGES: u64 = 1 << 4;
+    /// Snapshots of whole subjects for a cold start.
+    pub const SNAPSHOT: u64 = 1 << 5;
 }
 
 /// What is said.

@@ -57,7 +57,7 @@ impl Conversation {
         let mut session = Session::new(Duration::ZERO, hello);
         let (frame_tx, mut frame_rx) = mpsc::channel(READ_AHEAD);
         let mut tasks = JoinSet::new();
-        tasks.spawn(read_frames(receive, frame_tx));
+        tasks.spawn(read_frames(self.connection.clone(), receive, frame_tx));
         tasks.spawn(answer_requests(
             self.connection.clone(),
             Arc::clone(&self.port),
@@ -151,11 +151,11 @@ impl Conversation {
 
     async fn end(&self, error: LinkError) -> LinkError {
         match (&error, self.connection.close_reason()) {
-            (_, Some(reason)) => explain(&reason),
-            (LinkError::Violation(words), None) => {
+            (LinkError::Violation(words), _) => {
                 self.connection.close(CLOSE_VIOLATION.into(), words.as_bytes());
                 error
             }
+            (_, Some(reason)) => explain(&reason),
             // A stream breaks a moment before the connection says why.
             (LinkError::Broken(_), None) => {
                 let why = tokio::time::timeout(Duration::from_secs(1), self.connection.closed());
@@ -252,12 +252,17 @@ impl Conversation {
     }
 }
 
-/// What ends the reading goes the same way as what is read: nothing can overtake it.
+/// What ends the reading goes the same way as what is read: nothing can overtake it. Only who breaks
+/// the protocol is cut off at once, whatever the disk is busy with.
 async fn read_frames(
+    connection: Connection,
     mut receive: RecvStream,
     frames: mpsc::Sender<Result<Vec<u8>, LinkError>>,
 ) -> Result<(), LinkError> {
     while let Some(frame) = frames::receive(&mut receive, FRAME_BYTES_MAX).await.transpose() {
+        if let Err(LinkError::Violation(words)) = &frame {
+            connection.close(CLOSE_VIOLATION.into(), words.as_bytes());
+        }
         let over = frame.is_err();
         if frames.send(frame).await.is_err() || over {
             break;

@@ -59,7 +59,17 @@ impl Port for Empty {
         let scopes: Vec<ScopeState> = Vec::new();
         let software = String::new();
         let (store, epoch, incarnation) = ([0; 16], [0; 16], [0; 16]);
-        Ok(Hello { protocol: PROTOCOL, store, epoch, incarnation, software, time_ms: 0, scopes })
+        let features = None;
+        Ok(Hello {
+            protocol: PROTOCOL,
+            store,
+            epoch,
+            incarnation,
+            software,
+            time_ms: 0,
+            scopes,
+            features,
+        })
     }
     fn greeted(&self, _: &PeerInfo, _: &Hello) -> Result<(), PortError> {
         self.greeted.send_modify(|n| *n += 1);

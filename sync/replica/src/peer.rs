@@ -10,6 +10,9 @@ use cunkou_engine::{
 use cunkou_store::{PeerRow, StoreError};
 use std::sync::PoisonError;
 
+/// What this program understands beside the first version.
+const FEATURES: u64 = 0;
+
 fn failed(e: impl std::fmt::Display) -> PortError {
     PortError(e.to_string())
 }
@@ -102,6 +105,7 @@ impl Port for Replica {
                 software: env!("CARGO_PKG_VERSION").to_owned(),
                 time_ms: self.now_ms(),
                 scopes: scopes.collect::<Result<_, StoreError>>()?,
+                features: Some(FEATURES),
             })
         });
         hello.map_err(failed)
@@ -119,6 +123,7 @@ impl Port for Replica {
             seen_ms: now_ms,
             clock_error_ms: hello.time_ms.saturating_sub(now_ms),
             completed_ms: None,
+            features: hello.features.unwrap_or(0),
         };
         self.store
             .write(|tx| {

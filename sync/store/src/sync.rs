@@ -24,6 +24,8 @@ pub struct PeerRow {
     pub clock_error_ms: i64,
     /// When everything was last exchanged, milliseconds.
     pub completed_ms: Option<i64>,
+    /// What its software understands beside the first version of the protocol.
+    pub features: u64,
 }
 
 /// What no peer has acknowledged yet.
@@ -53,7 +55,7 @@ pub struct ContactRow {
 }
 
 const PEER: &str =
-    "id, device, store, epoch, name, software, seen_ms, clock_error_ms, completed_ms";
+    "id, device, store, epoch, name, software, seen_ms, clock_error_ms, completed_ms, features";
 
 fn peer(row: &rusqlite::Row<'_>) -> rusqlite::Result<PeerRow> {
     Ok(PeerRow {
@@ -66,6 +68,7 @@ fn peer(row: &rusqlite::Row<'_>) -> rusqlite::Result<PeerRow> {
         seen_ms: row.get(6)?,
         clock_error_ms: row.get(7)?,
         completed_ms: row.get(8)?,
+        features: row.get::<_, i64>(9)?.cast_unsigned(),
     })
 }
 
@@ -219,11 +222,13 @@ impl Txn<'_> {
             // Restored from a backup it may lack what it gave us itself: that is sent back, too.
             self.0.execute("UPDATE entry SET via = -2 WHERE via = ?1", [before.id])?;
         }
-        let sql = "INSERT INTO peer(device, store, epoch, name, software, seen_ms, clock_error_ms)
-                   VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)
+        let sql = "INSERT INTO peer(device, store, epoch, name, software, seen_ms, clock_error_ms,
+                                    features)
+                   VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
                    ON CONFLICT(device) DO UPDATE SET store = excluded.store,
                      epoch = excluded.epoch, name = excluded.name, software = excluded.software,
-                     seen_ms = excluded.seen_ms, clock_error_ms = excluded.clock_error_ms";
+                     seen_ms = excluded.seen_ms, clock_error_ms = excluded.clock_error_ms,
+                     features = excluded.features";
         self.0.prepare_cached(sql)?.execute((
             seen.device,
             seen.store,
@@ -232,6 +237,7 @@ impl Txn<'_> {
             &seen.software,
             seen.seen_ms,
             seen.clock_error_ms,
+            seen.features.cast_signed(),
         ))?;
         self.peer(&seen.device)?.ok_or(StoreError::Damaged { what: "peer" })
     }

@@ -62,6 +62,7 @@ fn peer(device: u8, epoch: u8) -> PeerRow {
         seen_ms: 5,
         clock_error_ms: 0,
         completed_ms: None,
+        features: 0,
     }
 }
 

@@ -32,6 +32,7 @@ fn hello(store: [u8; 16], head: u64, read: u64, acked: u64) -> Hello {
             epoch: other,
             acked: Some(acked),
         }],
+        features: None,
     }
 }
 

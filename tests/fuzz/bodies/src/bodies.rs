@@ -88,6 +88,7 @@ pub(crate) fn our_hello() -> Hello {
         software: "0".into(),
         time_ms: 0,
         scopes: vec![scope("system", 5), scope("place:1", 9)],
+        features: None,
     }
 }
 
