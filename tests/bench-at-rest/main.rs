@@ -10,9 +10,11 @@ use cunkou_casework::event::{Filer, Level, Route, Step};
 use cunkou_casework::ids::{DeviceId, PersonId, PlaceId, SubjectId};
 use cunkou_casework::resident::Resident;
 use cunkou_casework::suite::{SecretKey, attachment_id};
+use cunkou_engine::Part;
 use cunkou_keys::Key;
 use cunkou_replica::{ActError, Authority, Guard, Membership, Replica, SystemWorld, Who};
 use cunkou_store::{Lock, PeerRow, Store};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 use tempfile::TempDir;
@@ -252,7 +254,9 @@ fn main() -> Result<()> {
             let mut after = 0;
             loop {
                 let (upto, part) = side.replica.store().read(|view| {
-                    view.log_after(&scope, after, -9, 256 * 1024, i64::MAX.unsigned_abs())
+                    let (scope, skip, bytes_max) = (scope.clone(), BTreeSet::new(), 256 * 1024);
+                    let part = Part { scope, after, until: u64::MAX, skip, bytes_max };
+                    view.log_part(&part, -9, i64::MAX.unsigned_abs())
                 })?;
                 if upto == after {
                     break;

@@ -172,6 +172,7 @@ impl Evil {
             read: 0,
             epoch: [0; 16],
             acked: None,
+            sum: None,
         };
         let mut said = vec![state("system", FAR)];
         said.extend(scopes.iter().map(|scope| state(scope, FAR)));

@@ -224,6 +224,7 @@ impl Port for Wild {
             read: 0,
             epoch: [0; 16],
             acked: Some(acked.min(head)),
+            sum: None,
         };
         let head = self.0.head.load(Ordering::SeqCst);
         Ok(Hello {

@@ -10,16 +10,27 @@
 //! [`Violation`], never a panic.
 
 mod backoff;
+mod pack;
+mod perform;
 mod port;
 mod quota;
+mod ranges;
 mod session;
+mod sums;
 mod wire;
 
 pub use backoff::Backoff;
-pub use port::{Admitted, Loaded, PeerInfo, Port, PortError, RefusalCode, Refused};
+pub use perform::perform;
+pub use port::{
+    Admitted, Loaded, Named, Part, PeerInfo, Picked, Port, PortError, RefusalCode, Refused,
+    Repaired,
+};
 pub use quota::{Knock, Limits, Quotas, Rate, TooMuch};
-pub use session::{Input, Output, Progress, Session};
+pub use ranges::RANGE_BYTES_MAX;
+pub use session::{Call, Input, Output, Progress, Session};
+pub use sums::NameSum;
 pub use wire::{
-    BATCH_BYTES, ENTRIES_MAX, FRAME_BYTES_MAX, Frame, Hello, LAST_WORD_BYTES_MAX, PROTOCOL,
-    QUESTION_BYTES_MAX, SCOPES_MAX, ScopeState, Violation, features,
+    BATCH_BYTES, Brief, Checked, ENTRIES_MAX, FETCHED_MAX, FRAME_BYTES_MAX, Frame, Hello,
+    LAST_WORD_BYTES_MAX, LONE_BATCH_BYTES, News, OFFERED_MAX, PROTOCOL, QUESTION_BYTES_MAX,
+    SCOPES_MAX, ScopeState, Violation, features,
 };

@@ -1,6 +1,7 @@
 //! What a driver asks of the store behind a session. Implemented by the replica.
 
 use crate::wire::Hello;
+use std::collections::BTreeSet;
 
 /// Why a peer is sent away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,54 @@ pub struct Loaded {
     pub entries: Vec<Vec<u8>>,
 }
 
+/// A part of our own log that a session wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Of which scope.
+    pub scope: String,
+    /// After this position.
+    pub after: u64,
+    /// At most up to here.
+    pub until: u64,
+    /// Positions that the peer does not want.
+    pub skip: BTreeSet<u64>,
+    /// About how many bytes.
+    pub bytes_max: usize,
+}
+
+/// Names of a part of our own log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    /// Where this part ends.
+    pub upto: u64,
+    /// Where the log ends.
+    pub head: u64,
+    /// Where each entry stands, ascending; without those the peer gave us.
+    pub positions: Vec<u64>,
+    /// The first 8 bytes of the name of each.
+    pub names: Vec<[u8; 8]>,
+}
+
+/// Entries that were asked for by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Picked {
+    /// So many names, from the first, were looked for; at least one.
+    pub dealt: usize,
+    /// Those that are here and may be given.
+    pub entries: Vec<Vec<u8>>,
+}
+
+/// What a repair of a scope came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repaired {
+    /// Entries that came and were not here.
+    pub received: u64,
+    /// Entries that the peer lacked.
+    pub given: u64,
+    /// False when the scope still differs: a person should look.
+    pub equal: bool,
+}
+
 /// What became of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Admitted {
@@ -64,6 +113,13 @@ pub struct Admitted {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the store failed: {0}")]
 pub struct PortError(pub String);
+
+impl PortError {
+    /// A session asked for what this store has not said it can do.
+    fn unasked() -> Self {
+        Self("the session asked for more than the store had offered".into())
+    }
+}
 
 /// The store behind a session. All calls may block.
 pub trait Port: Send + Sync + 'static {
@@ -182,6 +238,118 @@ pub trait Port: Send + Sync + 'static {
     /// When the store fails.
     fn answered(&self, _peer: &PeerInfo, _answer: &[u8]) -> Result<bool, PortError> {
         Ok(true)
+    }
+
+    /// What a peer's software understood when it was last met ([`crate::features`]).
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn knows(&self, _peer: &PeerInfo) -> Result<u64, PortError> {
+        Ok(0)
+    }
+
+    /// A peer that is remembered has come again: its process, its clock, what it understands.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn greeted_again(
+        &self,
+        _peer: &PeerInfo,
+        _incarnation: &[u8; 16],
+        _time_ms: i64,
+        _features: u64,
+    ) -> Result<(), PortError> {
+        Err(PortError::unasked())
+    }
+
+    /// A part of our log, without what the peer does not want.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn load_part(&self, peer: &PeerInfo, part: &Part) -> Result<Loaded, PortError> {
+        self.load(peer, &part.scope, part.after, part.bytes_max)
+    }
+
+    /// Names of a part of our log, at most `count_max` of them.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn named(
+        &self,
+        _peer: &PeerInfo,
+        _scope: &str,
+        _after: u64,
+        _count_max: usize,
+    ) -> Result<Named, PortError> {
+        Err(PortError::unasked())
+    }
+
+    /// For the first 8 bytes of each name, whether no such entry of the scope is here.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn lacking(
+        &self,
+        _peer: &PeerInfo,
+        _scope: &str,
+        _names: &[[u8; 8]],
+    ) -> Result<Vec<bool>, PortError> {
+        Err(PortError::unasked())
+    }
+
+    /// Heads of scopes and what they hold up to there.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn sums(
+        &self,
+        _peer: &PeerInfo,
+        _scopes: &[String],
+    ) -> Result<Vec<(String, u64, [u8; 16])>, PortError> {
+        Err(PortError::unasked())
+    }
+
+    /// Every name in the log of a scope.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn names(&self, _peer: &PeerInfo, _scope: &str) -> Result<Vec<[u8; 32]>, PortError> {
+        Err(PortError::unasked())
+    }
+
+    /// Entries of a scope by name, about `bytes_max` of them.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn pick(
+        &self,
+        _peer: &PeerInfo,
+        _scope: &str,
+        _names: &[[u8; 32]],
+        _bytes_max: usize,
+    ) -> Result<Picked, PortError> {
+        Err(PortError::unasked())
+    }
+
+    /// Commits entries that were lacking, whatever the cursor says; gives how many are new.
+    ///
+    /// # Errors
+    /// When the store fails; nothing is then acknowledged.
+    fn heal(&self, _peer: &PeerInfo, _scope: &str, _entries: &[Vec<u8>]) -> Result<u64, PortError> {
+        Err(PortError::unasked())
+    }
+
+    /// A scope that differed was repaired, or differs still.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn repaired(
+        &self,
+        _peer: &PeerInfo,
+        _scope: &str,
+        _repaired: Repaired,
+    ) -> Result<(), PortError> {
+        Err(PortError::unasked())
     }
 
     /// Calls back after every commit that may be news to peers.

@@ -1,9 +1,16 @@
 //! One conversation with one peer.
 
-use crate::wire::{
-    BATCH_BYTES, Frame, Hello, LAST_WORD_BYTES_MAX, PROTOCOL, QUESTION_BYTES_MAX, SCOPES_MAX,
-    Violation,
-};
+mod greeting;
+mod io;
+mod lane;
+mod repair;
+
+pub use io::{Call, Input, Output, Progress};
+
+use crate::wire::{Frame, Hello, LAST_WORD_BYTES_MAX, QUESTION_BYTES_MAX, Violation};
+use greeting::Said;
+use lane::Lane;
+use repair::Repair;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -12,126 +19,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A peer that owes an acknowledgement may have stopped reading because a quota is used up
 /// ([`crate::Limits`]); whether it is there at all is the transport's matter.
 const PATIENCE_FOR_ACK: Duration = Duration::from_secs(15 * 60);
-/// So many batches are on their way at once: together they fit into the peer's window, so that two
-/// sides that both have much to say never wait for each other.
-const LANES_SENDING_MAX: usize = 2;
-
-/// What happens to a session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Input {
-    /// A frame came from the peer.
-    Received(Vec<u8>),
-    /// Our own log of a scope now ends here.
-    Committed {
-        /// Which.
-        scope: String,
-        /// Where.
-        head: u64,
-    },
-    /// A [`Output::Load`] is done.
-    Loaded {
-        /// Which scope.
-        scope: String,
-        /// Where the part ends.
-        upto: u64,
-        /// Where the log ends.
-        head: u64,
-        /// The entries.
-        entries: Vec<Vec<u8>>,
-    },
-    /// A [`Output::Store`] is committed on disk.
-    Stored {
-        /// Which scope.
-        scope: String,
-        /// Up to where in the peer's log.
-        upto: u64,
-    },
-    /// To be asked of the peer.
-    Question(Vec<u8>),
-    /// The answer to an [`Output::Question`].
-    Answer(Vec<u8>),
-    /// An [`Output::Answer`] does not fit what was seen before.
-    Inconsistent,
-    /// Reading had stopped because a quota was used up and goes on: what the peer owes, it owes
-    /// from now.
-    Resumed,
-    /// This side has a last word to say.
-    LastWord(Vec<u8>),
-    /// The time asked for has come.
-    Tick,
-}
-
-/// What a session wants done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// Send a frame.
-    Send(Vec<u8>),
-    /// Remember the peer.
-    Greeted(Hello),
-    /// Load our log after a position.
-    Load {
-        /// Which scope.
-        scope: String,
-        /// After which position.
-        after: u64,
-        /// About how many bytes.
-        bytes_max: usize,
-    },
-    /// Commit a batch and its cursor.
-    Store {
-        /// Which scope.
-        scope: String,
-        /// The cursor.
-        upto: u64,
-        /// The entries.
-        entries: Vec<Vec<u8>>,
-    },
-    /// The peer has committed our log up to here.
-    Acked {
-        /// Which scope.
-        scope: String,
-        /// Up to where.
-        upto: u64,
-    },
-    /// The peer asks about our log.
-    Question(Vec<u8>),
-    /// The peer has answered.
-    Answer(Vec<u8>),
-    /// The peer has said its last word: keep it and close.
-    LastWord(Vec<u8>),
-    /// Both sides have everything there was.
-    Completed,
-    /// End the conversation.
-    Close(Violation),
-}
-
-/// How far a session is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Positions of our log the peer has yet to acknowledge.
-    pub to_send: u64,
-    /// Positions of the peer's log we have yet to commit.
-    pub to_receive: u64,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Lane {
-    our_head: u64,
-    /// Acknowledged by the peer.
-    acked: u64,
-    /// A part is being loaded or is on its way.
-    sending: bool,
-    their_head: u64,
-    /// Committed here.
-    read: u64,
-    /// A batch is being committed.
-    storing: bool,
-}
 
 /// One conversation. See the crate's page for the rules.
 #[derive(Debug)]
 pub struct Session {
     hello: Hello,
+    call: Call,
+    said: Said,
+    /// What both sides understand.
+    features: u64,
     lanes: BTreeMap<String, Lane>,
     greeted: bool,
     told_completed: bool,
@@ -139,28 +35,34 @@ pub struct Session {
     asked: bool,
     /// The peer has asked and was not answered yet.
     answering: bool,
+    repair: Repair,
     closed: bool,
     deadline: Option<Duration>,
     out: VecDeque<Output>,
 }
 
 impl Session {
-    /// Begins a conversation by saying hello. `now` counts from any fixed moment.
+    /// Begins a conversation. Who dials says hello, in short where the peer is known to remember
+    /// the same; who answers waits for it. `now` counts from any fixed moment.
     #[must_use]
-    pub fn new(now: Duration, hello: Hello) -> Self {
-        let mut out = VecDeque::new();
-        out.push_back(Output::Send(Frame::Hello(hello.clone()).encode()));
-        Self {
+    pub fn new(now: Duration, hello: Hello, call: Call) -> Self {
+        let mut session = Self {
             hello,
+            call,
+            said: Said::Nothing,
+            features: 0,
             lanes: BTreeMap::new(),
             greeted: false,
             told_completed: false,
             asked: false,
             answering: false,
+            repair: Repair::default(),
             closed: false,
             deadline: Some(now + PATIENCE),
-            out,
-        }
+            out: VecDeque::new(),
+        };
+        session.open();
+        session
     }
 
     /// The next thing to do, if any.
@@ -178,8 +80,8 @@ impl Session {
     #[must_use]
     pub fn progress(&self) -> Progress {
         self.lanes.values().fold(Progress::default(), |sum, lane| Progress {
-            to_send: sum.to_send + lane.our_head.saturating_sub(lane.acked),
-            to_receive: sum.to_receive + lane.their_head.saturating_sub(lane.read),
+            to_send: sum.to_send + lane.to_send(),
+            to_receive: sum.to_receive + lane.to_receive(),
         })
     }
 
@@ -195,88 +97,48 @@ impl Session {
         }
     }
 
+    fn say(&mut self, frame: &Frame) {
+        self.out.push_back(Output::Send(frame.encode()));
+    }
+
+    /// Whether both sides understand something.
+    fn both(&self, feature: u64) -> bool {
+        self.features & feature != 0
+    }
+
+    fn lane(&mut self, scope: &str) -> Result<&mut Lane, Violation> {
+        self.lanes.get_mut(scope).ok_or(Violation::Scope)
+    }
+
     fn step(&mut self, now: Duration, input: Input) -> Result<(), Violation> {
         match input {
-            Input::Received(bytes) => match Frame::decode(&bytes)? {
-                Frame::Hello(hello) => self.greet(hello)?,
-                _ if !self.greeted => return Err(Violation::OutOfTurn),
-                Frame::Entries { scope, upto, head, entries } => {
-                    let lane = self.lanes.get_mut(&scope).ok_or(Violation::Scope)?;
-                    if lane.storing {
-                        return Err(Violation::OutOfTurn);
-                    }
-                    // A peer whose disk went back sends again what it is not sure of.
-                    if upto > head || head < lane.their_head {
-                        return Err(Violation::Position);
-                    }
-                    lane.their_head = head;
-                    lane.storing = true;
-                    let entries = entries.into_iter().map(Into::into).collect();
-                    self.out.push_back(Output::Store { scope, upto, entries });
-                }
-                Frame::Ack { scope, upto } => {
-                    let lane = self.lanes.get_mut(&scope).ok_or(Violation::Scope)?;
-                    if upto < lane.acked || upto > lane.our_head || !lane.sending {
-                        return Err(Violation::Position);
-                    }
-                    lane.acked = upto;
-                    lane.sending = false;
-                    self.out.push_back(Output::Acked { scope, upto });
-                    self.send_others();
-                }
-                Frame::Question(_) if self.answering => return Err(Violation::OutOfTurn),
-                Frame::Question(bytes) if bytes.len() > QUESTION_BYTES_MAX => {
-                    return Err(Violation::FrameTooLong(bytes.len()));
-                }
-                Frame::Question(bytes) => {
-                    self.answering = true;
-                    self.out.push_back(Output::Question(bytes.into()));
-                }
-                Frame::Answer(_) if !self.asked => return Err(Violation::OutOfTurn),
-                Frame::Answer(bytes) => {
-                    self.asked = false;
-                    if !bytes.is_empty() {
-                        self.out.push_back(Output::Answer(bytes.into()));
-                    }
-                }
-                Frame::LastWord(words) if words.len() <= LAST_WORD_BYTES_MAX => {
-                    self.out.push_back(Output::LastWord(words.into()));
-                }
-                Frame::LastWord(words) => return Err(Violation::FrameTooLong(words.len())),
-            },
-            Input::LastWord(words) => {
-                self.out.push_back(Output::Send(Frame::LastWord(words.into()).encode()));
+            Input::Received(bytes) => {
+                let frame = Frame::decode(&bytes)?;
+                self.hear(now, frame)?;
             }
-            Input::Committed { scope, head } => {
-                if let Some(lane) = self.lanes.get_mut(&scope) {
-                    lane.our_head = lane.our_head.max(head);
-                    self.send_more(&scope);
-                }
-            }
+            Input::LastWord(words) => self.say(&Frame::LastWord(words.into())),
+            Input::Committed { scope, head } => self.committed(&scope, head),
             Input::Loaded { scope, upto, head, entries } => {
-                if let Some(lane) = self.lanes.get_mut(&scope) {
-                    lane.our_head = lane.our_head.max(head);
-                    let head = lane.our_head;
-                    let entries = entries.into_iter().map(Into::into).collect();
-                    let frame = Frame::Entries { scope, upto, head, entries };
-                    self.out.push_back(Output::Send(frame.encode()));
-                }
+                self.loaded(&scope, upto, head, entries);
             }
-            Input::Stored { scope, upto } => {
-                if let Some(lane) = self.lanes.get_mut(&scope) {
-                    lane.read = upto;
-                    lane.storing = false;
-                    self.out.push_back(Output::Send(Frame::Ack { scope, upto }.encode()));
-                }
+            Input::Named { scope, upto, head, positions, names } => {
+                self.named(&scope, upto, head, positions, &names);
             }
+            Input::Lacking { scope, lacking } => self.lacking(&scope, &lacking),
+            Input::Stored { scope, upto } => self.stored(&scope, upto),
+            Input::Summed(sums) => self.summed(now, sums),
+            Input::Names { scope, names } => self.names(scope, names)?,
+            Input::Picked { scope, dealt, entries } => self.picked(scope, dealt, entries),
+            Input::Healed { scope, new } => self.healed(scope, new),
+            Input::Rotten { scope, names } => self.rotten(scope, names),
             Input::Question(_) if self.asked => {}
             Input::Question(bytes) => {
                 self.asked = true;
-                self.out.push_back(Output::Send(Frame::Question(bytes.into()).encode()));
+                self.say(&Frame::Question(bytes.into()));
             }
             Input::Answer(bytes) => {
                 self.answering = false;
-                self.out.push_back(Output::Send(Frame::Answer(bytes.into()).encode()));
+                self.say(&Frame::Answer(bytes.into()));
             }
             Input::Inconsistent => return Err(Violation::Inconsistent),
             Input::Resumed => {}
@@ -291,80 +153,60 @@ impl Session {
         Ok(())
     }
 
-    fn greet(&mut self, hello: Hello) -> Result<(), Violation> {
-        if self.greeted {
-            return Err(Violation::OutOfTurn);
+    fn hear(&mut self, now: Duration, frame: Frame) -> Result<(), Violation> {
+        match frame {
+            Frame::Hello(hello) => return self.heard_hello(hello),
+            Frame::Brief(brief) => return self.heard_brief(&brief),
+            _ if !self.greeted => return Err(Violation::OutOfTurn),
+            Frame::Entries { scope, upto, head, entries } => {
+                let entries = entries.into_iter().map(Into::into).collect();
+                self.batch(scope, upto, head, entries)?;
+            }
+            Frame::Packed { scope, upto, head, size, bytes } => {
+                let entries = crate::pack::unpack(&bytes, size)?;
+                self.batch(scope, upto, head, entries)?;
+            }
+            Frame::Ack { scope, upto } => self.acked(scope, upto)?,
+            Frame::Offer { scope, upto, head, names } => self.offered(scope, upto, head, &names)?,
+            Frame::Want { scope, upto, lacking } => self.wanted(&scope, upto, &lacking)?,
+            Frame::Question(_) if self.answering => return Err(Violation::OutOfTurn),
+            Frame::Question(bytes) if bytes.len() > QUESTION_BYTES_MAX => {
+                return Err(Violation::FrameTooLong(bytes.len()));
+            }
+            Frame::Question(bytes) => {
+                self.answering = true;
+                self.out.push_back(Output::Question(bytes.into()));
+            }
+            Frame::Answer(_) if !self.asked => return Err(Violation::OutOfTurn),
+            Frame::Answer(bytes) => {
+                self.asked = false;
+                if !bytes.is_empty() {
+                    self.out.push_back(Output::Answer(bytes.into()));
+                }
+            }
+            Frame::LastWord(words) if words.len() <= LAST_WORD_BYTES_MAX => {
+                self.out.push_back(Output::LastWord(words.into()));
+            }
+            Frame::LastWord(words) => return Err(Violation::FrameTooLong(words.len())),
+            frame => self.hear_of_repair(now, frame)?,
         }
-        if hello.protocol != PROTOCOL {
-            return Err(Violation::Protocol(hello.protocol));
-        }
-        if hello.scopes.len() > SCOPES_MAX {
-            return Err(Violation::TooManyScopes(hello.scopes.len()));
-        }
-        for theirs in &hello.scopes {
-            // What only one side names is not talked about: a peer cannot widen its scope.
-            let Some(ours) = self.hello.scopes.iter().find(|s| s.scope == theirs.scope) else {
-                continue;
-            };
-            // A cursor of another epoch is void: the log may have gone back since. One beyond what
-            // was acknowledged here may be of another log: our disk was restored, or is a copy.
-            let known = ours.acked.unwrap_or(0).min(ours.head);
-            let acked = if theirs.epoch == self.hello.epoch { theirs.read.min(known) } else { 0 };
-            let same = ours.epoch == hello.epoch;
-            let read = if same { ours.read.min(theirs.head) } else { 0 };
-            let lane = Lane {
-                our_head: ours.head,
-                acked,
-                sending: false,
-                their_head: theirs.head,
-                read,
-                storing: false,
-            };
-            self.lanes.insert(theirs.scope.clone(), lane);
-        }
-        self.greeted = true;
-        self.out.push_back(Output::Greeted(hello));
-        // The county log first: what follows is judged by it.
-        self.send_others();
         Ok(())
-    }
-
-    fn send_others(&mut self) {
-        let mut scopes: Vec<String> = self.lanes.keys().cloned().collect();
-        scopes.sort_by_key(|scope| scope != "system");
-        for scope in scopes {
-            self.send_more(&scope);
-        }
-    }
-
-    fn send_more(&mut self, scope: &str) {
-        let sending = self.lanes.values().filter(|lane| lane.sending).count();
-        if sending >= LANES_SENDING_MAX {
-            return;
-        }
-        if let Some(lane) = self.lanes.get_mut(scope)
-            && !lane.sending
-            && lane.acked < lane.our_head
-        {
-            lane.sending = true;
-            self.out.push_back(Output::Load {
-                scope: scope.to_owned(),
-                after: lane.acked,
-                bytes_max: BATCH_BYTES,
-            });
-        }
     }
 
     fn settle(&mut self, now: Duration) {
         let Progress { to_send, to_receive } = self.progress();
         let done = self.greeted && to_send == 0 && to_receive == 0;
-        let sending = self.lanes.values().any(|lane| lane.sending);
-        let patience = if sending { PATIENCE_FOR_ACK } else { PATIENCE };
-        self.deadline = if done && !self.asked { None } else { Some(now + patience) };
         if done && !self.told_completed {
             self.out.push_back(Output::Completed);
         }
         self.told_completed = done;
+        if done {
+            self.look_for_differences(now);
+        }
+        let sending = self.lanes.values().any(Lane::is_sending);
+        let patience = if sending { PATIENCE_FOR_ACK } else { PATIENCE };
+        let waiting = !done || self.asked || self.repair.waits_for_peer();
+        self.deadline = waiting.then_some(now + patience);
     }
 }
 

@@ -7,8 +7,10 @@ use minicbor::{Decode, Encode};
 pub const PROTOCOL: u16 = 1;
 /// A frame is never longer. Bytes.
 pub const FRAME_BYTES_MAX: usize = 1024 * 1024;
-/// A batch of entries is about this long. Bytes.
-pub const BATCH_BYTES: usize = 256 * 1024;
+/// A batch of entries is about this long: what a cut costs. Bytes.
+pub const BATCH_BYTES: usize = 64 * 1024;
+/// The same for a peer that takes one batch at a time. Bytes.
+pub const LONE_BATCH_BYTES: usize = 256 * 1024;
 /// A frame carries at most this many entries: a batch of the shortest possible ones is half of it.
 pub const ENTRIES_MAX: usize = 2000;
 /// A hello names at most this many scopes.
@@ -32,6 +34,9 @@ pub struct ScopeState {
     /// How far the receiver has acknowledged the sender's log of it, as the sender knows.
     #[n(4)]
     pub acked: Option<u64>,
+    /// What the sender's log of it holds up to its head ([`crate::NameSum::digest`]).
+    #[cbor(n(5), with = "minicbor::bytes")]
+    pub sum: Option<[u8; 16]>,
 }
 
 /// The first frame of each side.
@@ -68,7 +73,7 @@ pub struct Hello {
 pub mod features {
     /// A brief hello when both remember the same ([`super::Frame`] 7).
     pub const BRIEF: u64 = 1;
-    /// Batches compressed with zstd.
+    /// Batches compressed with zstd, several on their way at once.
     pub const PACKED: u64 = 1 << 1;
     /// Short names first, then only what is lacking.
     pub const OFFER: u64 = 1 << 2;
@@ -122,7 +127,185 @@ pub enum Frame {
     /// The answer to the one open question; empty when there is none.
     #[n(6)]
     Answer(#[n(0)] ByteVec),
+    /// In place of a hello: both remember the same of each other.
+    #[n(7)]
+    Brief(#[n(0)] Brief),
+    /// As [`Frame::Entries`], compressed.
+    #[n(8)]
+    Packed {
+        /// Which scope.
+        #[n(0)]
+        scope: String,
+        /// As in [`Frame::Entries`].
+        #[n(1)]
+        upto: u64,
+        /// As in [`Frame::Entries`].
+        #[n(2)]
+        head: u64,
+        /// How long the array of entries is when it is unpacked. Bytes.
+        #[n(3)]
+        size: u64,
+        /// An array of entries as byte strings, as one zstd frame.
+        #[n(4)]
+        bytes: ByteVec,
+    },
+    /// Names of entries of my log, before the entries: the receiver may have them from others.
+    #[n(9)]
+    Offer {
+        /// Which scope.
+        #[n(0)]
+        scope: String,
+        /// Where the offered part of my log ends.
+        #[n(1)]
+        upto: u64,
+        /// Where my log ends.
+        #[n(2)]
+        head: u64,
+        /// The first 8 bytes of each name, in log order; at most [`OFFERED_MAX`] of them.
+        #[n(3)]
+        names: ByteVec,
+    },
+    /// Which of the offered entries I lack.
+    #[n(10)]
+    Want {
+        /// Which scope.
+        #[n(0)]
+        scope: String,
+        /// As in the offer.
+        #[n(1)]
+        upto: u64,
+        /// A bit for each name, the first one lowest in the first byte.
+        #[n(2)]
+        lacking: ByteVec,
+    },
+    /// What I hold of scopes in which nothing is on its way; asked by the side that dialled.
+    #[n(11)]
+    Check(#[n(0)] Vec<Checked>),
+    /// The scopes of a check that do not hold the same here.
+    #[n(12)]
+    Differ(#[n(0)] Vec<String>),
+    /// A message of the reconciliation of a scope, of the side that dialled.
+    #[n(13)]
+    Range {
+        /// Which scope.
+        #[n(0)]
+        scope: String,
+        /// Negentropy, version 1.
+        #[n(1)]
+        message: ByteVec,
+    },
+    /// The other side's answer to [`Frame::Range`].
+    #[n(14)]
+    Ranged {
+        /// Which scope.
+        #[n(0)]
+        scope: String,
+        /// Negentropy, version 1.
+        #[n(1)]
+        message: ByteVec,
+    },
+    /// Give me these entries of a scope.
+    #[n(15)]
+    Fetch {
+        /// Which scope.
+        #[n(0)]
+        scope: String,
+        /// Whole names, 32 bytes each; at most [`FETCHED_MAX`].
+        #[n(1)]
+        names: ByteVec,
+    },
+    /// The answer to [`Frame::Fetch`].
+    #[n(16)]
+    Fetched {
+        /// Which scope.
+        #[n(0)]
+        scope: String,
+        /// So many of the names, from the first, are dealt with; what is not here is left out.
+        #[n(1)]
+        dealt: u64,
+        /// The entries.
+        #[n(2)]
+        entries: Vec<ByteVec>,
+    },
+    /// Entries of a scope that you lack.
+    #[n(17)]
+    Give {
+        /// Which scope.
+        #[n(0)]
+        scope: String,
+        /// The entries.
+        #[n(1)]
+        entries: Vec<ByteVec>,
+    },
+    /// What was given is committed.
+    #[n(18)]
+    Given {
+        /// Which scope.
+        #[n(0)]
+        scope: String,
+    },
 }
+
+/// A hello in short. Whoever dials says it when the other side is known to understand it and to
+/// remember the same; who answers says it back when that is so, and else says a whole [`Hello`].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Brief {
+    /// Protocol spoken.
+    #[n(0)]
+    pub protocol: u16,
+    /// What the sender understands.
+    #[n(1)]
+    pub features: u64,
+    /// The run of the sender's process.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub incarnation: [u8; 16],
+    /// The sender's clock, milliseconds since 1970 UTC.
+    #[n(3)]
+    pub time_ms: i64,
+    /// What both remember: stores, scopes, how far each has read the other.
+    #[cbor(n(4), with = "minicbor::bytes")]
+    pub base: [u8; 16],
+    /// What all scopes of the sender hold together; absent when it does not know.
+    #[cbor(n(5), with = "minicbor::bytes")]
+    pub sum: Option<[u8; 16]>,
+    /// Heads of the sender's logs that the receiver has not read to the end.
+    #[n(6)]
+    pub news: Vec<News>,
+}
+
+/// A scope with something new in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct News {
+    /// Which: its place among all scopes by name, from 0.
+    #[n(0)]
+    pub scope: u32,
+    /// Where the sender's log of it ends.
+    #[n(1)]
+    pub head: u64,
+}
+
+/// What one side holds of a scope.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Checked {
+    /// Which scope.
+    #[n(0)]
+    pub scope: String,
+    /// Where the sender's log of it ends.
+    #[n(1)]
+    pub head: u64,
+    /// How far the sender has read the receiver's.
+    #[n(2)]
+    pub read: u64,
+    /// What the sender's log holds ([`crate::NameSum::digest`]).
+    #[cbor(n(3), with = "minicbor::bytes")]
+    pub sum: [u8; 16],
+}
+
+/// An offer names at most so many entries.
+pub const OFFERED_MAX: usize = 4096;
+
+/// At most so many entries are fetched at once.
+pub const FETCHED_MAX: usize = 1000;
 
 /// A last word is never longer. Bytes.
 pub const LAST_WORD_BYTES_MAX: usize = 4096;
@@ -160,6 +343,9 @@ pub enum Violation {
     /// A log that does not continue what it was, or lacks what it was said to hold.
     #[error("the log does not fit what was seen of it before")]
     Inconsistent,
+    /// A message about ranges of names that cannot be read.
+    #[error("a message about ranges of names that cannot be read")]
+    Range,
     /// Nothing said for too long.
     #[error("no answer in time")]
     Silent,
@@ -184,11 +370,33 @@ impl Frame {
         if bytes.len() > FRAME_BYTES_MAX {
             return Err(Violation::FrameTooLong(bytes.len()));
         }
-        match minicbor::decode(bytes).map_err(|_| Violation::NotAFrame)? {
-            Self::Entries { entries, .. } if entries.len() > ENTRIES_MAX => {
+        let frame = minicbor::decode(bytes).map_err(|_| Violation::NotAFrame)?;
+        match &frame {
+            Self::Entries { entries, .. }
+            | Self::Fetched { entries, .. }
+            | Self::Give { entries, .. }
+                if entries.len() > ENTRIES_MAX =>
+            {
                 Err(Violation::TooManyEntries(entries.len()))
             }
-            frame => Ok(frame),
+            Self::Check(scopes) if scopes.len() > SCOPES_MAX => {
+                Err(Violation::TooManyScopes(scopes.len()))
+            }
+            Self::Differ(scopes) if scopes.len() > SCOPES_MAX => {
+                Err(Violation::TooManyScopes(scopes.len()))
+            }
+            Self::Brief(brief) if brief.news.len() > SCOPES_MAX => {
+                Err(Violation::TooManyScopes(brief.news.len()))
+            }
+            Self::Offer { names, .. } if names.len() > 8 * OFFERED_MAX => {
+                Err(Violation::TooManyEntries(names.len() / 8))
+            }
+            Self::Fetch { names, .. } if names.len() > 32 * FETCHED_MAX => {
+                Err(Violation::TooManyEntries(names.len() / 32))
+            }
+            Self::Offer { names, .. } if names.len() % 8 != 0 => Err(Violation::NotAFrame),
+            Self::Fetch { names, .. } if names.len() % 32 != 0 => Err(Violation::NotAFrame),
+            _ => Ok(frame),
         }
     }
 }

@@ -162,6 +162,7 @@ impl Dialer {
             port: Arc::clone(&self.port),
             peer,
             key,
+            dials: true,
             changes: self.changes.clone(),
             progress,
             asked: None,

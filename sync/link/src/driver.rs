@@ -5,7 +5,9 @@ use crate::{
     CLOSE_HEARD, CLOSE_REFUSED, CLOSE_SCOPES, CLOSE_VIOLATION, LinkError, attachments, explain,
     frames,
 };
-use cunkou_engine::{FRAME_BYTES_MAX, Input, Output, PeerInfo, Port, Progress, Session};
+use cunkou_engine::{
+    Call, FRAME_BYTES_MAX, Input, Output, PeerInfo, Port, PortError, Progress, Session, perform,
+};
 use quinn::{Connection, RecvStream, SendStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +36,8 @@ pub(crate) struct Conversation {
     pub(crate) port: Arc<dyn Port>,
     pub(crate) peer: PeerInfo,
     pub(crate) key: [u8; 32],
+    /// Whether this side opened the connection.
+    pub(crate) dials: bool,
     pub(crate) changes: watch::Receiver<u64>,
     pub(crate) progress: watch::Sender<Option<Progress>>,
     /// When the peer was last asked about its log.
@@ -53,8 +57,14 @@ impl Conversation {
     ) -> Result<(), LinkError> {
         let begun = Instant::now();
         let (port, peer) = (Arc::clone(&self.port), self.peer.clone());
-        let hello = blocking(move || port.hello(&peer)).await??;
-        let mut session = Session::new(Duration::ZERO, hello);
+        let dials = self.dials;
+        let (hello, call) = blocking(move || -> Result<_, PortError> {
+            let knows = port.knows(&peer)?;
+            let call = if dials { Call::Out { knows } } else { Call::In };
+            Ok((port.hello(&peer)?, call))
+        })
+        .await??;
+        let mut session = Session::new(Duration::ZERO, hello, call);
         let (frame_tx, mut frame_rx) = mpsc::channel(READ_AHEAD);
         let mut tasks = JoinSet::new();
         tasks.spawn(read_frames(self.connection.clone(), receive, frame_tx));
@@ -67,7 +77,8 @@ impl Conversation {
         let mut pulling = false;
         loop {
             while let Some(output) = session.poll_output() {
-                if matches!(output, Output::Greeted(_)) && !pulling {
+                let greeted = matches!(output, Output::Greeted(_) | Output::GreetedAgain { .. });
+                if greeted && !pulling {
                     pulling = true;
                     tasks.spawn(attachments::pull(
                         self.connection.clone(),
@@ -181,19 +192,14 @@ impl Conversation {
             }
             Output::Greeted(hello) => {
                 info!(peer = %self.peer.name, software = %hello.software, "talking");
-                let after = Arc::clone(&port);
                 blocking(move || port.greeted(&peer, &hello)).await??;
-                let debt = self.account.as_ref().map_or(Duration::ZERO, |a| a.debt());
-                self.pause(debt);
-                if let Some(words) = blocking(move || after.last_word()).await?? {
-                    session.handle(begun.elapsed(), Input::LastWord(words));
-                }
+                self.begin(session, begun).await?;
             }
-            Output::Load { scope, after, bytes_max } => {
-                let of = scope.clone();
-                let loaded = blocking(move || port.load(&peer, &of, after, bytes_max)).await??;
-                let (upto, head, entries) = (loaded.upto, loaded.head, loaded.entries);
-                session.handle(begun.elapsed(), Input::Loaded { scope, upto, head, entries });
+            Output::GreetedAgain { incarnation, time_ms, features } => {
+                info!(peer = %self.peer.name, "talking again");
+                let greeted = move || port.greeted_again(&peer, &incarnation, time_ms, features);
+                blocking(greeted).await??;
+                self.begin(session, begun).await?;
             }
             Output::Store { scope, upto, entries } => {
                 let of = scope.clone();
@@ -211,9 +217,6 @@ impl Conversation {
                     );
                 }
                 session.handle(begun.elapsed(), Input::Stored { scope, upto });
-            }
-            Output::Acked { scope, upto } => {
-                blocking(move || port.acked(&peer, &scope, upto)).await??;
             }
             Output::LastWord(words) => {
                 if !blocking(move || port.heard(&peer, &words)).await?? {
@@ -247,6 +250,26 @@ impl Conversation {
                 self.connection.close(CLOSE_VIOLATION.into(), words.as_bytes());
                 return Err(LinkError::Violation(words));
             }
+            output => {
+                let began = Instant::now();
+                let inputs = blocking(move || perform(&*port, &peer, output)).await??;
+                let spent = self.account.as_ref().map(|a| a.kept(0, 0, began.elapsed()));
+                self.pause(spent.unwrap_or_default());
+                for input in inputs {
+                    session.handle(begun.elapsed(), input);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// After the greeting: what is left of a debt, and a last word if there is one.
+    async fn begin(&mut self, session: &mut Session, begun: Instant) -> Result<(), LinkError> {
+        let debt = self.account.as_ref().map_or(Duration::ZERO, |a| a.debt());
+        self.pause(debt);
+        let port = Arc::clone(&self.port);
+        if let Some(words) = blocking(move || port.last_word()).await?? {
+            session.handle(begun.elapsed(), Input::LastWord(words));
         }
         Ok(())
     }

@@ -191,6 +191,7 @@ async fn talk(
         port,
         peer,
         key,
+        dials: false,
         changes,
         progress,
         asked: None,

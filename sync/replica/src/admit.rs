@@ -35,6 +35,32 @@ impl Replica {
         batch: &[Vec<u8>],
         also: impl FnOnce(&Txn<'_>) -> Result<(), StoreError>,
     ) -> Result<Admitted, StoreError> {
+        self.take_in(peer, scope, batch, |tx| {
+            also(tx)?;
+            tx.set_cursor(peer.id, scope, upto)
+        })
+    }
+
+    /// Commits entries that were lacking here; no cursor moves.
+    ///
+    /// # Errors
+    /// When the store fails; nothing is then committed.
+    pub(crate) fn take_lacking(
+        &self,
+        peer: &PeerRow,
+        scope: &str,
+        batch: &[Vec<u8>],
+    ) -> Result<Admitted, StoreError> {
+        self.take_in(peer, scope, batch, |_| Ok(()))
+    }
+
+    fn take_in(
+        &self,
+        peer: &PeerRow,
+        scope: &str,
+        batch: &[Vec<u8>],
+        also: impl FnOnce(&Txn<'_>) -> Result<(), StoreError>,
+    ) -> Result<Admitted, StoreError> {
         let mut county = (*self.county()).clone();
         let head_before = county.head().position;
         let now_ms = self.now_ms();
@@ -111,7 +137,6 @@ impl Replica {
                 }
             }
             also(tx)?;
-            tx.set_cursor(peer.id, scope, upto)?;
             tx.count_contact(peer.id, u64::from(admitted.new), 0)?;
             Ok(admitted)
         })?;

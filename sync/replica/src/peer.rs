@@ -5,13 +5,16 @@ use cunkou_casework::county::DeviceKind;
 use cunkou_casework::ids::{DeviceId, Scope};
 use cunkou_casework::suite::PublicKey;
 use cunkou_engine::{
-    Admitted, Hello, Loaded, PROTOCOL, PeerInfo, Port, PortError, RefusalCode, Refused, ScopeState,
+    Admitted, Hello, Loaded, Named, PROTOCOL, Part, PeerInfo, Picked, Port, PortError, RefusalCode,
+    Refused, Repaired, ScopeState, features,
 };
-use cunkou_store::{PeerRow, StoreError};
+use cunkou_store::{PeerRow, RepairRow, StoreError, View};
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
+use tracing::{info, warn};
 
 /// What this program understands beside the first version.
-const FEATURES: u64 = 0;
+const FEATURES: u64 = features::BRIEF | features::PACKED | features::OFFER | features::RECONCILE;
 
 fn failed(e: impl std::fmt::Display) -> PortError {
     PortError(e.to_string())
@@ -91,7 +94,9 @@ impl Port for Replica {
                     None => (0, [0; 16], None),
                 };
                 let head = self.head_for(view, peer, scope)?;
-                Ok(ScopeState { scope: scope.clone(), head, read, epoch, acked })
+                let whole = head == view.head(scope)?;
+                let sum = if whole { Some(view.name_sum(scope)?.digest(head)) } else { None };
+                Ok(ScopeState { scope: scope.clone(), head, read, epoch, acked, sum })
             });
             let id = |key: &str| -> Result<[u8; 16], StoreError> {
                 let bytes = view.meta(key)?.unwrap_or_default();
@@ -134,6 +139,31 @@ impl Port for Replica {
         self.gather_looks(true).map_err(failed).map(|_| ())
     }
 
+    fn knows(&self, peer: &PeerInfo) -> Result<u64, PortError> {
+        let known = self.store.read(|view| view.peer(&peer.device)).map_err(failed)?;
+        Ok(known.map_or(0, |known| known.features))
+    }
+
+    fn greeted_again(
+        &self,
+        peer: &PeerInfo,
+        _: &[u8; 16],
+        time_ms: i64,
+        features: u64,
+    ) -> Result<(), PortError> {
+        let known = self.known_peer(peer)?;
+        let now_ms = self.now_ms();
+        let clock_error_ms = time_ms.saturating_sub(now_ms);
+        let seen = PeerRow { seen_ms: now_ms, clock_error_ms, features, ..known };
+        self.store
+            .write(|tx| {
+                let row = tx.greet_peer(&seen)?;
+                tx.begin_contact(row.id, now_ms)
+            })
+            .map_err(|e: StoreError| failed(e))?;
+        self.gather_looks(true).map_err(failed).map(|_| ())
+    }
+
     fn load(
         &self,
         peer: &PeerInfo,
@@ -141,14 +171,105 @@ impl Port for Replica {
         after: u64,
         bytes_max: usize,
     ) -> Result<Loaded, PortError> {
+        let (scope, skip) = (scope.to_owned(), BTreeSet::new());
+        self.load_part(peer, &Part { scope, after, until: u64::MAX, skip, bytes_max })
+    }
+
+    fn load_part(&self, peer: &PeerInfo, part: &Part) -> Result<Loaded, PortError> {
         let known = self.known_peer(peer)?;
         self.store
             .read(|view| -> Result<Loaded, StoreError> {
-                let head = self.head_for(view, peer, scope)?;
-                let (upto, entries) = view.log_after(scope, after, known.id, bytes_max, head)?;
+                let head = self.head_for(view, peer, &part.scope)?;
+                let (upto, entries) = view.log_part(part, known.id, head)?;
                 Ok(Loaded { upto, head, entries })
             })
             .map_err(failed)
+    }
+
+    fn named(
+        &self,
+        peer: &PeerInfo,
+        scope: &str,
+        after: u64,
+        count_max: usize,
+    ) -> Result<Named, PortError> {
+        let known = self.known_peer(peer)?;
+        self.store
+            .read(|view| -> Result<Named, StoreError> {
+                let head = self.head_for(view, peer, scope)?;
+                view.names_after(scope, after, known.id, count_max, head)
+            })
+            .map_err(failed)
+    }
+
+    fn lacking(
+        &self,
+        _: &PeerInfo,
+        scope: &str,
+        names: &[[u8; 8]],
+    ) -> Result<Vec<bool>, PortError> {
+        let look =
+            |view: &View<'_>| names.iter().map(|name| Ok(!view.has_named(scope, name)?)).collect();
+        self.store.read(look).map_err(|e: StoreError| failed(e))
+    }
+
+    fn sums(
+        &self,
+        peer: &PeerInfo,
+        scopes: &[String],
+    ) -> Result<Vec<(String, u64, [u8; 16])>, PortError> {
+        let sum = |view: &View<'_>, scope: &String| -> Result<_, StoreError> {
+            let head = view.head(scope)?;
+            let whole = self.head_for(view, peer, scope)? == head;
+            let sum = view.name_sum(scope)?.digest(head);
+            Ok(whole.then(|| (scope.clone(), head, sum)))
+        };
+        self.store
+            .read(|view| scopes.iter().filter_map(|scope| sum(view, scope).transpose()).collect())
+            .map_err(|e: StoreError| failed(e))
+    }
+
+    fn names(&self, peer: &PeerInfo, scope: &str) -> Result<Vec<[u8; 32]>, PortError> {
+        self.store
+            .read(|view| match self.head_for(view, peer, scope)? == view.head(scope)? {
+                true => view.all_names(scope),
+                false => Ok(Vec::new()),
+            })
+            .map_err(|e: StoreError| failed(e))
+    }
+
+    fn pick(
+        &self,
+        peer: &PeerInfo,
+        scope: &str,
+        names: &[[u8; 32]],
+        bytes_max: usize,
+    ) -> Result<Picked, PortError> {
+        self.store
+            .read(|view| match self.head_for(view, peer, scope)? == view.head(scope)? {
+                true => view.pick(scope, names, bytes_max),
+                false => Ok(Picked { dealt: names.len(), entries: Vec::new() }),
+            })
+            .map_err(|e: StoreError| failed(e))
+    }
+
+    fn heal(&self, peer: &PeerInfo, scope: &str, entries: &[Vec<u8>]) -> Result<u64, PortError> {
+        let known = self.known_peer(peer)?;
+        let admitted = self.take_lacking(&known, scope, entries).map_err(failed)?;
+        Ok(u64::from(admitted.new) + u64::from(admitted.quarantined))
+    }
+
+    fn repaired(&self, peer: &PeerInfo, scope: &str, repaired: Repaired) -> Result<(), PortError> {
+        let known = self.known_peer(peer)?;
+        let Repaired { received, given, equal } = repaired;
+        if equal {
+            info!(peer = %peer.name, scope, received, given, "a scope differed and was repaired");
+        } else {
+            warn!(peer = %peer.name, scope, received, given, "a scope still differs after its repair");
+        }
+        let (at_ms, scope) = (self.now_ms(), scope.to_owned());
+        let row = RepairRow { at_ms, peer: peer.name.clone(), scope, received, given, equal };
+        self.store.write(|tx| tx.note_repair(known.id, &row)).map_err(|e: StoreError| failed(e))
     }
 
     fn store(

@@ -9,7 +9,7 @@ use cunkou_casework::document::{Document, Schema, Section, Write, actor};
 use cunkou_casework::entry::{Entry, Kind};
 use cunkou_casework::event::{Event, Filer, Step, Witness, decode, encode};
 use cunkou_casework::ids::{AttachmentId, EntryId, Incarnation, SubjectId};
-use cunkou_engine::{Frame, Hello, Input, Output, Port, ScopeState, Session, Violation};
+use cunkou_engine::{Call, Frame, Hello, Input, Output, Port, ScopeState, Session, Violation};
 use cunkou_store::{EntryState, ForkKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -166,13 +166,14 @@ fn threat_02_a_box_that_writes_for_another_village_is_set_aside() {
 fn conversation(county: &County, from: &Station, scopes: &[&str], then: Frame) -> Vec<Output> {
     let peer = county.relay.peer(from);
     let hello = county.relay.hello(&peer).expect("a hello");
-    let mut session = Session::new(Duration::ZERO, hello);
+    let mut session = Session::new(Duration::ZERO, hello, Call::In);
     let name = |scope: &&str| ScopeState {
         scope: (*scope).to_owned(),
         head: 1000,
         read: 0,
         epoch: [0; 16],
         acked: None,
+        sum: None,
     };
     let greeting = Hello {
         scopes: scopes.iter().map(name).collect(),
@@ -192,7 +193,7 @@ fn threat_08_a_box_that_asks_for_another_village_gets_nothing_of_it() {
     let loads: Vec<_> = out
         .iter()
         .filter_map(|o| match o {
-            Output::Load { scope, .. } => Some(scope.as_str()),
+            Output::Load(part) => Some(part.scope.as_str()),
             _ => None,
         })
         .collect();

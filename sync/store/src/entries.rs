@@ -228,15 +228,19 @@ impl Txn<'_> {
             return Ok(None);
         }
         let pos = self.0.last_insert_rowid();
-        self.log(scope, pos)?;
+        self.log(scope, pos, new.id)?;
         self.mark_dirty(new.subject)?;
         Ok(Some(pos.unsigned_abs()))
     }
 
-    fn log(&self, scope: &str, pos: i64) -> Result<(), StoreError> {
-        let raise = "INSERT INTO head(scope, seq) VALUES(?1, 1)
-                     ON CONFLICT(scope) DO UPDATE SET seq = seq + 1 RETURNING seq";
-        let seq: i64 = self.0.prepare_cached(raise)?.query_row([scope], |row| row.get(0))?;
+    fn log(&self, scope: &str, pos: i64, id: &[u8; 32]) -> Result<(), StoreError> {
+        let mut sum = self.name_sum(scope)?;
+        sum.add(id);
+        let raise = "INSERT INTO head(scope, seq, sum) VALUES(?1, 1, ?2)
+                     ON CONFLICT(scope) DO UPDATE SET seq = seq + 1, sum = excluded.sum
+                     RETURNING seq";
+        let seq: i64 =
+            self.0.prepare_cached(raise)?.query_row((scope, sum.to_bytes()), |row| row.get(0))?;
         let sql = "INSERT INTO log(scope, seq, pos) VALUES(?1, ?2, ?3)";
         self.0.prepare_cached(sql)?.execute((scope, seq, pos))?;
         Ok(())

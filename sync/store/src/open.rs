@@ -1,8 +1,10 @@
 //! Opening the database: every setting with its reason.
 
 use crate::StoreError;
+use cunkou_engine::NameSum;
 use cunkou_keys::Key;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, Once};
@@ -16,6 +18,8 @@ const SCHEMAS: [&str; 5] = [
     include_str!("schema-4.sql"),
     include_str!("schema-5.sql"),
 ];
+/// The version since which each scope has a sum of its names.
+const SUMMED: i64 = 5;
 const SCHEMA: i64 = SCHEMAS.len() as i64;
 const READERS: usize = 3;
 /// The database of everything readable.
@@ -306,8 +310,25 @@ fn migrate(db: &mut Connection) -> Result<(), StoreError> {
     for (schema, version) in todo {
         let tx = db.transaction()?;
         tx.execute_batch(schema)?;
+        if version == SUMMED {
+            sum_scopes(&tx)?;
+        }
         tx.pragma_update(None, "user_version", version)?;
         tx.commit()?;
+    }
+    Ok(())
+}
+
+/// Gives scopes of an older program the sum of their names.
+fn sum_scopes(tx: &Transaction<'_>) -> Result<(), StoreError> {
+    let mut sums: BTreeMap<String, NameSum> = BTreeMap::new();
+    let mut query = tx.prepare("SELECT l.scope, e.id FROM log l JOIN entry e ON e.pos = l.pos")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        sums.entry(row.get(0)?).or_default().add(&row.get(1)?);
+    }
+    for (scope, sum) in sums {
+        tx.execute("UPDATE head SET sum = ?2 WHERE scope = ?1", (scope, sum.to_bytes()))?;
     }
     Ok(())
 }

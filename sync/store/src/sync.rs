@@ -1,6 +1,7 @@
 //! Scope logs, cursors, peers and contacts.
 
 use crate::{StoreError, Txn, View};
+use cunkou_engine::{ENTRIES_MAX, NameSum, Named, Part, Picked};
 use rusqlite::OptionalExtension;
 
 /// A peer as last seen.
@@ -54,6 +55,23 @@ pub struct ContactRow {
     pub entries_out: u64,
 }
 
+/// A scope that differed from a peer's although the cursors knew of nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepairRow {
+    /// When, milliseconds.
+    pub at_ms: i64,
+    /// From whose.
+    pub peer: String,
+    /// Which.
+    pub scope: String,
+    /// Entries that came.
+    pub received: u64,
+    /// Entries that the peer lacked.
+    pub given: u64,
+    /// False when it still differed afterwards.
+    pub equal: bool,
+}
+
 const PEER: &str =
     "id, device, store, epoch, name, software, seen_ms, clock_error_ms, completed_ms, features";
 
@@ -82,34 +100,43 @@ impl View<'_> {
         Ok(query.query_row([scope], |row| row.get(0)).optional()?.unwrap_or(0))
     }
 
-    /// Our log of a scope after a position up to `head`, without what `peer` gave us: where the
-    /// part ends, and its entries, about `bytes_max` of them.
+    /// The sum of the names in a scope's log.
     ///
     /// # Errors
     /// When SQLite fails.
-    pub fn log_after(
+    pub fn name_sum(&self, scope: &str) -> Result<NameSum, StoreError> {
+        let mut query = self.0.prepare_cached("SELECT sum FROM head WHERE scope = ?1")?;
+        let sum: Option<Option<[u8; 32]>> =
+            query.query_row([scope], |row| row.get(0)).optional()?;
+        Ok(sum.flatten().map(|bytes| NameSum::from_bytes(&bytes)).unwrap_or_default())
+    }
+
+    /// A part of our log of a scope up to `head`, without what `peer` gave us: where the part ends,
+    /// and its entries.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn log_part(
         &self,
-        scope: &str,
-        after: u64,
+        part: &Part,
         peer: i64,
-        bytes_max: usize,
         head: u64,
     ) -> Result<(u64, Vec<Vec<u8>>), StoreError> {
         let sql = "SELECT l.seq, e.via, e.bytes FROM log l JOIN entry e ON e.pos = l.pos
                    WHERE l.scope = ?1 AND l.seq > ?2 AND l.seq <= ?3 ORDER BY l.seq";
         let mut query = self.0.prepare_cached(sql)?;
-        let mut rows = query.query((scope, after, head))?;
-        let (mut upto, mut bytes, mut out) = (after, 0, Vec::new());
+        let mut rows = query.query((&part.scope, part.after, head.min(part.until)))?;
+        let (mut upto, mut bytes, mut out) = (part.after, 0, Vec::new());
         while let Some(row) = rows.next()? {
             let (seq, via): (u64, i64) = (row.get(0)?, row.get(1)?);
-            if via != peer {
+            if via != peer && !part.skip.contains(&seq) {
                 let entry: Vec<u8> = row.get(2)?;
                 // What left this box has nothing to send; its place is passed over.
                 if entry.is_empty() {
                     upto = seq;
                     continue;
                 }
-                if bytes > 0 && bytes + entry.len() > bytes_max {
+                if bytes > 0 && bytes + entry.len() > part.bytes_max || out.len() >= ENTRIES_MAX {
                     break;
                 }
                 bytes += entry.len();
@@ -120,6 +147,93 @@ impl View<'_> {
         Ok((upto, out))
     }
 
+    /// The first 8 bytes of the names of a part of our log of a scope up to `head`, with their
+    /// places, without what `peer` gave us; and where the part ends. At most `count_max`.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn names_after(
+        &self,
+        scope: &str,
+        after: u64,
+        peer: i64,
+        count_max: usize,
+        head: u64,
+    ) -> Result<Named, StoreError> {
+        let sql = "SELECT l.seq, e.via, substr(e.id, 1, 8), e.bytes = x''
+                   FROM log l JOIN entry e ON e.pos = l.pos
+                   WHERE l.scope = ?1 AND l.seq > ?2 AND l.seq <= ?3 ORDER BY l.seq";
+        let mut query = self.0.prepare_cached(sql)?;
+        let mut rows = query.query((scope, after, head))?;
+        let mut out = Named { upto: after, head, ..Named::default() };
+        while let Some(row) = rows.next()? {
+            if out.names.len() >= count_max {
+                break;
+            }
+            let (via, gone): (i64, bool) = (row.get(1)?, row.get(3)?);
+            out.upto = row.get(0)?;
+            if via != peer && !gone {
+                out.positions.push(out.upto);
+                out.names.push(row.get(2)?);
+            }
+        }
+        Ok(out)
+    }
+
+    /// Whether an entry of a scope whose name begins so is here.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn has_named(&self, scope: &str, name: &[u8; 8]) -> Result<bool, StoreError> {
+        let (mut from, mut to) = ([0; 32], [0xff; 32]);
+        from[..8].copy_from_slice(name);
+        to[..8].copy_from_slice(name);
+        let sql = "SELECT 1 FROM entry e JOIN log l ON l.pos = e.pos
+                   WHERE e.id >= ?1 AND e.id <= ?2 AND l.scope = ?3";
+        Ok(self.0.prepare_cached(sql)?.exists((from, to, scope))?)
+    }
+
+    /// Every name in the log of a scope.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn all_names(&self, scope: &str) -> Result<Vec<[u8; 32]>, StoreError> {
+        let sql = "SELECT e.id FROM log l JOIN entry e ON e.pos = l.pos WHERE l.scope = ?1";
+        let mut query = self.0.prepare_cached(sql)?;
+        let rows = query.query_map([scope], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        Ok(rows)
+    }
+
+    /// Entries of a scope by name, about `bytes_max` of them; what is not here, or has left, is
+    /// passed over.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn pick(
+        &self,
+        scope: &str,
+        names: &[[u8; 32]],
+        bytes_max: usize,
+    ) -> Result<Picked, StoreError> {
+        let sql = "SELECT e.bytes FROM entry e JOIN log l ON l.pos = e.pos
+                   WHERE e.id = ?1 AND l.scope = ?2";
+        let mut query = self.0.prepare_cached(sql)?;
+        let (mut out, mut bytes) = (Picked::default(), 0);
+        for name in names {
+            let found: Option<Vec<u8>> =
+                query.query_row((name, scope), |row| row.get(0)).optional()?;
+            if let Some(entry) = found.filter(|entry| !entry.is_empty()) {
+                if bytes > 0 && bytes + entry.len() > bytes_max {
+                    break;
+                }
+                bytes += entry.len();
+                out.entries.push(entry);
+            }
+            out.dealt += 1;
+        }
+        Ok(out)
+    }
+
     /// The place of a position of this store in a scope's log.
     ///
     /// # Errors
@@ -127,6 +241,22 @@ impl View<'_> {
     pub fn seq_of(&self, scope: &str, pos: u64) -> Result<Option<u64>, StoreError> {
         let sql = "SELECT seq FROM log WHERE scope = ?1 AND pos = ?2";
         Ok(self.0.prepare_cached(sql)?.query_row((scope, pos), |row| row.get(0)).optional()?)
+    }
+
+    /// The latest repairs, the last one first.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn repairs(&self, limit: u32) -> Result<Vec<RepairRow>, StoreError> {
+        let sql = "SELECT r.at_ms, p.name, r.scope, r.received, r.given, r.equal
+                   FROM repair r JOIN peer p ON p.id = r.peer ORDER BY r.id DESC LIMIT ?1";
+        let mut query = self.0.prepare_cached(sql)?;
+        let rows = query.query_map([limit], |row| {
+            let (at_ms, peer, scope) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let (received, given, equal) = (row.get(3)?, row.get(4)?, row.get(5)?);
+            Ok(RepairRow { at_ms, peer, scope, received, given, equal })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// A peer by its device.
@@ -285,6 +415,20 @@ impl Txn<'_> {
         let contact = "UPDATE contact SET ended_ms = ?2 WHERE id =
                        (SELECT max(id) FROM contact WHERE peer = ?1)";
         self.0.prepare_cached(contact)?.execute((peer, at_ms))?;
+        Ok(())
+    }
+
+    /// A scope differed and was repaired, or differs still; only the last thousand are kept.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn note_repair(&self, peer: i64, row: &RepairRow) -> Result<(), StoreError> {
+        let sql = "INSERT INTO repair(at_ms, peer, scope, received, given, equal)
+                   VALUES(?1, ?2, ?3, ?4, ?5, ?6)";
+        let values = (row.at_ms, peer, &row.scope, row.received, row.given, row.equal);
+        self.0.prepare_cached(sql)?.execute(values)?;
+        let trim = "DELETE FROM repair WHERE id <= (SELECT max(id) - 1000 FROM repair)";
+        self.0.prepare_cached(trim)?.execute([])?;
         Ok(())
     }
 

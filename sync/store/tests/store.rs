@@ -1,12 +1,14 @@
 //! The store's promises, on a real database in a folder of its own.
 #![allow(missing_docs)]
 
+use cunkou_engine::Part;
 use cunkou_keys::Key;
 use cunkou_store::{
     AttachmentState, EntryState, KeyKind, LOOK_KEPT_MS, Listed, Lock, LookRow, NewEntry, PeerRow,
     Redeemed, ResidentRow, Store, StoreError,
 };
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 use tempfile::TempDir;
 
 const A: &str = "place:11";
@@ -41,9 +43,10 @@ fn append(store: &Store, n: u8, via: i64, scope: &str) -> Option<u64> {
 }
 
 fn log(store: &Store, scope: &str, after: u64, peer: i64, most: usize) -> (u64, Vec<u8>) {
-    let (upto, entries) = store
-        .read(|view| view.log_after(scope, after, peer, most, u64::MAX >> 1))
-        .expect("the store works");
+    let (scope, skip) = (scope.to_owned(), BTreeSet::new());
+    let part = Part { scope, after, until: u64::MAX, skip, bytes_max: most };
+    let (upto, entries) =
+        store.read(|view| view.log_part(&part, peer, u64::MAX >> 1)).expect("the store works");
     (upto, entries.iter().map(|e| e[0]).collect())
 }
 

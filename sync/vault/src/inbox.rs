@@ -78,8 +78,10 @@ impl Port for Vault {
         // A locked box has nothing to give: with an empty log the peer neither waits for anything
         // nor forgets how far it had read.
         for scope in &mut hello.scopes {
-            scope.head = 0;
+            (scope.head, scope.sum) = (0, None);
         }
+        // And speaks as the first version did: it has nothing to offer or to compare.
+        hello.features = None;
         Ok(hello)
     }
 

@@ -1,120 +1,11 @@
 use super::*;
-use crate::wire::ScopeState;
+use crate::wire::Brief;
+use crate::wire::{PROTOCOL, ScopeState, features};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-/// One side: a session over a log in memory.
-struct Side {
-    store: [u8; 16],
-    log: Vec<(u8, Vec<u8>)>,
-    read: u64,
-    acked: u64,
-    session: Session,
-    completed: usize,
-    closed: Option<Violation>,
-}
-
-const NOW: Duration = Duration::ZERO;
-
-fn hello(store: [u8; 16], head: u64, read: u64, acked: u64) -> Hello {
-    let other = if store == [1; 16] { [2; 16] } else { [1; 16] };
-    Hello {
-        protocol: PROTOCOL,
-        store,
-        epoch: store,
-        incarnation: [0; 16],
-        software: "test".into(),
-        time_ms: 0,
-        scopes: vec![ScopeState {
-            scope: "place:1".into(),
-            head,
-            read,
-            epoch: other,
-            acked: Some(acked),
-        }],
-        features: None,
-    }
-}
-
-impl Side {
-    fn new(store: u8, log: Vec<(u8, Vec<u8>)>, read: u64) -> Self {
-        let store = [store; 16];
-        let session = Session::new(NOW, hello(store, log.len() as u64, read, 0));
-        Self { store, log, read, acked: 0, session, completed: 0, closed: None }
-    }
-
-    fn reconnect(&mut self) {
-        self.session =
-            Session::new(NOW, hello(self.store, self.log.len() as u64, self.read, self.acked));
-    }
-
-    fn append(&mut self, entry: Vec<u8>) {
-        self.log.push((0, entry));
-        let head = self.log.len() as u64;
-        self.session.handle(NOW, Input::Committed { scope: "place:1".into(), head });
-    }
-
-    /// Does what the session wants; frames to send come out.
-    fn turn(&mut self, batch: usize) -> Vec<Vec<u8>> {
-        let mut frames = Vec::new();
-        while let Some(output) = self.session.poll_output() {
-            match output {
-                Output::Send(frame) => frames.push(frame),
-                Output::Load { scope, after, .. } => {
-                    let upto = (after as usize + batch).min(self.log.len());
-                    let part = &self.log[after as usize..upto];
-                    // What came from the peer is left out.
-                    let entries =
-                        part.iter().filter(|(via, _)| *via == 0).map(|(_, e)| e.clone()).collect();
-                    let (upto, head) = (upto as u64, self.log.len() as u64);
-                    self.session.handle(NOW, Input::Loaded { scope, upto, head, entries });
-                }
-                Output::Store { scope, upto, entries } => {
-                    for entry in entries {
-                        if !self.log.iter().any(|(_, have)| *have == entry) {
-                            self.log.push((1, entry));
-                        }
-                    }
-                    self.read = upto;
-                    let head = self.log.len() as u64;
-                    self.session.handle(NOW, Input::Stored { scope: scope.clone(), upto });
-                    self.session.handle(NOW, Input::Committed { scope, head });
-                }
-                Output::Acked { upto, .. } => self.acked = upto,
-                Output::Completed => self.completed += 1,
-                Output::Close(violation) => self.closed = Some(violation),
-                Output::Greeted(_)
-                | Output::LastWord(_)
-                | Output::Question(_)
-                | Output::Answer(_) => {}
-            }
-        }
-        frames
-    }
-
-    fn contents(&self) -> BTreeSet<Vec<u8>> {
-        self.log.iter().map(|(_, e)| e.clone()).collect()
-    }
-}
-
-/// Runs both until nobody says anything, or `frames` frames have passed; says how many did.
-fn run(a: &mut Side, b: &mut Side, batch: usize, frames_max: usize) -> usize {
-    let mut frames = 0;
-    loop {
-        let from_a = a.turn(batch);
-        for frame in &from_a {
-            b.session.handle(NOW, Input::Received(frame.clone()));
-        }
-        let from_b = b.turn(batch);
-        for frame in &from_b {
-            a.session.handle(NOW, Input::Received(frame.clone()));
-        }
-        frames += from_a.len() + from_b.len();
-        if (from_a.is_empty() && from_b.is_empty()) || frames >= frames_max {
-            return frames;
-        }
-    }
-}
+mod model;
+use model::{ALL, NOW, SCOPE, Side, hello, run};
 
 fn entries(side: u8, n: usize) -> Vec<(u8, Vec<u8>)> {
     (0..n).map(|i| (0, vec![side, i as u8])).collect()
@@ -187,6 +78,138 @@ fn a_silent_peer_is_left() {
     assert_eq!(a.closed, Some(Violation::Silent));
 }
 
+fn met(n: usize, features: Option<u64>) -> (Side, Side) {
+    let mut a = Side::that_knows(1, entries(1, n), 0, features);
+    let mut b = Side::that_knows(2, Vec::new(), 0, features);
+    run(&mut a, &mut b, 10, usize::MAX);
+    (a, b)
+}
+
+fn again(a: &mut Side, b: &mut Side) -> usize {
+    a.reconnect();
+    b.reconnect();
+    (a.completed, b.completed, a.sent, b.sent) = (0, 0, 0, 0);
+    run(a, b, 10, usize::MAX)
+}
+
+#[test]
+fn two_that_remember_the_same_say_so_in_short() {
+    let (mut a, mut b) = met(30, Some(ALL));
+    assert_eq!(again(&mut a, &mut b), 2);
+    assert_eq!((a.completed, b.completed), (1, 1));
+    assert!(a.sent <= 90 && b.sent <= 90, "{} {}", a.sent, b.sent);
+    a.append(vec![9]);
+    assert_eq!(again(&mut a, &mut b), 8, "brief, batch, acknowledgement and a check, each way");
+    assert_eq!(b.contents(), a.contents());
+}
+
+#[test]
+fn one_that_remembers_otherwise_says_a_whole_hello() {
+    let (mut a, mut b) = met(30, Some(ALL));
+    b.acked = 0;
+    let frames = again(&mut a, &mut b);
+    assert!(a.closed.is_none() && b.closed.is_none(), "{:?} {:?}", a.closed, b.closed);
+    assert!(a.completed > 0 && b.completed > 0 && frames > 2);
+    assert_eq!(again(&mut a, &mut b), 2, "and then both remember the same again");
+}
+
+#[test]
+fn old_and_new_programs_understand_each_other() {
+    for (old, new) in [(None, Some(ALL)), (Some(ALL), None), (Some(0), Some(ALL))] {
+        let mut a = Side::that_knows(1, entries(1, 30), 0, old);
+        let mut b = Side::that_knows(2, entries(2, 30), 0, new);
+        run(&mut a, &mut b, 4, usize::MAX);
+        assert!(a.closed.is_none() && b.closed.is_none(), "{:?} {:?}", a.closed, b.closed);
+        assert_eq!(a.contents(), b.contents());
+        assert_eq!(a.contents().len(), 60);
+    }
+}
+
+#[test]
+fn who_comes_from_another_relay_is_offered_names_and_takes_what_it_lacks() {
+    let all = entries(1, 200);
+    let mut known: Vec<_> = all.iter().map(|(_, e)| (9, e.clone())).collect();
+    known.truncate(180);
+    known.push((0, vec![77]));
+    let mut a = Side::that_knows(1, known, 0, Some(ALL));
+    let mut b = Side::that_knows(2, all, 0, Some(ALL));
+    run(&mut a, &mut b, 20, usize::MAX);
+    assert_eq!(a.contents(), b.contents());
+    assert_eq!(a.contents().len(), 201);
+    let plain = 200 * 3;
+    assert!(b.sent < 200 * 8 + plain, "names and twenty entries: {}", b.sent);
+    assert!(a.repaired.is_empty() && b.repaired.is_empty());
+}
+
+#[test]
+fn what_differs_behind_the_cursors_is_found_and_repaired_on_both_sides() {
+    let (mut a, mut b) = met(100, Some(ALL));
+    // Both have lost something, and the cursors know nothing of it.
+    a.log[3].1 = vec![50, 50];
+    b.log[90].1 = vec![60, 60];
+    again(&mut a, &mut b);
+    assert!(a.closed.is_none() && b.closed.is_none(), "{:?} {:?}", a.closed, b.closed);
+    assert_eq!(a.contents(), b.contents());
+    assert_eq!(a.contents().len(), 102);
+    assert_eq!(a.repaired, [(2, 2, true)]);
+    // What was repaired moves through the logs once more; then there is silence.
+    again(&mut a, &mut b);
+    assert_eq!(again(&mut a, &mut b), 2);
+    assert_eq!(a.repaired.len(), 1);
+}
+
+#[test]
+fn damaged_entries_are_fetched_by_either_side() {
+    let (mut a, mut b) = met(100, Some(ALL));
+    again(&mut a, &mut b);
+    let lost = a.log.remove(5).1;
+    let names = vec![model::name(&lost)];
+    a.session.handle(NOW, Input::Rotten { scope: SCOPE.into(), names });
+    run(&mut a, &mut b, 10, usize::MAX);
+    assert_eq!(a.contents(), b.contents());
+    let lost = b.log.remove(7).1;
+    let names = vec![model::name(&lost), [3; 32]];
+    b.session.handle(NOW, Input::Rotten { scope: SCOPE.into(), names });
+    run(&mut a, &mut b, 10, usize::MAX);
+    assert_eq!(a.contents(), b.contents());
+    assert!(a.closed.is_none() && b.closed.is_none());
+}
+
+#[test]
+fn what_is_out_of_turn_is_named() {
+    let scope = || SCOPE.to_owned();
+    let empty = || Vec::new().into();
+    let frames = [
+        Frame::Want { scope: scope(), upto: 1, lacking: empty() },
+        Frame::Differ(vec![]),
+        Frame::Ranged { scope: scope(), message: empty() },
+        Frame::Fetched { scope: scope(), dealt: 1, entries: vec![] },
+        Frame::Given { scope: scope() },
+        Frame::Brief(Brief {
+            protocol: PROTOCOL,
+            features: 0,
+            incarnation: [0; 16],
+            time_ms: 0,
+            base: [0; 16],
+            sum: None,
+            news: vec![],
+        }),
+    ];
+    for frame in frames {
+        let (mut a, mut b) = met(3, Some(ALL));
+        for side in [&mut a, &mut b] {
+            side.session.handle(NOW, Input::Received(frame.encode()));
+            side.turn(1);
+            assert_eq!(side.closed, Some(Violation::OutOfTurn), "{frame:?}");
+        }
+    }
+    let ranges = Frame::Range { scope: scope(), message: vec![1, 2].into() };
+    let (_, mut b) = met(3, Some(ALL));
+    b.session.handle(NOW, Input::Received(ranges.encode()));
+    b.turn(1);
+    assert_eq!(b.closed, Some(Violation::Range));
+}
+
 proptest! {
     #[test]
     fn two_stores_end_equal_however_often_they_are_cut(
@@ -208,6 +231,37 @@ proptest! {
     }
 
     #[test]
+    fn two_that_lost_things_behind_their_cursors_end_equal_however_often_they_are_cut(
+        n_a in 0usize..20, n_b in 0usize..20, batch in 1usize..7,
+        cuts in proptest::collection::vec((1usize..9, any::<bool>(), any::<prop::sample::Index>()), 0..8),
+        knows in prop::sample::select(vec![ALL, ALL & !features::BRIEF, ALL & !features::OFFER]),
+    ) {
+        let mut a = Side::that_knows(1, entries(1, n_a), 0, Some(knows));
+        let mut b = Side::that_knows(2, entries(2, n_b), 0, Some(ALL));
+        let mut all: BTreeSet<_> = a.contents().union(&b.contents()).cloned().collect();
+        for (n, (frames, which, at)) in cuts.into_iter().enumerate() {
+            run(&mut a, &mut b, batch, frames);
+            // One entry is another one now, as after a part of the disk was put back.
+            let side = if which { &mut a } else { &mut b };
+            if !side.log.is_empty() {
+                let (place, new) = (at.index(side.log.len()), vec![7, 7, n as u8]);
+                side.log[place].1 = new.clone();
+                all.insert(new);
+            }
+            a.reconnect();
+            b.reconnect();
+        }
+        run(&mut a, &mut b, batch, usize::MAX);
+        for _ in 0..3 {
+            again(&mut a, &mut b);
+        }
+        prop_assert_eq!(a.contents(), b.contents());
+        prop_assert!(a.contents().is_subset(&all));
+        prop_assert!(a.closed.is_none() && b.closed.is_none(), "{:?} {:?}", a.closed, b.closed);
+        prop_assert_eq!(again(&mut a, &mut b), 2, "silence in the end");
+    }
+
+    #[test]
     fn bytes_of_a_stranger_never_panic(
         frames in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..80), 0..5)
     ) {
@@ -222,12 +276,12 @@ proptest! {
 #[test]
 fn a_last_word_is_heard_after_the_hellos_only_and_never_a_long_one() {
     let hello = |n: u8| hello([n; 16], 0, 0, 0);
-    let mut session = Session::new(NOW, hello(1));
+    let mut session = Session::new(NOW, hello(1), Call::In);
     let word = |n: usize| Input::Received(Frame::LastWord(vec![7; n].into()).encode());
     session.handle(NOW, word(10));
     let last = std::iter::from_fn(|| session.poll_output()).last();
     assert_eq!(last, Some(Output::Close(Violation::OutOfTurn)));
-    let mut session = Session::new(NOW, hello(1));
+    let mut session = Session::new(NOW, hello(1), Call::In);
     session.handle(NOW, Input::Received(Frame::Hello(hello(2)).encode()));
     session.handle(NOW, word(10));
     let all: Vec<Output> = std::iter::from_fn(|| session.poll_output()).collect();

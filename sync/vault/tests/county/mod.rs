@@ -5,7 +5,7 @@ use cunkou_casework::county::{Device, DeviceKind, Person, Place, Post, Role, Sta
 use cunkou_casework::event::{Level, Route, Step};
 use cunkou_casework::ids::{DeviceId, PersonId, PlaceId, Scope, SubjectId};
 use cunkou_casework::suite::SecretKey;
-use cunkou_engine::{Input, Output, PeerInfo, Port, PortError, Session};
+use cunkou_engine::{Call, Input, Output, PeerInfo, Port, PortError, Session, perform};
 use cunkou_keys::{BoxSecret, FileSecret, HardwareSecret, Key, RescueFor, behind};
 use cunkou_replica::{ActError, Authority, Guard, LastWord, Membership, Replica, SystemWorld, Who};
 use cunkou_store::{Lock, StoreError};
@@ -226,8 +226,12 @@ fn talk(relay: &dyn Port, of: u8, station: &dyn Port) -> u64 {
     let seen_by_box = station.admit_peer(&secret(RELAY).public().0).expect("the relay");
     let sides: [(&dyn Port, PeerInfo); 2] = [(relay, seen_by_relay), (station, seen_by_box)];
     let now = Duration::ZERO;
-    let mut sessions =
-        sides.each_ref().map(|(port, peer)| Session::new(now, port.hello(peer).expect("a hello")));
+    let knows = station.knows(&sides[1].1).expect("what the relay understands");
+    let calls = [Call::In, Call::Out { knows }];
+    let mut sessions = [0, 1].map(|i| {
+        let (port, peer) = &sides[i];
+        Session::new(now, port.hello(peer).expect("a hello"), calls[i])
+    });
     let mut acknowledged = 0;
     loop {
         let mut quiet = true;
@@ -238,23 +242,26 @@ fn talk(relay: &dyn Port, of: u8, station: &dyn Port) -> u64 {
                 match output {
                     Output::Send(frame) => sessions[1 - i].handle(now, Input::Received(frame)),
                     Output::Greeted(hello) => port.greeted(peer, &hello).expect("greeted"),
-                    Output::Load { scope, after, bytes_max } => {
-                        let part = port.load(peer, &scope, after, bytes_max).expect("loaded");
-                        let (upto, head, entries) = (part.upto, part.head, part.entries);
-                        sessions[i].handle(now, Input::Loaded { scope, upto, head, entries });
+                    Output::GreetedAgain { incarnation, time_ms, features } => {
+                        let again = port.greeted_again(peer, &incarnation, time_ms, features);
+                        again.expect("greeted again");
                     }
                     Output::Store { scope, upto, entries } => {
                         port.store(peer, &scope, upto, &entries).expect("stored");
                         acknowledged += if i == 1 { entries.len() as u64 } else { 0 };
                         sessions[i].handle(now, Input::Stored { scope, upto });
                     }
-                    Output::Acked { scope, upto } => port.acked(peer, &scope, upto).expect("acked"),
                     Output::Completed => port.completed(peer).expect("completed"),
                     Output::LastWord(words) => {
                         port.heard(peer, &words).expect("heard");
                     }
                     Output::Question(_) | Output::Answer(_) => {}
                     Output::Close(violation) => panic!("{violation}"),
+                    output => {
+                        for input in perform(*port, peer, output).expect("the store works") {
+                            sessions[i].handle(now, input);
+                        }
+                    }
                 }
             }
         }

@@ -9,7 +9,9 @@ use cunkou_casework::erasure::Saying;
 use cunkou_casework::event::{Event, Witness, decode, encode};
 use cunkou_casework::looking::Looks;
 use cunkou_casework::receipt::SignedReceipt;
-use cunkou_engine::{ENTRIES_MAX, Frame, Hello, Input, Output, PROTOCOL, ScopeState, Session};
+use cunkou_engine::{
+    Call, ENTRIES_MAX, Frame, Hello, Input, Output, PROTOCOL, ScopeState, Session,
+};
 use cunkou_guard::Guard;
 use cunkou_link::{BindRequest, EnrolRequest, EnrolResponse, SealedOffer};
 use std::sync::OnceLock;
@@ -79,6 +81,7 @@ pub(crate) fn our_hello() -> Hello {
         read: 0,
         epoch: [0; 16],
         acked: None,
+        sum: None,
     };
     Hello {
         protocol: PROTOCOL,
@@ -88,14 +91,17 @@ pub(crate) fn our_hello() -> Hello {
         software: "0".into(),
         time_ms: 0,
         scopes: vec![scope("system", 5), scope("place:1", 9)],
-        features: None,
+        features: Some(u64::MAX),
     }
 }
 
 /// Frames behind two bytes of length each, to a session whose store answers at once.
 pub(crate) fn session(mut data: &[u8]) {
     let now = Duration::ZERO;
-    let mut session = Session::new(now, our_hello());
+    let Some((call, rest)) = data.split_first() else { return };
+    data = rest;
+    let call = if call % 2 == 0 { Call::In } else { Call::Out { knows: u64::MAX } };
+    let mut session = Session::new(now, our_hello(), call);
     let mut done = 0;
     while let Some((length, rest)) = data.split_first_chunk::<2>() {
         let length = usize::from(u16::from_be_bytes(*length)).min(rest.len());
@@ -106,9 +112,34 @@ pub(crate) fn session(mut data: &[u8]) {
             done += 1;
             assert!(done <= 64 * (1 + frame.len()), "outputs are bounded by inputs");
             match output {
-                Output::Load { scope, after, .. } => {
+                Output::Load(part) => {
+                    let (scope, upto, entries) = (part.scope, part.after + 1, vec![vec![1]]);
+                    session.handle(now, Input::Loaded { scope, upto, head: 9, entries });
+                }
+                Output::Name { scope, after, .. } => {
+                    let (positions, names) = (vec![after + 1], vec![[1; 8]]);
+                    let (upto, head) = (after + 1, 9);
+                    session.handle(now, Input::Named { scope, upto, head, positions, names });
+                }
+                Output::Which { scope, names } => {
+                    let lacking = vec![true; names.len()];
+                    session.handle(now, Input::Lacking { scope, lacking });
+                }
+                Output::Sum(scopes) => {
+                    let sums = scopes.into_iter().map(|scope| (scope, 9, [1; 16])).collect();
+                    session.handle(now, Input::Summed(sums));
+                }
+                Output::Names { scope } => {
+                    let names = (0..40).map(|n| [n; 32]).collect();
+                    session.handle(now, Input::Names { scope, names });
+                }
+                Output::Pick { scope, .. } => {
                     let entries = vec![vec![1]];
-                    session.handle(now, Input::Loaded { scope, upto: after + 1, head: 9, entries });
+                    session.handle(now, Input::Picked { scope, dealt: 1, entries });
+                }
+                Output::Heal { scope, entries } => {
+                    let new = entries.len() as u64;
+                    session.handle(now, Input::Healed { scope, new });
                 }
                 Output::Store { scope, upto, .. } => {
                     session.handle(now, Input::Stored { scope, upto });

@@ -1,0 +1,312 @@
+//! One scope in a conversation: our log on its way to the peer, and the peer's to us.
+
+use super::{Output, Session};
+use crate::pack;
+use crate::port::Part;
+use crate::wire::{
+    BATCH_BYTES, ENTRIES_MAX, Frame, LONE_BATCH_BYTES, OFFERED_MAX, Violation, features,
+};
+use std::collections::{BTreeSet, VecDeque};
+
+/// So many batches are on their way at once: with all else that may be, they fit into the peer's
+/// window, so that two sides that both have much to say never wait for each other.
+const FLYING_MAX: usize = 4;
+/// The same for a peer that takes one batch of a scope at a time.
+const LONE_FLYING_MAX: usize = 2;
+
+/// Where an offer stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Offer {
+    /// Names are being looked up.
+    Naming,
+    /// The peer looks which it lacks: positions of the names, and where the offered part ends.
+    Asked { positions: Vec<u64>, upto: u64 },
+    /// The peer has said which it does not want.
+    Answered { skip: BTreeSet<u64>, upto: u64 },
+}
+
+/// One scope in a conversation.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lane {
+    our_head: u64,
+    /// Acknowledged by the peer.
+    acked: u64,
+    /// Loaded up to here.
+    loaded: u64,
+    loading: bool,
+    /// Where each batch that is not acknowledged yet ends.
+    flying: VecDeque<u64>,
+    /// Up to here the peer is offered names first.
+    offers_until: u64,
+    offer: Option<Offer>,
+    their_head: u64,
+    /// Committed here.
+    read: u64,
+    /// A batch is being committed.
+    storing: bool,
+    /// Batches behind it.
+    waiting: VecDeque<(u64, Vec<Vec<u8>>)>,
+    /// The peer waits for what we lack of this much of its log.
+    asked_by_peer: Option<u64>,
+}
+
+impl Lane {
+    pub(super) fn new(our_head: u64, acked: u64, their_head: u64, read: u64) -> Self {
+        Self { our_head, acked, loaded: acked, their_head, read, ..Self::default() }
+    }
+
+    pub(super) fn offer_until(&mut self, head: u64) {
+        self.offers_until = head;
+    }
+
+    pub(super) fn peer_grew(&mut self, head: u64) -> Result<(), Violation> {
+        if head < self.their_head {
+            return Err(Violation::Position);
+        }
+        self.their_head = head;
+        Ok(())
+    }
+
+    pub(super) fn to_send(&self) -> u64 {
+        self.our_head.saturating_sub(self.acked)
+    }
+
+    pub(super) fn to_receive(&self) -> u64 {
+        self.their_head.saturating_sub(self.read)
+    }
+
+    pub(super) fn is_sending(&self) -> bool {
+        self.loading || !self.flying.is_empty() || self.offer.is_some()
+    }
+
+    /// Where both logs are: ours, and how far the peer's is read here.
+    pub(super) fn stand(&self) -> (u64, u64) {
+        (self.our_head, self.read)
+    }
+
+    pub(super) fn is_still(&self) -> bool {
+        self.to_send() == 0 && self.to_receive() == 0 && !self.is_sending() && !self.storing
+    }
+}
+
+impl Session {
+    pub(super) fn committed(&mut self, scope: &str, head: u64) {
+        if let Some(lane) = self.lanes.get_mut(scope) {
+            lane.our_head = lane.our_head.max(head);
+            self.repair.changed(scope);
+            self.send_more(scope);
+        }
+    }
+
+    pub(super) fn send_others(&mut self) {
+        let mut scopes: Vec<String> = self.lanes.keys().cloned().collect();
+        scopes.sort_by_key(|scope| scope != "system");
+        for scope in scopes {
+            self.send_more(&scope);
+        }
+    }
+
+    /// Asks for the next part of a scope's log, if the peer lacks it and there is room for it.
+    pub(super) fn send_more(&mut self, scope: &str) {
+        let many = self.both(features::PACKED);
+        let flying: usize =
+            self.lanes.values().map(|lane| lane.flying.len() + usize::from(lane.loading)).sum();
+        let room = flying < if many { FLYING_MAX } else { LONE_FLYING_MAX };
+        let Some(lane) = self.lanes.get_mut(scope) else { return };
+        let busy = lane.loading || (!many && !lane.flying.is_empty());
+        if !room || busy || lane.loaded >= lane.our_head {
+            return;
+        }
+        let scope = scope.to_owned();
+        let (until, skip) = match &lane.offer {
+            Some(Offer::Answered { skip, upto }) => (*upto, skip.clone()),
+            Some(_) => return,
+            None if lane.loaded < lane.offers_until => {
+                lane.offer = Some(Offer::Naming);
+                let after = lane.loaded;
+                self.out.push_back(Output::Name { scope, after, count_max: OFFERED_MAX });
+                return;
+            }
+            None => (u64::MAX, BTreeSet::new()),
+        };
+        lane.loading = true;
+        let bytes_max = if many { BATCH_BYTES } else { LONE_BATCH_BYTES };
+        let part = Part { scope, after: lane.loaded, until, skip, bytes_max };
+        self.out.push_back(Output::Load(part));
+    }
+
+    pub(super) fn loaded(&mut self, scope: &str, upto: u64, head: u64, entries: Vec<Vec<u8>>) {
+        let packs = self.both(features::PACKED);
+        let Some(lane) = self.lanes.get_mut(scope) else { return };
+        lane.our_head = lane.our_head.max(head);
+        lane.loading = false;
+        lane.loaded = upto;
+        lane.flying.push_back(upto);
+        if let Some(Offer::Answered { upto: end, .. }) = lane.offer
+            && upto >= end
+        {
+            lane.offer = None;
+        }
+        let (scope, head) = (scope.to_owned(), lane.our_head);
+        let (bytes, size) = if packs { pack::pack(&entries) } else { (Vec::new(), 0) };
+        let plain: usize = entries.iter().map(|entry| entry.len() + 5).sum();
+        // A single entry often does not become shorter.
+        let frame = if packs && bytes.len() < plain {
+            Frame::Packed {
+                scope: scope.clone(),
+                upto,
+                head,
+                size: size as u64,
+                bytes: bytes.into(),
+            }
+        } else {
+            let entries = entries.into_iter().map(Into::into).collect();
+            Frame::Entries { scope: scope.clone(), upto, head, entries }
+        };
+        self.say(&frame);
+        self.send_more(&scope);
+    }
+
+    pub(super) fn acked(&mut self, scope: String, upto: u64) -> Result<(), Violation> {
+        let lane = self.lane(&scope)?;
+        if !lane.flying.contains(&upto) || upto < lane.acked {
+            return Err(Violation::Position);
+        }
+        lane.flying.retain(|end| *end > upto);
+        lane.acked = upto;
+        self.repair.moved();
+        self.out.push_back(Output::Acked { scope, upto });
+        self.send_others();
+        Ok(())
+    }
+
+    /// The names of the next part of our log are here.
+    pub(super) fn named(
+        &mut self,
+        scope: &str,
+        upto: u64,
+        head: u64,
+        positions: Vec<u64>,
+        names: &[[u8; 8]],
+    ) {
+        let Some(lane) = self.lanes.get_mut(scope) else { return };
+        lane.our_head = lane.our_head.max(head);
+        if names.is_empty() {
+            // Nothing but what the peer gave us itself.
+            lane.offer = Some(Offer::Answered { skip: BTreeSet::new(), upto });
+            return self.send_more(scope);
+        }
+        lane.offer = Some(Offer::Asked { positions, upto });
+        let (scope, head) = (scope.to_owned(), lane.our_head);
+        let names = names.concat().into();
+        self.say(&Frame::Offer { scope, upto, head, names });
+    }
+
+    /// The peer has said which of the offered entries it lacks.
+    pub(super) fn wanted(
+        &mut self,
+        scope: &str,
+        upto: u64,
+        lacking: &[u8],
+    ) -> Result<(), Violation> {
+        let lane = self.lane(scope)?;
+        let Some(Offer::Asked { positions, upto: end }) = lane.offer.take() else {
+            return Err(Violation::OutOfTurn);
+        };
+        if upto != end || lacking.len() != positions.len().div_ceil(8) {
+            return Err(Violation::Position);
+        }
+        let wants = |n: usize| lacking.get(n / 8).is_some_and(|byte| byte >> (n % 8) & 1 == 1);
+        let skip = positions.iter().enumerate().filter(|(n, _)| !wants(*n)).map(|(_, at)| *at);
+        lane.offer = Some(Offer::Answered { skip: skip.collect(), upto });
+        self.send_more(scope);
+        Ok(())
+    }
+
+    /// The peer offers entries.
+    pub(super) fn offered(
+        &mut self,
+        scope: String,
+        upto: u64,
+        head: u64,
+        names: &[u8],
+    ) -> Result<(), Violation> {
+        let lane = self.lane(&scope)?;
+        if lane.asked_by_peer.is_some() {
+            return Err(Violation::OutOfTurn);
+        }
+        if upto > head || head < lane.their_head {
+            return Err(Violation::Position);
+        }
+        lane.their_head = head;
+        lane.asked_by_peer = Some(upto);
+        let names = names.chunks_exact(8).filter_map(|name| name.try_into().ok()).collect();
+        self.out.push_back(Output::Which { scope, names });
+        Ok(())
+    }
+
+    pub(super) fn lacking(&mut self, scope: &str, lacking: &[bool]) {
+        let Some(lane) = self.lanes.get_mut(scope) else { return };
+        let Some(upto) = lane.asked_by_peer.take() else { return };
+        let mut bits = vec![0; lacking.len().div_ceil(8)];
+        for (n, lacks) in lacking.iter().enumerate() {
+            if let Some(byte) = bits.get_mut(n / 8) {
+                *byte |= u8::from(*lacks) << (n % 8);
+            }
+        }
+        self.say(&Frame::Want { scope: scope.to_owned(), upto, lacking: bits.into() });
+    }
+
+    /// A batch of the peer's log has come.
+    pub(super) fn batch(
+        &mut self,
+        scope: String,
+        upto: u64,
+        head: u64,
+        entries: Vec<Vec<u8>>,
+    ) -> Result<(), Violation> {
+        let most = if self.both(features::PACKED) { FLYING_MAX - 1 } else { 0 };
+        let lane = self.lane(&scope)?;
+        if lane.storing && lane.waiting.len() >= most {
+            return Err(Violation::OutOfTurn);
+        }
+        // A peer whose disk went back sends again what it is not sure of.
+        if upto > head || head < lane.their_head {
+            return Err(Violation::Position);
+        }
+        lane.their_head = head;
+        self.repair.changed(&scope);
+        let lane = self.lane(&scope)?;
+        if lane.storing {
+            lane.waiting.push_back((upto, entries));
+            return Ok(());
+        }
+        lane.storing = true;
+        self.out.push_back(Output::Store { scope, upto, entries });
+        Ok(())
+    }
+
+    pub(super) fn stored(&mut self, scope: &str, upto: u64) {
+        let Some(lane) = self.lanes.get_mut(scope) else { return };
+        lane.read = upto;
+        lane.storing = false;
+        // What came meanwhile is committed together: one wait for the disk instead of several.
+        let mut next: Option<(u64, Vec<Vec<u8>>)> = None;
+        while let Some((_, more)) = lane.waiting.front() {
+            if next.as_ref().is_some_and(|(_, all)| all.len() + more.len() > ENTRIES_MAX) {
+                break;
+            }
+            let Some((upto, more)) = lane.waiting.pop_front() else { break };
+            let (end, all) = next.get_or_insert_with(|| (upto, Vec::new()));
+            *end = upto;
+            all.extend(more);
+        }
+        lane.storing = next.is_some();
+        self.repair.moved();
+        let scope = scope.to_owned();
+        self.say(&Frame::Ack { scope: scope.clone(), upto });
+        if let Some((upto, entries)) = next {
+            self.out.push_back(Output::Store { scope, upto, entries });
+        }
+    }
+}
