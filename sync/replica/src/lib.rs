@@ -20,6 +20,7 @@ mod kinds;
 mod materialise;
 mod peer;
 mod prepare;
+mod rebuild;
 mod receipt;
 mod rescue;
 mod search;
@@ -38,6 +39,7 @@ pub use export::ExportError;
 pub use farewell::LastWord;
 pub use file::{CaseFile, EditNote, Gathered, ResidentFile, StepNote};
 pub use prepare::{Prepared, Proof};
+pub use rebuild::Rebuilt;
 pub use rescue::{HelpError, Helpable, Helped};
 pub use world::{SystemWorld, World};
 

@@ -142,6 +142,16 @@ impl View<'_> {
         Ok(rows)
     }
 
+    /// All attachments that are wanted.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn attachments_wanted(&self) -> Result<Vec<[u8; 32]>, StoreError> {
+        let mut query = self.0.prepare_cached("SELECT id FROM attachment WHERE state = 0")?;
+        let rows = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        Ok(rows)
+    }
+
     /// Whether an attachment belongs to one of these scopes.
     ///
     /// # Errors
@@ -214,6 +224,16 @@ impl Txn<'_> {
     pub fn attachment_arrived(&self, id: &[u8; 32], bytes: u64) -> Result<bool, StoreError> {
         let sql = "UPDATE attachment SET bytes = ?2, state = 1 WHERE id = ?1 AND state IN (0, 1)";
         Ok(self.0.prepare_cached(sql)?.execute((id, bytes))? > 0)
+    }
+
+    /// The file of an attachment is gone or has rotted: it is wanted again.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn attachment_lost(&self, id: &[u8; 32]) -> Result<(), StoreError> {
+        let sql = "UPDATE attachment SET state = 0 WHERE id = ?1 AND state = 1";
+        self.0.prepare_cached(sql)?.execute([id])?;
+        Ok(())
     }
 
     /// A subject names an attachment; if it is not here it is wanted.

@@ -20,6 +20,7 @@ mod looks;
 mod open;
 mod people;
 mod quarantine;
+mod rebuild;
 mod residents;
 mod sync;
 mod tree;

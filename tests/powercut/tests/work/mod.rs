@@ -135,6 +135,10 @@ impl Shift {
             }
             (95..97, _) => self.county.yunling.restart(),
             (97..98, _) => self.county.relay.restart(),
+            (98..100, _) => {
+                self.county.yunling.rebuild(|_, _| ()).expect("rebuilt");
+                self.county.relay.rebuild(|_, _| ()).expect("rebuilt");
+            }
             _ => {}
         }
         self.mark();
