@@ -334,6 +334,13 @@ impl Keeper {
                     warn!(%error, "looks cannot be told to the county");
                 }
             }
+            if let Some(work) = self.work() {
+                let open = Arc::clone(self.open());
+                let done = tokio::task::spawn_blocking(move || work.scrub_on(&[&*open]));
+                if let Ok(Err(error)) = done.await {
+                    warn!(%error, "the store cannot be looked through");
+                }
+            }
             if !somebody && self.lock_after.is_some_and(|after| busy.elapsed() >= after) {
                 let keeper = Arc::clone(&self);
                 let _ = tokio::task::spawn_blocking(move || keeper.lock_now()).await;

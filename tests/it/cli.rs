@@ -206,6 +206,7 @@ fn status_has_exactly_the_promised_keys_and_exits_with_three_when_nothing_runs()
         "clock",
         "quarantine",
         "disk_free",
+        "storage",
     ];
     let of_box = [
         "name",

@@ -23,6 +23,7 @@ mod prepare;
 mod rebuild;
 mod receipt;
 mod rescue;
+mod scrub;
 mod search;
 mod upward;
 mod world;
@@ -41,6 +42,7 @@ pub use file::{CaseFile, EditNote, Gathered, ResidentFile, StepNote};
 pub use prepare::{Prepared, Proof};
 pub use rebuild::Rebuilt;
 pub use rescue::{HelpError, Helpable, Helped};
+pub use scrub::{ScrubStatus, Scrubbed};
 pub use world::{SystemWorld, World};
 
 use cunkou_casework::catalogue::Release;

@@ -9,12 +9,13 @@ use std::sync::{Mutex, Once};
 use zeroize::Zeroizing;
 
 /// What each version added.
-const SCHEMAS: [&str; 5] = [
+const SCHEMAS: [&str; 6] = [
     include_str!("schema-1.sql"),
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
     include_str!("schema-4.sql"),
     include_str!("schema-5.sql"),
+    include_str!("schema-storage.sql"),
 ];
 const SCHEMA: i64 = SCHEMAS.len() as i64;
 const READERS: usize = 3;
@@ -96,9 +97,7 @@ impl Store {
         std::fs::create_dir_all(&attachments).map_err(disk(&attachments))?;
         let path = folder.join(name);
         begin();
-        let mut writer = Connection::open(&path)?;
-        unlock(&writer, lock)?;
-        settings(&writer)?;
+        let mut writer = writing(&path, lock)?;
         migrate(&mut writer)?;
         let files = match lock {
             Lock::Key(key) => Some(FileKeys {
@@ -121,11 +120,17 @@ impl Store {
     ) -> Result<T, E> {
         let mut writer = self.writer.lock().map_err(|_| E::from(StoreError::Poisoned))?;
         // Immediate: a second writer waits at the start instead of failing at the end.
-        let tx = Transaction::new(&mut writer, TransactionBehavior::Immediate)
-            .map_err(|e| E::from(e.into()))?;
-        let result = work(&Txn { view: View(&tx) })?;
-        tx.commit().map_err(|e| E::from(e.into()))?;
-        Ok(result)
+        let result = match Transaction::new(&mut writer, TransactionBehavior::Immediate) {
+            Ok(tx) => work(&Txn { view: View(&tx) })
+                .and_then(|result| tx.commit().map(|()| result).map_err(|e| E::from(e.into()))),
+            Err(e) => Err(E::from(e.into())),
+        };
+        // A page that SQLCipher cannot read closes its connection to everything: the next write
+        // gets another one.
+        if result.is_err() && !reads(&writer) {
+            *writer = writing(&self.path, &self.lock).map_err(E::from)?;
+        }
+        result
     }
 
     /// Reads one consistent state, without waiting for the writer.
@@ -145,7 +150,9 @@ impl Store {
             let tx = reader.transaction().map_err(|e| E::from(e.into()))?;
             work(&View(&tx))
         };
-        if let Ok(mut readers) = self.readers.lock()
+        // As with the writer; a reader is cheap to open.
+        if result.is_ok()
+            && let Ok(mut readers) = self.readers.lock()
             && readers.len() < READERS
         {
             readers.push(reader);
@@ -153,7 +160,7 @@ impl Store {
         result
     }
 
-    fn reader(&self) -> Result<Connection, StoreError> {
+    pub(crate) fn reader(&self) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = Connection::open_with_flags(&self.path, flags)?;
         unlock(&reader, &self.lock)?;
@@ -247,7 +254,7 @@ fn settled(writer: &Connection) -> Result<bool, StoreError> {
     Ok(busy == 0)
 }
 
-fn ask(db: &Connection, pragma: &str, out: &mut Vec<String>) -> Result<(), StoreError> {
+pub(crate) fn ask(db: &Connection, pragma: &str, out: &mut Vec<String>) -> Result<(), StoreError> {
     let mut query = db.prepare(pragma)?;
     for line in query.query_map([], |row| row.get::<_, String>(0))? {
         match line {
@@ -297,6 +304,22 @@ fn unlock(db: &Connection, lock: &Lock) -> Result<(), StoreError> {
         }
         Err(e) => Err(e.into()),
     }
+}
+
+fn writing(path: &Path, lock: &Lock) -> Result<Connection, StoreError> {
+    let writer = Connection::open(path)?;
+    unlock(&writer, lock)?;
+    settings(&writer)?;
+    Ok(writer)
+}
+
+/// Whether a connection still reads from the disk.
+fn reads(db: &Connection) -> bool {
+    let first = || -> rusqlite::Result<i64> {
+        db.execute_batch("PRAGMA shrink_memory")?;
+        db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+    };
+    first().is_ok()
 }
 
 fn settings(db: &Connection) -> Result<(), StoreError> {

@@ -10,7 +10,7 @@ use cunkou_casework::ids::{DeviceId, EntryId, Incarnation, PersonId, PlaceId, Sc
 use cunkou_casework::suite::SecretKey;
 use cunkou_engine::{Admitted, PeerInfo, Port};
 use cunkou_keys::Key;
-use cunkou_replica::{ActError, Authority, Guard, Membership, Replica, Who, World};
+use cunkou_replica::{ActError, Authority, Guard, Membership, OpenError, Replica, Who, World};
 use cunkou_store::Lock;
 use cunkou_store::{CaseRow, EntryState};
 use std::sync::Arc;
@@ -177,14 +177,18 @@ impl Station {
     }
 
     pub(crate) fn on(&mut self) {
-        let opened = Replica::open(
+        self.replica = Some(self.try_on().expect("the replica opens"));
+    }
+
+    /// A replica on the station's disk, if it opens.
+    pub(crate) fn try_on(&self) -> Result<Replica, OpenError> {
+        Replica::open(
             self.folder.path(),
             &Lock::Key(Key::of([self.n; 32])),
             membership(self.n),
             self.world.clone(),
             guard(),
-        );
-        self.replica = Some(opened.expect("the replica opens"));
+        )
     }
 
     /// Ends the replica. What is not on disk is lost.
