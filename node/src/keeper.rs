@@ -298,6 +298,9 @@ impl Keeper {
                     warn!(%error, "the lease cannot be counted");
                 }
                 let now = keeper.open().now_ms();
+                if let Err(error) = keeper.open().look_after_room() {
+                    warn!(%error, "the disk cannot be looked after");
+                }
                 if let Some(Err(error)) =
                     keeper.work().map(|work| keeper.home.vault.note_acknowledged(&work))
                 {

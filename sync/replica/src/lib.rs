@@ -23,6 +23,7 @@ mod prepare;
 mod rebuild;
 mod receipt;
 mod rescue;
+mod room;
 mod scrub;
 mod search;
 mod upward;
@@ -42,6 +43,7 @@ pub use file::{CaseFile, EditNote, Gathered, ResidentFile, StepNote};
 pub use prepare::{Prepared, Proof};
 pub use rebuild::Rebuilt;
 pub use rescue::{HelpError, Helpable, Helped};
+pub use room::{Disk, Room};
 pub use scrub::{ScrubStatus, Scrubbed};
 pub use world::{SystemWorld, World};
 

@@ -189,7 +189,8 @@ impl Port for Replica {
     }
 
     fn wanted(&self, peer: &PeerInfo, limit: usize) -> Result<Vec<[u8; 32]>, PortError> {
-        self.store.read(|view| view.wanted(&peer.scopes, limit)).map_err(failed)
+        let wanted = self.store.read(|view| view.wanted(&peer.scopes, limit)).map_err(failed)?;
+        Ok(self.room_for(wanted))
     }
 
     fn attachment(&self, peer: &PeerInfo, id: &[u8; 32]) -> Result<Option<Vec<u8>>, PortError> {

@@ -26,6 +26,7 @@ mod scrub;
 mod sync;
 mod tree;
 mod upward;
+mod watermark;
 
 pub use attachments::{AttachmentRow, AttachmentState};
 pub use authors::{Author, ForkKind, ForkRow};
@@ -45,3 +46,4 @@ pub use scrub::ATTACHMENT_FOLDERS;
 pub use sync::{ContactRow, PeerRow, Unsent};
 pub use tree::{AlarmRow, CosignedRow};
 pub use upward::WaitingLooks;
+pub use watermark::NoRoom;

@@ -78,7 +78,15 @@ pub fn status(replica: &Replica) -> Result<Value, Failure> {
     });
     put(&mut told, &scrub.found);
     let rebuilding = replica.rebuilding().map_err(failed)?;
-    Ok(json!({ "rebuilding": rebuilding, "scrub": told }))
+    let disk = replica.disk();
+    Ok(json!({
+        "rebuilding": rebuilding, "scrub": told,
+        "disk": {
+            "room": replica.room().key(),
+            "free": disk.map(|disk| disk.free), "total": disk.map(|disk| disk.total),
+            "ballast": replica.store().ballast(),
+        },
+    }))
 }
 
 /// Prints how far a long work is: for people to standard error, as a line of JSON to standard
