@@ -264,7 +264,7 @@ impl IntoResponse for AppError {
                 StatusCode::INSUFFICIENT_STORAGE,
                 told(
                     (
-                        "盒子存满了",
+                        "磁盘满了",
                         "这一步没有存上;以前存的都在,会照常上传。请马上联系县信息员,腾出地方以前先用纸记。",
                     ),
                     (
@@ -277,12 +277,12 @@ impl IntoResponse for AppError {
                 StatusCode::INSUFFICIENT_STORAGE,
                 told(
                     (
-                        "盒子只能看,存不上",
-                        "存储坏了或被锁住,这一步没有存上;以前存的都在。请马上联系县信息员换盒子,先用纸记。",
+                        "磁盘只能读,存不上",
+                        "磁盘坏了或被锁住,这一步没有存上;以前存的都在。请马上联系县信息员更换,先用纸记。",
                     ),
                     (
                         "The disk can only be read",
-                        "It is broken or locked; this step was not saved, everything saved before is kept. Call county IT for another box, and use paper until then.",
+                        "It is broken or locked; this step was not saved, everything saved before is kept. Call county IT to replace it, and use paper until then.",
                     ),
                 ),
             ),

@@ -227,7 +227,7 @@ pub async fn keep(
     let bytes = photo.map_err(|e| e.told(back))?;
     if signed.replica().room() >= Room::NoPhotos {
         return Err(AppError::Photo {
-            zh: "盒子快存满了,存不下新照片。其他照常办,材料先留原件;请联系县信息员。".into(),
+            zh: "磁盘快满了,存不下新照片。其他照常办,材料先留原件;请联系县信息员。".into(),
             en: "The disk is nearly full and takes no new photos. Everything else goes on; keep the papers, and call county IT.".into(),
             back: back.to_owned(),
         });

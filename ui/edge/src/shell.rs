@@ -126,19 +126,19 @@ fn room_words(app: &App, lang: Lang) -> Option<String> {
     let words = match app.replica.room() {
         Room::Plenty => return None,
         Room::NoFetching => lang.t(
-            "盒子快存满了:别处的照片先不取,收件照常。请告诉县信息员",
+            "磁盘快满了:别处的照片先不取,收件照常。请告诉县信息员",
             "The disk is nearly full: photos from elsewhere are not fetched, work goes on. Tell county IT",
         ),
         Room::NoPhotos => lang.t(
-            "盒子快存满了:不能存新照片,其他照常。请联系县信息员",
+            "磁盘快满了:不能存新照片,其他照常。请联系县信息员",
             "The disk is nearly full: no new photos, everything else goes on. Call county IT",
         ),
         Room::NoForms => lang.t(
-            "盒子存满了:暂时不能收件和保存;已存的都在,照常上传。请马上联系县信息员",
+            "磁盘满了:暂时不能收件和保存;已存的都在,照常上传。请马上联系县信息员",
             "The disk is full: nothing new can be saved; what was saved is kept and still goes to the county. Call county IT now",
         ),
         Room::ReadOnly => lang.t(
-            "盒子只能看,存不上:存储坏了或被锁住。请马上联系县信息员",
+            "磁盘只能读,存不上:磁盘坏了或被锁住。请马上联系县信息员",
             "The disk can only be read: it is broken or locked. Call county IT now",
         ),
     };
