@@ -208,3 +208,25 @@ fn a_photo_that_lies_on_the_disk_is_not_fetched_again() {
     let row = county.relay.store().read(|view| view.attachment(&id.0)).expect("readable");
     assert_eq!(row.map(|row| row.state), Some(AttachmentState::Here));
 }
+
+#[test]
+fn what_a_cut_interrupts_is_whole_at_every_moment_and_goes_on_where_it_was() {
+    let mut county = County::founded();
+    for _ in 0..30 {
+        let case = county.yunling.open_case(AGENT_YUNLING, YUNLING);
+        county.yunling.save(AGENT_YUNLING, case, &phone("13900000101"));
+    }
+    let before = derived(&county.yunling);
+    let station = &county.yunling;
+    let cut = std::panic::AssertUnwindSafe(|| station.rebuild(|_, _| panic!("the power is cut")));
+    assert!(std::panic::catch_unwind(cut).is_err());
+    assert!(station.rebuilding().expect("readable"));
+    assert_eq!(derived(station), before, "old rows and new ones, each whole");
+    county.yunling.restart();
+    let mut heard = Vec::new();
+    let rebuilt = county.yunling.rebuild(|done, all| heard.push((done, all))).expect("rebuilt");
+    // 30 cases and the county itself; twenty were done.
+    assert_eq!((heard.first(), rebuilt.subjects), (Some(&(31, 31)), 31));
+    assert!(!county.yunling.rebuilding().expect("readable"));
+    assert_eq!(derived(&county.yunling), before);
+}
