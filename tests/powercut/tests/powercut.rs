@@ -66,7 +66,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, who: &str, at: usize, loss: Option<Loss>) {
+    fn add(&mut self, place: &str, loss: Option<Loss>) {
         self.cuts += 1;
         let Some(loss) = loss else { return };
         let words = match loss {
@@ -80,7 +80,7 @@ impl Tally {
             }
         };
         self.first.get_or_insert_with(|| {
-            format!("CUNKOU_POWERCUT_SEED={} CUNKOU_POWERCUT_AT={who}:{at}: {words}", seed())
+            format!("CUNKOU_POWERCUT_SEED={} CUNKOU_POWERCUT_AT={place}: {words}", seed())
         });
     }
 }
@@ -89,11 +89,19 @@ impl Tally {
 fn cut(machine: &Machine, worked: &Worked, count: usize, written_back: Option<usize>) -> Tally {
     let ops = &worked.ops[machine.index];
     let only = std::env::var("CUNKOU_POWERCUT_AT").ok();
-    let places = match only.as_deref().and_then(|only| only.split_once(':')) {
-        Some((who, at)) if who == machine.name => vec![at.parse().expect("a number")],
-        Some(_) => vec![],
-        None => places(ops, &mut Chance::of(seed(), machine.name), count),
-    };
+    let number = |text: &str| text.parse().expect("a number");
+    // Each with how many cuts were made at the same place before it.
+    let places: Vec<(usize, usize)> =
+        match only.as_deref().map(|o| o.split(':').collect::<Vec<_>>()) {
+            Some(parts) if parts[0] == machine.name => vec![(number(parts[1]), number(parts[2]))],
+            Some(_) => vec![],
+            None => {
+                let all = places(ops, &mut Chance::of(seed(), machine.name), count);
+                let before =
+                    |n: usize| all[..n].iter().rev().take_while(|at| **at == all[n]).count();
+                (0..all.len()).map(|n| (all[n], before(n))).collect()
+            }
+        };
     let start = || {
         let disk = Disk::with(worked.before[machine.index].clone());
         match written_back {
@@ -103,7 +111,7 @@ fn cut(machine: &Machine, worked: &Worked, count: usize, written_back: Option<us
     };
     let mut tally = Tally::default();
     let (mut disk, mut played, mut told) = (start(), 0, 0);
-    for at in places {
+    for (at, before) in places {
         for op in &ops[played..at] {
             if let Op::Mark(number) = op {
                 told = *number;
@@ -111,14 +119,15 @@ fn cut(machine: &Machine, worked: &Worked, count: usize, written_back: Option<us
             disk.play(op);
         }
         played = at;
-        let mut chance = Chance::of(seed(), &format!("{} {at} {}", machine.name, tally.cuts));
+        let place = format!("{}:{at}:{before}", machine.name);
+        let mut chance = Chance::of(seed(), &place);
         let folder = image_folder();
         disk.cut(&mut chance, folder.path()).expect("written");
         let again = written_back.is_none() && chance.percent(5);
         let image = again.then(|| files(folder.path()));
         let recovery = again.then(|| watch(folder.path(), Syncs::Kept));
         let loss = machine.look(folder.path(), &worked.told[told], worked, chance.percent(10));
-        tally.add(machine.name, at, loss.err());
+        tally.add(&place, loss.err());
         // The power fails again while the machine comes back.
         if let (Some(image), Some(recovery)) = (image, recovery) {
             let ops = recovery.end();
@@ -127,7 +136,7 @@ fn cut(machine: &Machine, worked: &Worked, count: usize, written_back: Option<us
             let folder = image_folder();
             disk.cut(&mut chance, folder.path()).expect("written");
             let loss = machine.look(folder.path(), &worked.told[told], worked, false);
-            tally.add(machine.name, at, loss.err());
+            tally.add(&place, loss.err());
         }
     }
     tally
