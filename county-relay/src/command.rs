@@ -20,7 +20,7 @@ use cunkou_casework::suite::{PublicKey, SecretKey, attachment_id};
 use cunkou_edge::bounded;
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_edge::control::{self, Execute};
-use cunkou_edge::{pin, renewal};
+use cunkou_edge::{pin, renewal, storage};
 use cunkou_link::RelayCredentials;
 use cunkou_replica::{ActError, SystemWorld, World};
 use cunkou_store::StoreError;
@@ -151,6 +151,8 @@ enum Command {
     Backup {
         out: PathBuf,
     },
+    Rebuild,
+    Scrub,
     Status,
 }
 
@@ -325,6 +327,8 @@ fn command(data: &Path, action: &Action) -> Result<Command, Failure> {
             login: login.clone(),
             number: number.clone(),
         },
+        Action::Rebuild => Command::Rebuild,
+        Action::Scrub => Command::Scrub,
         Action::Backup { out } => Command::Backup { out: absolute(out)? },
         Action::Submit { file } => Command::Submit { file: absolute(file)? },
         Action::Administrators(Administrators::List) => Command::Administrators,
@@ -410,7 +414,9 @@ pub(crate) fn progress(words: &str) {
 pub(crate) async fn run(options: &Options, action: &Action) -> Result<(), Failure> {
     let command = command(&options.data, action)?;
     let asked = serde_json::to_value(&command).map_err(failed)?;
-    if let Some(answer) = control::ask(&options.data, &asked, &|words| progress(&words)).await? {
+    let as_json = options.json;
+    let told = move |words: String| storage::show_progress(as_json, &words);
+    if let Some(answer) = control::ask(&options.data, &asked, &told).await? {
         show(options.json, &answer);
         return Ok(());
     }
@@ -428,7 +434,7 @@ pub(crate) async fn run(options: &Options, action: &Action) -> Result<(), Failur
             let Some(home) = home::open(&data)? else {
                 return Err(failed("the relay is starting or stopping; try again"));
             };
-            home.execute(asked, &|words| progress(&words))
+            home.execute(asked, &told)
         }
     };
     let answer = tokio::task::spawn_blocking(work).await.map_err(failed)??;
@@ -462,6 +468,8 @@ impl Execute for Home {
                 let lifted = self.replica.lift(device).map_err(failed)?;
                 Ok(json!({ "schema": 1, "device": device.to_string(), "lifted": lifted }))
             }
+            Command::Rebuild => storage::rebuild(&self.replica, progress),
+            Command::Scrub => storage::scrub(&self.replica, &[], progress),
             Command::StaffKin { login, numbers } => self.register_kin(&login, &numbers),
             Command::KeyCode { login } => {
                 let county = self.replica.county();
@@ -766,6 +774,7 @@ impl Home {
             "erasures_unconfirmed": self.replica.unconfirmed_erasures().map_err(failed)?,
             "certificates": self.certificates.status(now)?,
             "disk_free": cunkou_edge::app::disk_free(&self.data),
+            "storage": storage::status(&self.replica)?,
             "boxes": boxes,
             "revoked": revoked,
             "forks": histories::list(&self.replica)?,

@@ -212,6 +212,18 @@ pub(crate) enum Action {
         #[arg(long)]
         number: String,
     },
+    /// Make every list and search row again from the log of entries; also while serving. What a
+    /// power cut interrupts goes on when asked again.
+    #[command(
+        after_help = "Example:\n  cunkou-relay --data ./county rebuild\n\nWith --json each line of progress is an object with done and of; the last line is the answer."
+    )]
+    Rebuild,
+    /// Read the whole store now and hold it against its own hashes; also while serving. A serving
+    /// relay does this by itself in small steps about once in 30 days.
+    #[command(
+        after_help = "Example:\n  cunkou-relay --data ./county scrub --json\n\nWhat has rotted is not shown and not sent, and comes back from boxes with their next contact."
+    )]
+    Scrub,
     /// Write a backup, sealed to the county's recovery key; also while serving.
     #[command(after_help = "Example:\n  cunkou-relay --data ./county backup --out county.ckb")]
     Backup {

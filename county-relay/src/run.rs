@@ -155,6 +155,16 @@ async fn each_minute(home: Arc<Home>) {
             if let Err(error) = home.replica.checkpoint() {
                 error!(%error, "the checkpoint was not signed");
             }
+            if let Err(error) = home.replica.look_after_room() {
+                error!(%error, "the disk cannot be looked after");
+            }
+            // Twice: a round is planned for a call each half minute.
+            for _ in 0..2 {
+                if let Err(error) = home.replica.scrub_on(&[]) {
+                    error!(%error, "the store cannot be looked through");
+                    break;
+                }
+            }
             if let Err(error) = home.replica.finish_erasures() {
                 error!(%error, "what is erased is not yet off the disk");
             }

@@ -10,7 +10,7 @@ use cunkou_edge::Door;
 use cunkou_edge::app::disk_free;
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_edge::control::{self, Execute};
-use cunkou_edge::{export, renewal};
+use cunkou_edge::{export, renewal, storage};
 use cunkou_link::Credentials;
 use cunkou_replica::Replica;
 use cunkou_vault::LeaseStanding;
@@ -33,8 +33,17 @@ pub(crate) struct Executor {
     pub(crate) data: PathBuf,
 }
 
+impl Executor {
+    fn unlocked(&self) -> Result<Arc<Replica>, Failure> {
+        self.keeper.work().ok_or_else(|| {
+            let words = "the box is locked; sign in on its page or run: cunkou-node unlock";
+            Failure::new(Exit::Refused, words)
+        })
+    }
+}
+
 impl Execute for Executor {
-    fn execute(&self, command: Value, _: &dyn Fn(String)) -> Result<Value, Failure> {
+    fn execute(&self, command: Value, progress: &dyn Fn(String)) -> Result<Value, Failure> {
         match command["do"].as_str() {
             Some("status") => {
                 let work = self.keeper.work();
@@ -61,6 +70,7 @@ impl Execute for Executor {
                 let alarms = replica.alarms().map_err(failed)?;
                 let alarms = alarms.iter().map(|a| json!({ "words": a.words, "at_ms": a.at_ms }));
                 status["alarms"] = alarms.collect();
+                status["storage"] = storage::status(replica)?;
                 status["host"] = json!(self.keeper.wallet().hosts().first());
                 Ok(status)
             }
@@ -71,12 +81,11 @@ impl Execute for Executor {
             Some("export") => {
                 let text = |key: &str| command[key].as_str().unwrap_or_default();
                 let photos = command["photos"].as_bool().unwrap_or(true);
-                let work = self.keeper.work().ok_or_else(|| {
-                    let words = "the box is locked; sign in on its page or run: cunkou-node unlock";
-                    Failure::new(Exit::Refused, words)
-                })?;
+                let work = self.unlocked()?;
                 export::to_file(&work, text("number"), Path::new(text("out")), photos)
             }
+            Some("rebuild") => storage::rebuild(&*self.unlocked()?, progress),
+            Some("scrub") => storage::scrub(&*self.unlocked()?, &[&**self.keeper.open()], progress),
             Some("bind") => {
                 let code = command["code"].as_str().unwrap_or_default();
                 let replica = self.keeper.work();
@@ -239,6 +248,20 @@ pub(crate) async fn export(
     );
     show(options.json, &value, &words);
     Ok(())
+}
+
+/// Has a running box look after its store: `rebuild` or `scrub`.
+pub(crate) async fn look_after(options: &Options, what: &str) -> Result<(), Failure> {
+    let progress = |words: String| storage::show_progress(options.json, &words);
+    match control::ask(&options.data, &json!({ "do": what }), &progress).await? {
+        Some(value) => {
+            let fields = value.as_object().into_iter().flatten();
+            let lines: Vec<String> = fields.map(|(key, value)| format!("{key}: {value}")).collect();
+            show(options.json, &value, &lines.join("\n"));
+            Ok(())
+        }
+        None => Err(not_running(options)),
+    }
 }
 
 /// How the box is.

@@ -298,6 +298,9 @@ impl Keeper {
                     warn!(%error, "the lease cannot be counted");
                 }
                 let now = keeper.open().now_ms();
+                if let Err(error) = keeper.open().look_after_room() {
+                    warn!(%error, "the disk cannot be looked after");
+                }
                 if let Some(Err(error)) =
                     keeper.work().map(|work| keeper.home.vault.note_acknowledged(&work))
                 {
@@ -332,6 +335,13 @@ impl Keeper {
                 let done = tokio::task::spawn_blocking(move || work.gather_looks(false));
                 if let Ok(Err(error)) = done.await {
                     warn!(%error, "looks cannot be told to the county");
+                }
+            }
+            if let Some(work) = self.work() {
+                let open = Arc::clone(self.open());
+                let done = tokio::task::spawn_blocking(move || work.scrub_on(&[&*open]));
+                if let Ok(Err(error)) = done.await {
+                    warn!(%error, "the store cannot be looked through");
                 }
             }
             if !somebody && self.lock_after.is_some_and(|after| busy.elapsed() >= after) {

@@ -43,6 +43,8 @@ async fn program() -> ExitCode {
         }
         Action::Unlock { login } => command::unlock(&options, login).await,
         Action::Lock => command::lock(&options).await,
+        Action::Rebuild => command::look_after(&options, "rebuild").await,
+        Action::Scrub => command::look_after(&options, "scrub").await,
         Action::Status => command::status(&options).await,
     };
     match done {

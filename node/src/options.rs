@@ -126,6 +126,18 @@ pub(crate) enum Action {
     /// Lock a running box now: everybody is signed out; it goes on receiving.
     #[command(after_help = "Example:\n  cunkou-node --data ./box lock")]
     Lock,
+    /// Make every list and search row again from the log of entries. The box must be running and
+    /// open; people may go on working. What a power cut interrupts goes on when asked again.
+    #[command(
+        after_help = "Example:\n  cunkou-node --data ./box rebuild\n\nWith --json each line of progress is an object with done and of; the last line is the answer."
+    )]
+    Rebuild,
+    /// Read the whole store now and hold it against its own hashes. The box must be running and
+    /// open; it does this by itself in small steps about once in 30 days.
+    #[command(
+        after_help = "Example:\n  cunkou-node --data ./box scrub --json\n\nWhat has rotted is not shown and not sent, and comes back from the county with the next contact."
+    )]
+    Scrub,
     /// How the box is.
     #[command(after_help = "Example:\n  cunkou-node --data ./box status --json")]
     Status,

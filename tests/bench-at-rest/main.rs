@@ -14,7 +14,6 @@ use cunkou_engine::Part;
 use cunkou_keys::Key;
 use cunkou_replica::{ActError, Authority, Guard, Membership, Replica, SystemWorld, Who};
 use cunkou_store::{Lock, PeerRow, Store};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 use tempfile::TempDir;
@@ -254,8 +253,7 @@ fn main() -> Result<()> {
             let mut after = 0;
             loop {
                 let (upto, part) = side.replica.store().read(|view| {
-                    let (scope, skip, bytes_max) = (scope.clone(), BTreeSet::new(), 256 * 1024);
-                    let part = Part { scope, after, until: u64::MAX, skip, bytes_max };
+                    let part = Part::behind(&scope, after, 256 * 1024);
                     view.log_part(&part, -9, i64::MAX.unsigned_abs())
                 })?;
                 if upto == after {

@@ -65,6 +65,8 @@ fn every_level_of_help_shows_an_example() {
                 &["serve"],
                 &["unlock"],
                 &["lock"],
+                &["rebuild"],
+                &["scrub"],
                 &["export"],
                 &["status"],
             ],
@@ -101,6 +103,8 @@ fn every_level_of_help_shows_an_example() {
                 &["lease"],
                 &["lease", "extend"],
                 &["backup"],
+                &["rebuild"],
+                &["scrub"],
                 &["restore"],
                 &["recover"],
                 &["status"],
@@ -206,6 +210,7 @@ fn status_has_exactly_the_promised_keys_and_exits_with_three_when_nothing_runs()
         "clock",
         "quarantine",
         "disk_free",
+        "storage",
     ];
     let of_box = [
         "name",

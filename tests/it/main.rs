@@ -21,6 +21,7 @@ mod looks;
 mod receipt;
 mod routes;
 mod screens;
+mod storage;
 mod story;
 mod story_js;
 mod story_no_js;

@@ -65,6 +65,15 @@ pub struct Part {
     pub bytes_max: usize,
 }
 
+impl Part {
+    /// Everything after a position, about so many bytes of it.
+    #[must_use]
+    pub fn behind(scope: &str, after: u64, bytes_max: usize) -> Self {
+        let (scope, skip) = (scope.to_owned(), BTreeSet::new());
+        Self { scope, after, until: u64::MAX, skip, bytes_max }
+    }
+}
+
 /// Names of a part of our own log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Named {
@@ -337,6 +346,14 @@ pub trait Port: Send + Sync + 'static {
     /// When the store fails; nothing is then acknowledged.
     fn heal(&self, _peer: &PeerInfo, _scope: &str, _entries: &[Vec<u8>]) -> Result<u64, PortError> {
         Err(PortError::unasked())
+    }
+
+    /// Entries that are damaged on this disk and may be had from this peer, by scope.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn rotten(&self, _peer: &PeerInfo) -> Result<Vec<(String, Vec<[u8; 32]>)>, PortError> {
+        Ok(Vec::new())
     }
 
     /// A scope that differed was repaired, or differs still.

@@ -267,9 +267,14 @@ impl Conversation {
     async fn begin(&mut self, session: &mut Session, begun: Instant) -> Result<(), LinkError> {
         let debt = self.account.as_ref().map_or(Duration::ZERO, |a| a.debt());
         self.pause(debt);
-        let port = Arc::clone(&self.port);
-        if let Some(words) = blocking(move || port.last_word()).await?? {
+        let (port, peer) = (Arc::clone(&self.port), self.peer.clone());
+        let ask = move || Ok::<_, PortError>((port.last_word()?, port.rotten(&peer)?));
+        let (last_word, rotten) = blocking(ask).await??;
+        if let Some(words) = last_word {
             session.handle(begun.elapsed(), Input::LastWord(words));
+        }
+        for (scope, names) in rotten {
+            session.handle(begun.elapsed(), Input::Rotten { scope, names });
         }
         Ok(())
     }

@@ -193,6 +193,7 @@ impl Desk<'_> {
 
     /// The event of a step, built on what is here, with what it builds on.
     pub(crate) fn compose(&self, subject: SubjectId, step: Step) -> Result<Composed, ActError> {
+        self.has_room()?;
         self.freshen(subject)?;
         let county = self.replica.county();
         let gathered = gather(self.tx.entries_of(&subject.0)?, &county);
@@ -274,6 +275,7 @@ impl Desk<'_> {
         who: Who<'_>,
         writes: &[Write],
     ) -> Result<bool, ActError> {
+        self.has_room()?;
         self.freshen(subject)?;
         let known = self.tx.subject(&subject.0)?.filter(|(schema, _)| *schema != DUTY);
         let Some((schema, scope)) = known else {
@@ -294,6 +296,10 @@ impl Desk<'_> {
         self.tx.set_document(&subject.0, &saved)?;
         self.replica.materialise(self.tx, subject)?;
         Ok(true)
+    }
+
+    fn has_room(&self) -> Result<(), ActError> {
+        self.replica.no_forms().map_or(Ok(()), |why| Err(ActError::NoRoom(why)))
     }
 
     /// What came from a peer but is not derived yet is derived first, so that nothing is built

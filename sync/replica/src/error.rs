@@ -1,7 +1,7 @@
 use cunkou_casework::case::Reason;
 use cunkou_casework::document::DocumentError;
 use cunkou_casework::entry::BadEntry;
-use cunkou_store::StoreError;
+use cunkou_store::{NoRoom, StoreError};
 
 /// Why a replica could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +32,9 @@ pub enum ActError {
     /// No numbers are left for new cases.
     #[error("no case numbers are left; county IT gives this box more")]
     NoNumbers,
+    /// The disk takes nothing more of people.
+    #[error("the disk is full or can only be read; nothing new can be written")]
+    NoRoom(NoRoom),
     /// The document.
     #[error(transparent)]
     Document(#[from] DocumentError),

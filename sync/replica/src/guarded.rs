@@ -87,17 +87,19 @@ impl Replica {
     }
 
     /// Has the guard look at what is to be derived before the writer is held: it remembers, and
-    /// nobody waits for the disk while a worker chews on something bad.
+    /// nobody waits for the disk while a worker chews on something bad. `anew` is for documents
+    /// that are made again from nothing.
     pub(crate) fn look_ahead(
         &self,
         view: &View<'_>,
         subjects: &[[u8; 16]],
+        anew: bool,
     ) -> Result<(), StoreError> {
         let county = self.county();
         let mut jobs = Vec::new();
         for subject in subjects {
             let gathered = gather(view.entries_of(subject)?, &county);
-            let stored = view.document(subject)?;
+            let stored = if anew { None } else { view.document(subject)? };
             let applied_to = stored.as_ref().map_or(0, |d| d.pos);
             let todo: Vec<&EditRow> = gathered.todo(applied_to).collect();
             let Some((schema, scope)) = beginning(&gathered).filter(|_| !todo.is_empty()) else {

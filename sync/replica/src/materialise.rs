@@ -37,7 +37,7 @@ impl Replica {
     /// sent, and not for what others sent meanwhile.
     pub(crate) fn materialise_these(&self, subjects: &[[u8; 16]]) -> Result<(), StoreError> {
         for part in subjects.chunks(BATCH as usize) {
-            self.store.read(|view| self.look_ahead(view, part))?;
+            self.store.read(|view| self.look_ahead(view, part, false))?;
             self.store.write(|tx| -> Result<(), StoreError> {
                 for subject in part {
                     if tx.is_dirty(subject)? {

@@ -2,6 +2,7 @@
 
 use crate::Replica;
 use cunkou_casework::county::DeviceKind;
+use cunkou_casework::entry::Entry;
 use cunkou_casework::ids::{DeviceId, Scope};
 use cunkou_casework::suite::PublicKey;
 use cunkou_engine::{
@@ -9,12 +10,14 @@ use cunkou_engine::{
     Refused, Repaired, ScopeState, features,
 };
 use cunkou_store::{PeerRow, RepairRow, StoreError, View};
-use std::collections::BTreeSet;
 use std::sync::PoisonError;
 use tracing::{info, warn};
 
 /// What this program understands beside the first version.
 const FEATURES: u64 = features::BRIEF | features::PACKED | features::OFFER | features::RECONCILE;
+
+/// So many damaged entries of a scope are asked for in one conversation.
+const HEALED_MAX: usize = 10_000;
 
 fn failed(e: impl std::fmt::Display) -> PortError {
     PortError(e.to_string())
@@ -171,8 +174,7 @@ impl Port for Replica {
         after: u64,
         bytes_max: usize,
     ) -> Result<Loaded, PortError> {
-        let (scope, skip) = (scope.to_owned(), BTreeSet::new());
-        self.load_part(peer, &Part { scope, after, until: u64::MAX, skip, bytes_max })
+        self.load_part(peer, &Part::behind(scope, after, bytes_max))
     }
 
     fn load_part(&self, peer: &PeerInfo, part: &Part) -> Result<Loaded, PortError> {
@@ -255,8 +257,25 @@ impl Port for Replica {
 
     fn heal(&self, peer: &PeerInfo, scope: &str, entries: &[Vec<u8>]) -> Result<u64, PortError> {
         let known = self.known_peer(peer)?;
+        let mut healed = 0;
+        for bytes in entries {
+            if let Ok(entry) = Entry::decode(bytes) {
+                healed += u64::from(Self::heal(self, entry.id(), bytes).map_err(failed)?);
+            }
+        }
         let admitted = self.take_lacking(&known, scope, entries).map_err(failed)?;
-        Ok(u64::from(admitted.new) + u64::from(admitted.quarantined))
+        Ok(healed + u64::from(admitted.new) + u64::from(admitted.quarantined))
+    }
+
+    fn rotten(&self, peer: &PeerInfo) -> Result<Vec<(String, Vec<[u8; 32]>)>, PortError> {
+        let of = |view: &View<'_>, scope: &String| -> Result<_, StoreError> {
+            Ok((scope.clone(), view.rotten(std::slice::from_ref(scope), HEALED_MAX)?))
+        };
+        let all: Vec<_> = self
+            .store
+            .read(|view| peer.scopes.iter().map(|scope| of(view, scope)).collect())
+            .map_err(|e: StoreError| failed(e))?;
+        Ok(all.into_iter().filter(|(_, names)| !names.is_empty()).collect())
     }
 
     fn repaired(&self, peer: &PeerInfo, scope: &str, repaired: Repaired) -> Result<(), PortError> {
@@ -310,7 +329,8 @@ impl Port for Replica {
     }
 
     fn wanted(&self, peer: &PeerInfo, limit: usize) -> Result<Vec<[u8; 32]>, PortError> {
-        self.store.read(|view| view.wanted(&peer.scopes, limit)).map_err(failed)
+        let wanted = self.store.read(|view| view.wanted(&peer.scopes, limit)).map_err(failed)?;
+        Ok(self.room_for(wanted))
     }
 
     fn attachment(&self, peer: &PeerInfo, id: &[u8; 32]) -> Result<Option<Vec<u8>>, PortError> {

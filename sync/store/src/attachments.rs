@@ -1,6 +1,7 @@
 //! Attachments: encrypted files whose names say nothing, and rows that say which are here and
 //! whose they are.
 
+use crate::scrub::HALF;
 use crate::{Store, StoreError, Txn, View};
 use cunkou_keys::files;
 use rusqlite::OptionalExtension;
@@ -30,7 +31,7 @@ pub struct AttachmentRow {
 
 impl Store {
     /// Where an attachment lies: a keyed hash, because a plain one tells who has the same photo.
-    fn attachment_path(&self, id: &[u8; 32]) -> PathBuf {
+    pub(crate) fn attachment_path(&self, id: &[u8; 32]) -> PathBuf {
         let name = match &self.files {
             Some(keys) => blake3::keyed_hash(keys.names.bytes(), id),
             None => blake3::Hash::from_bytes(*id),
@@ -73,7 +74,7 @@ impl Store {
         let disk = |source| StoreError::Disk { path: path.clone(), source };
         let folder = path.parent().unwrap_or(&self.attachments);
         fs::create_dir_all(folder).map_err(disk)?;
-        let part = path.with_extension(format!("part-{:?}", std::thread::current().id()));
+        let part = path.with_extension(format!("{HALF}{:?}", std::thread::current().id()));
         let mut file = File::create(&part).map_err(disk)?;
         file.write_all(&file_bytes).and_then(|()| file.sync_all()).map_err(disk)?;
         fs::rename(&part, &path).map_err(disk)?;
@@ -138,6 +139,16 @@ impl View<'_> {
     /// When SQLite fails.
     pub fn attachments_here(&self) -> Result<Vec<[u8; 32]>, StoreError> {
         let mut query = self.0.prepare_cached("SELECT id FROM attachment WHERE state = 1")?;
+        let rows = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        Ok(rows)
+    }
+
+    /// All attachments that are wanted.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn attachments_wanted(&self) -> Result<Vec<[u8; 32]>, StoreError> {
+        let mut query = self.0.prepare_cached("SELECT id FROM attachment WHERE state = 0")?;
         let rows = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
         Ok(rows)
     }
@@ -214,6 +225,16 @@ impl Txn<'_> {
     pub fn attachment_arrived(&self, id: &[u8; 32], bytes: u64) -> Result<bool, StoreError> {
         let sql = "UPDATE attachment SET bytes = ?2, state = 1 WHERE id = ?1 AND state IN (0, 1)";
         Ok(self.0.prepare_cached(sql)?.execute((id, bytes))? > 0)
+    }
+
+    /// The file of an attachment is gone or has rotted: it is wanted again. False when it was
+    /// not here anyway.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn attachment_lost(&self, id: &[u8; 32]) -> Result<bool, StoreError> {
+        let sql = "UPDATE attachment SET state = 0 WHERE id = ?1 AND state = 1";
+        Ok(self.0.prepare_cached(sql)?.execute([id])? > 0)
     }
 
     /// A subject names an attachment; if it is not here it is wanted.

@@ -296,8 +296,10 @@ impl Txn<'_> {
     /// # Errors
     /// When SQLite fails.
     pub fn mark_reason_dirty(&self, reason: &str) -> Result<(), StoreError> {
+        // Written out, so that SQLite uses the index of what is aside and reads nothing else.
         let sql = "INSERT OR IGNORE INTO dirty(subject)
-                   SELECT DISTINCT subject FROM entry WHERE state = 1 AND reason = ?1";
+                   SELECT DISTINCT subject FROM entry
+                   WHERE state <> 0 AND state = 1 AND reason = ?1";
         self.0.prepare_cached(sql)?.execute([reason])?;
         Ok(())
     }

@@ -11,12 +11,13 @@ use std::sync::{Mutex, Once};
 use zeroize::Zeroizing;
 
 /// What each version added.
-const SCHEMAS: [&str; 5] = [
+const SCHEMAS: [&str; 6] = [
     include_str!("schema-1.sql"),
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
     include_str!("schema-4.sql"),
     include_str!("schema-5.sql"),
+    include_str!("schema-6.sql"),
 ];
 /// The version since which each scope has a sum of its names.
 const SUMMED: i64 = 5;
@@ -100,9 +101,7 @@ impl Store {
         std::fs::create_dir_all(&attachments).map_err(disk(&attachments))?;
         let path = folder.join(name);
         begin();
-        let mut writer = Connection::open(&path)?;
-        unlock(&writer, lock)?;
-        settings(&writer)?;
+        let mut writer = writing(&path, lock)?;
         migrate(&mut writer)?;
         let files = match lock {
             Lock::Key(key) => Some(FileKeys {
@@ -125,11 +124,17 @@ impl Store {
     ) -> Result<T, E> {
         let mut writer = self.writer.lock().map_err(|_| E::from(StoreError::Poisoned))?;
         // Immediate: a second writer waits at the start instead of failing at the end.
-        let tx = Transaction::new(&mut writer, TransactionBehavior::Immediate)
-            .map_err(|e| E::from(e.into()))?;
-        let result = work(&Txn { view: View(&tx) })?;
-        tx.commit().map_err(|e| E::from(e.into()))?;
-        Ok(result)
+        let result = match Transaction::new(&mut writer, TransactionBehavior::Immediate) {
+            Ok(tx) => work(&Txn { view: View(&tx) })
+                .and_then(|result| tx.commit().map(|()| result).map_err(|e| E::from(e.into()))),
+            Err(e) => Err(E::from(e.into())),
+        };
+        // A page that SQLCipher cannot read closes its connection to everything: the next write
+        // gets another one.
+        if result.is_err() && !reads(&writer) {
+            *writer = writing(&self.path, &self.lock).map_err(E::from)?;
+        }
+        result
     }
 
     /// Reads one consistent state, without waiting for the writer.
@@ -149,7 +154,9 @@ impl Store {
             let tx = reader.transaction().map_err(|e| E::from(e.into()))?;
             work(&View(&tx))
         };
-        if let Ok(mut readers) = self.readers.lock()
+        // As with the writer; a reader is cheap to open.
+        if result.is_ok()
+            && let Ok(mut readers) = self.readers.lock()
             && readers.len() < READERS
         {
             readers.push(reader);
@@ -157,7 +164,7 @@ impl Store {
         result
     }
 
-    fn reader(&self) -> Result<Connection, StoreError> {
+    pub(crate) fn reader(&self) -> Result<Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = Connection::open_with_flags(&self.path, flags)?;
         unlock(&reader, &self.lock)?;
@@ -197,30 +204,33 @@ impl Store {
         Ok(())
     }
 
-    /// What SQLite and SQLCipher say of every page: empty when all is well.
+    /// What SQLite and SQLCipher say of every page: empty when all is well. Nothing is written
+    /// meanwhile: for stores that nobody waits for. See [`Store::integrity`].
     ///
     /// # Errors
     /// When SQLite fails.
     pub fn faults(&self) -> Result<Vec<String>, StoreError> {
-        let reader = self.reader()?;
         let mut out = Vec::new();
-        let pragmas: &[&str] = match self.lock {
-            Lock::Key(_) => &["PRAGMA cipher_integrity_check", "PRAGMA integrity_check"],
-            Lock::Plain => &["PRAGMA integrity_check"],
-        };
-        for pragma in pragmas {
-            let mut query = reader.prepare(pragma)?;
-            for line in query.query_map([], |row| row.get::<_, String>(0))? {
-                match line {
-                    Ok(line) => out.push(line),
-                    Err(e) if e.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
-                        out.push(e.to_string());
-                        break;
-                    }
-                    Err(e) => return Err(e.into()),
-                }
+        if matches!(self.lock, Lock::Key(_)) {
+            let writer = self.writer.lock().map_err(|_| StoreError::Poisoned)?;
+            // SQLCipher looks at the file itself, past the write-ahead log: a page that a cut left
+            // half written there is whole in the log, and is no fault.
+            if settled(&writer)? {
+                ask(&writer, "PRAGMA cipher_integrity_check", &mut out)?;
             }
         }
+        out.extend(self.integrity()?);
+        Ok(out)
+    }
+
+    /// What SQLite says of every page that is in use, as one reader sees them while others read
+    /// and write: empty when all is well.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn integrity(&self) -> Result<Vec<String>, StoreError> {
+        let mut out = Vec::new();
+        ask(&self.reader()?, "PRAGMA integrity_check", &mut out)?;
         out.retain(|line| line != "ok");
         Ok(out)
     }
@@ -232,9 +242,7 @@ impl Store {
     /// When SQLite fails.
     pub fn checkpoint(&self) -> Result<bool, StoreError> {
         let writer = self.writer.lock().map_err(|_| StoreError::Poisoned)?;
-        let busy: i64 =
-            writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-        Ok(busy == 0)
+        settled(&writer)
     }
 
     /// The folder of the database.
@@ -242,6 +250,27 @@ impl Store {
     pub fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(&self.path)
     }
+}
+
+/// Brings the write-ahead log into the database; false when a reader stands in the way.
+fn settled(writer: &Connection) -> Result<bool, StoreError> {
+    let busy: i64 = writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    Ok(busy == 0)
+}
+
+pub(crate) fn ask(db: &Connection, pragma: &str, out: &mut Vec<String>) -> Result<(), StoreError> {
+    let mut query = db.prepare(pragma)?;
+    for line in query.query_map([], |row| row.get::<_, String>(0))? {
+        match line {
+            Ok(line) => out.push(line),
+            Err(e) if e.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
+                out.push(e.to_string());
+                break;
+            }
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(())
 }
 
 /// Lets one thread alone open the first connection of the process: SQLite initialises SQLCipher
@@ -279,6 +308,22 @@ fn unlock(db: &Connection, lock: &Lock) -> Result<(), StoreError> {
         }
         Err(e) => Err(e.into()),
     }
+}
+
+fn writing(path: &Path, lock: &Lock) -> Result<Connection, StoreError> {
+    let writer = Connection::open(path)?;
+    unlock(&writer, lock)?;
+    settings(&writer)?;
+    Ok(writer)
+}
+
+/// Whether a connection still reads from the disk.
+fn reads(db: &Connection) -> bool {
+    let first = || -> rusqlite::Result<i64> {
+        db.execute_batch("PRAGMA shrink_memory")?;
+        db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+    };
+    first().is_ok()
 }
 
 fn settings(db: &Connection) -> Result<(), StoreError> {

@@ -114,6 +114,24 @@ fn a_rotten_page_is_found_by_the_check() {
 }
 
 #[test]
+fn a_page_that_a_cut_left_half_written_and_the_log_has_whole_is_no_fault() {
+    let (folder, cut) = (TempDir::new().expect("a folder"), TempDir::new().expect("a folder"));
+    let store = filled(folder.path(), &lock(1));
+    store.checkpoint().expect("written out");
+    store.write(|tx| tx.set_meta("bulk", &[7; 200_000])).expect("the store works");
+    // As a cut in the middle of the next checkpoint leaves it.
+    for name in ["work.db", "work.db-wal"] {
+        std::fs::copy(folder.path().join(name), cut.path().join(name)).expect("copied");
+    }
+    let path = cut.path().join("work.db");
+    let mut bytes = std::fs::read(&path).expect("readable");
+    bytes[3000..3512].fill(0);
+    std::fs::write(&path, bytes).expect("torn");
+    let store = Store::open(cut.path(), &lock(1)).expect("the log has the page");
+    assert_eq!(store.faults().expect("checked"), Vec::<String>::new());
+}
+
+#[test]
 fn a_snapshot_is_consistent_and_under_the_same_key() {
     let (folder, copy) = (TempDir::new().expect("a folder"), TempDir::new().expect("a folder"));
     let store = filled(folder.path(), &lock(1));

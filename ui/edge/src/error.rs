@@ -4,7 +4,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use cunkou_casework::case::Reason;
 use cunkou_replica::ActError;
-use cunkou_store::StoreError;
+use cunkou_store::{NoRoom, StoreError};
 use cunkou_ui::Lang;
 use cunkou_ui::page::error::Problem;
 
@@ -52,12 +52,18 @@ pub enum AppError {
     NoNumbers,
     /// The county demands a security key, and the person has none.
     KeyNeeded,
+    /// The disk takes nothing more.
+    NoRoom(NoRoom),
     /// Our own failure; the detail is in the log under a number.
     Ours(String),
 }
 
 impl From<StoreError> for AppError {
     fn from(e: StoreError) -> Self {
+        if let Some(why) = e.no_room() {
+            tracing::error!(error = %e, "the disk takes nothing more");
+            return Self::NoRoom(why);
+        }
         Self::Ours(e.to_string())
     }
 }
@@ -68,6 +74,7 @@ impl From<ActError> for AppError {
             ActError::Refused(reason) => Self::Refused(reason),
             ActError::Unknown => Self::NotFound,
             ActError::NoNumbers => Self::NoNumbers,
+            ActError::NoRoom(why) => Self::NoRoom(why),
             ActError::County(e) => Self::Ours(e.to_string()),
             ActError::Document(e) => Self::Ours(e.to_string()),
             ActError::Entry(e) => Self::Ours(e.to_string()),
@@ -250,6 +257,32 @@ impl IntoResponse for AppError {
                     (
                         "No case numbers are left",
                         "Ask county IT to give this box more. Nothing typed is lost.",
+                    ),
+                ),
+            ),
+            Self::NoRoom(NoRoom::Full) => (
+                StatusCode::INSUFFICIENT_STORAGE,
+                told(
+                    (
+                        "磁盘满了",
+                        "这一步没有存上;以前存的都在,会照常上传。请马上联系县信息员,腾出地方以前先用纸记。",
+                    ),
+                    (
+                        "The disk is full",
+                        "This step was not saved; everything saved before is kept and still goes to the county. Call county IT now, and use paper until there is room.",
+                    ),
+                ),
+            ),
+            Self::NoRoom(NoRoom::ReadOnly) => (
+                StatusCode::INSUFFICIENT_STORAGE,
+                told(
+                    (
+                        "磁盘只能读,存不上",
+                        "磁盘坏了或被锁住,这一步没有存上;以前存的都在。请马上联系县信息员更换,先用纸记。",
+                    ),
+                    (
+                        "The disk can only be read",
+                        "It is broken or locked; this step was not saved, everything saved before is kept. Call county IT to replace it, and use paper until then.",
                     ),
                 ),
             ),

@@ -33,6 +33,7 @@ pub mod serve;
 pub mod session;
 pub mod sheet;
 pub mod shell;
+pub mod storage;
 pub mod web;
 
 pub use app::{App, Office, Practice};

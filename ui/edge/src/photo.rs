@@ -9,7 +9,7 @@ use cunkou_casework::calendar::{china_day, china_time};
 use cunkou_casework::ids::AttachmentId;
 use cunkou_casework::material::Page;
 use cunkou_casework::suite::attachment_id;
-use cunkou_replica::Replica;
+use cunkou_replica::{Replica, Room};
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits, RgbImage};
@@ -225,6 +225,13 @@ pub async fn keep(
     back: &str,
 ) -> Result<(AttachmentId, u64), AppError> {
     let bytes = photo.map_err(|e| e.told(back))?;
+    if signed.replica().room() >= Room::NoPhotos {
+        return Err(AppError::Photo {
+            zh: "磁盘快满了,存不下新照片。其他照常办,材料先留原件;请联系县信息员。".into(),
+            en: "The disk is nearly full and takes no new photos. Everything else goes on; keep the papers, and call county IT.".into(),
+            back: back.to_owned(),
+        });
+    }
     let app = Arc::clone(&signed.app);
     let replica = Arc::clone(signed.replica());
     let _turn = app.photos.acquire().await.map_err(|e| AppError::Ours(e.to_string()))?;

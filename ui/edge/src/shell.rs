@@ -4,6 +4,7 @@ use crate::{App, Office, Signed};
 use axum::http::HeaderMap;
 use cunkou_casework::county::{Power, Role};
 use cunkou_link::LinkState;
+use cunkou_replica::Room;
 use cunkou_ui::layout::SyncBar;
 use cunkou_ui::{Lang, Shell, User};
 use std::sync::Arc;
@@ -118,6 +119,30 @@ pub fn sync_bar(app: &App, lang: Lang) -> Option<SyncBar> {
         ),
     };
     Some(SyncBar { tone, words })
+}
+
+/// What a disk that fills up means for the work; more urgent than a clock.
+fn room_words(app: &App, lang: Lang) -> Option<String> {
+    let words = match app.replica.room() {
+        Room::Plenty => return None,
+        Room::NoFetching => lang.t(
+            "磁盘快满了:别处的照片先不取,收件照常。请告诉县信息员",
+            "The disk is nearly full: photos from elsewhere are not fetched, work goes on. Tell county IT",
+        ),
+        Room::NoPhotos => lang.t(
+            "磁盘快满了:不能存新照片,其他照常。请联系县信息员",
+            "The disk is nearly full: no new photos, everything else goes on. Call county IT",
+        ),
+        Room::NoForms => lang.t(
+            "磁盘满了:暂时不能收件和保存;已存的都在,照常上传。请马上联系县信息员",
+            "The disk is full: nothing new can be saved; what was saved is kept and still goes to the county. Call county IT now",
+        ),
+        Room::ReadOnly => lang.t(
+            "磁盘只能读,存不上:磁盘坏了或被锁住。请马上联系县信息员",
+            "The disk can only be read: it is broken or locked. Call county IT now",
+        ),
+    };
+    Some(words.to_owned())
 }
 
 fn clock_words(app: &App, lang: Lang) -> Option<String> {
@@ -242,7 +267,7 @@ impl Signed {
             nav: nav.collect(),
             sync: if self.session.practice { None } else { sync_bar(app, l) },
             practice: self.session.practice,
-            clock: clock_words(app, l),
+            clock: room_words(app, l).or_else(|| clock_words(app, l)),
             complaint: app
                 .release()
                 .map_or_else(|| "12345".into(), |r| r.contacts.complaint.clone()),

@@ -10,11 +10,13 @@ use cunkou_casework::ids::{DeviceId, EntryId, Incarnation, PersonId, PlaceId, Sc
 use cunkou_casework::suite::SecretKey;
 use cunkou_engine::{Admitted, PeerInfo, Port};
 use cunkou_keys::Key;
-use cunkou_replica::{ActError, Authority, Guard, Membership, Replica, Who, World};
+use cunkou_replica::{
+    ActError, Authority, Disk, Guard, Membership, OpenError, Replica, Who, World,
+};
 use cunkou_store::Lock;
 use cunkou_store::{CaseRow, EntryState};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
 pub(crate) const COUNTY: PlaceId = PlaceId(1);
@@ -46,9 +48,14 @@ pub(crate) struct Still {
     seed: u8,
     now_ms: AtomicI64,
     drawn: AtomicU64,
+    disk: Mutex<Option<Disk>>,
 }
 
 impl World for Still {
+    fn disk(&self, _: &std::path::Path) -> Option<Disk> {
+        *self.disk.lock().expect("no panic")
+    }
+
     fn now_ms(&self) -> i64 {
         self.now_ms.fetch_add(1, Ordering::SeqCst)
     }
@@ -170,26 +177,36 @@ impl Station {
     pub(crate) fn new(n: u8) -> Self {
         let folder = TempDir::new().expect("a folder");
         let now_ms = AtomicI64::new(1_795_000_000_000 + i64::from(n) * 1_000_000);
-        let world = Arc::new(Still { seed: n, now_ms, drawn: AtomicU64::new(0) });
+        let world =
+            Arc::new(Still { seed: n, now_ms, drawn: AtomicU64::new(0), disk: Mutex::default() });
         let mut station = Self { n, folder, world, replica: None };
         station.on();
         station
     }
 
     pub(crate) fn on(&mut self) {
-        let opened = Replica::open(
+        self.replica = Some(self.try_on().expect("the replica opens"));
+    }
+
+    /// A replica on the station's disk, if it opens.
+    pub(crate) fn try_on(&self) -> Result<Replica, OpenError> {
+        Replica::open(
             self.folder.path(),
             &Lock::Key(Key::of([self.n; 32])),
             membership(self.n),
             self.world.clone(),
             guard(),
-        );
-        self.replica = Some(opened.expect("the replica opens"));
+        )
     }
 
     /// Ends the replica. What is not on disk is lost.
     pub(crate) fn off(&mut self) {
         self.replica = None;
+    }
+
+    /// So much is free on this station's disk from now on. Bytes.
+    pub(crate) fn has_free(&self, free: u64, total: u64, read_only: bool) {
+        *self.world.disk.lock().expect("no panic") = Some(Disk { free, total, read_only });
     }
 
     /// So many days go by on this station's clock.
@@ -209,7 +226,7 @@ impl Station {
         copy_folder(self.folder.path(), folder.path());
         let now_ms = AtomicI64::new(self.world.now_ms.load(Ordering::SeqCst));
         let drawn = AtomicU64::new(self.world.drawn.load(Ordering::SeqCst) + 1_000_000);
-        let world = Arc::new(Still { seed: self.n, now_ms, drawn });
+        let world = Arc::new(Still { seed: self.n, now_ms, drawn, disk: Mutex::default() });
         let mut station = Self { n: self.n, folder, world, replica: None };
         station.on();
         station
@@ -278,7 +295,7 @@ impl Station {
     }
 }
 
-fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
+pub(crate) fn copy_folder(from: &std::path::Path, to: &std::path::Path) {
     for file in std::fs::read_dir(from).expect("a folder") {
         let file = file.expect("a file");
         let into = to.join(file.file_name());
