@@ -178,8 +178,8 @@ impl Session {
     #[must_use]
     pub fn progress(&self) -> Progress {
         self.lanes.values().fold(Progress::default(), |sum, lane| Progress {
-            to_send: sum.to_send + lane.our_head.saturating_sub(lane.acked),
-            to_receive: sum.to_receive + lane.their_head.saturating_sub(lane.read),
+            to_send: sum.to_send.saturating_add(lane.our_head.saturating_sub(lane.acked)),
+            to_receive: sum.to_receive.saturating_add(lane.their_head.saturating_sub(lane.read)),
         })
     }
 
