@@ -259,9 +259,8 @@ impl Port for Model {
         }
         let cursor = Op::Cursor { device: peer.device, scope: scope.to_owned(), seq: upto };
         if self.traits.plant == Plant::LostCursor {
-            let skip = std::mem::take(&mut inner.skip_sync);
             inner.commit(self.traits.plant, vec![cursor])?;
-            inner.skip_sync = skip;
+            inner.skip_sync = true;
         } else {
             ops.push(cursor);
         }

@@ -10,7 +10,9 @@ pub enum Plant {
     None,
     /// `synchronous=OFF`: a commit is acknowledged before it is on the disk.
     SyncOff,
-    /// The cursor is committed before the entries, in a transaction of its own.
+    /// The cursor is committed and acknowledged in a transaction of its own; the entries are
+    /// synced with whatever comes next. (Only to commit them one after the other does no harm:
+    /// nobody believes a cursor beyond what was acknowledged to him.)
     LostCursor,
     /// Positions are handed out when a transaction begins and seen when it ends.
     Bigserial,

@@ -151,10 +151,14 @@ fn draw_plan(layout: &Layout, size: Size, rng: &Rng) -> Plan {
         let machine = rng_work.index(machines);
         let scopes = &layout.works[machine];
         let scope = scopes[rng_work.index(scopes.len())].clone();
-        // People work in bursts.
+        // People work in bursts, often two of them on the phone with each other.
         let at = rng_work.below(span);
-        for n in 0..=rng_work.below(4) {
+        let sharing: Vec<usize> =
+            (0..machines).filter(|m| layout.works[*m].contains(&scope)).collect();
+        let other = sharing[rng_work.index(sharing.len())];
+        for n in 0..=rng_work.below(5) {
             let at = at + n * rng_work.below(SECOND);
+            let machine = if n % 2 == 0 { machine } else { other };
             plan.work.push(Work { at, machine, scope: scope.clone() });
         }
     }
@@ -220,6 +224,15 @@ impl Scenario {
         let (seats, plan, bounds, rng) = self.draw();
         let plan = plan.with_faults(keep);
         contained(World::new(seats, plan, bounds, rng))
+    }
+
+    /// Runs it with other faults than its own.
+    ///
+    /// # Errors
+    /// The first thing that must never be; a panic is one.
+    pub fn run_faults(&self, faults: Vec<Fault>) -> Result<Report, Failure> {
+        let (seats, plan, bounds, rng) = self.draw();
+        contained(World::new(seats, Plan { faults, ..plan }, bounds, rng))
     }
 
     /// Runs it.
