@@ -7,8 +7,9 @@ use cunkou_casework::suite::PublicKey;
 use cunkou_engine::{
     Admitted, Hello, Loaded, PROTOCOL, PeerInfo, Port, PortError, RefusalCode, Refused, ScopeState,
 };
-use cunkou_store::{PeerRow, StoreError};
+use cunkou_store::{PeerRow, Said, StoreError};
 use std::sync::PoisonError;
+use tracing::warn;
 
 /// What this program understands beside the first version.
 const FEATURES: u64 = 0;
@@ -128,6 +129,22 @@ impl Port for Replica {
         self.store
             .write(|tx| {
                 let row = tx.greet_peer(&seen)?;
+                let epoch = tx.meta("epoch")?.unwrap_or_default();
+                let says: Vec<Said<'_>> = hello
+                    .scopes
+                    .iter()
+                    .filter(|state| peer.scopes.contains(&state.scope))
+                    .map(|state| Said {
+                        scope: &state.scope,
+                        head: state.head,
+                        // A cursor of another epoch is void.
+                        read: if state.epoch.as_slice() == epoch { state.read } else { 0 },
+                        acknowledged: state.epoch.as_slice() == epoch,
+                    })
+                    .collect();
+                if tx.doubt_peer(row.id, &says)? {
+                    warn!(peer = %peer.name, "the peer's disk went back, or is a copy");
+                }
                 tx.begin_contact(row.id, now_ms)
             })
             .map_err(|e: StoreError| failed(e))?;

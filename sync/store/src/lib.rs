@@ -39,6 +39,6 @@ pub use open::{Lock, Store, Txn, View};
 pub use people::{EnrolmentRow, Redeemed, Throttle};
 pub use quarantine::{FATAL_REASON, PARKED_REASON, Suspension};
 pub use residents::{KeyKind, ResidentRow, SearchHit};
-pub use sync::{ContactRow, PeerRow, Unsent};
+pub use sync::{ContactRow, PeerRow, Said, Unsent};
 pub use tree::{AlarmRow, CosignedRow};
 pub use upward::WaitingLooks;
