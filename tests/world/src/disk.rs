@@ -72,8 +72,8 @@ pub trait Disk: Sized {
     /// All that is held now.
     fn held(&self) -> BTreeMap<Id, Held>;
 
-    /// The next commit is written and not synced.
-    fn skip_next_sync(&mut self);
+    /// The next commit is written and not synced, on a disk that can be told so.
+    fn skip_next_sync(&mut self) {}
 
     /// The power goes. What was not synced may be kept, lost or torn.
     fn cut(&mut self, rng: &mut Rng);
@@ -91,10 +91,10 @@ pub trait Disk: Sized {
     /// A copy of the disk in a second machine.
     fn copied(&self, rng: &mut Rng) -> Self;
 
-    /// Whether writes fail for lack of room.
-    fn set_full(&mut self, full: bool);
+    /// Whether writes fail for lack of room, on a disk that can be full.
+    fn set_full(&mut self, _full: bool) {}
 
-    /// The machine's clock jumps by so many milliseconds.
+    /// The machine's clock jumps by so many milliseconds, to whole days.
     fn jump(&mut self, ms: i64);
 
     /// A bit of some stored entry flips. False when this disk cannot.

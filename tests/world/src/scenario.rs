@@ -223,7 +223,7 @@ impl Scenario {
     pub fn run_with(&self, keep: impl Fn(usize) -> bool) -> Result<Report, Failure> {
         let (seats, plan, bounds, rng) = self.draw();
         let plan = plan.with_faults(keep);
-        contained(World::new(seats, plan, bounds, rng))
+        contained(&mut World::new(seats, plan, bounds, rng))
     }
 
     /// Runs it with other faults than its own.
@@ -232,7 +232,7 @@ impl Scenario {
     /// The first thing that must never be; a panic is one.
     pub fn run_faults(&self, faults: Vec<Fault>) -> Result<Report, Failure> {
         let (seats, plan, bounds, rng) = self.draw();
-        contained(World::new(seats, Plan { faults, ..plan }, bounds, rng))
+        contained(&mut World::new(seats, Plan { faults, ..plan }, bounds, rng))
     }
 
     /// Runs it.
@@ -265,7 +265,10 @@ impl Scenario {
 }
 
 /// Runs a world; a panic in it is a failure like another.
-pub fn contained<D: Disk>(world: World<D>) -> Result<Report, Failure> {
+///
+/// # Errors
+/// The first thing that must never be.
+pub fn contained<D: Disk>(world: &mut World<D>) -> Result<Report, Failure> {
     let run = std::panic::AssertUnwindSafe(|| world.run());
     std::panic::catch_unwind(run).unwrap_or_else(|panic| {
         let words = panic.downcast_ref::<String>().map(String::as_str);

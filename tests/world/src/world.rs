@@ -215,7 +215,7 @@ impl<D: Disk> World<D> {
     ///
     /// # Errors
     /// The first thing that must never be.
-    pub fn run(mut self) -> Result<Report, Failure> {
+    pub fn run(&mut self) -> Result<Report, Failure> {
         while let Some(((at, _), event)) = self.queue.pop_first() {
             self.now = at;
             self.report.events += 1;
@@ -225,7 +225,12 @@ impl<D: Disk> World<D> {
             }
         }
         self.at_rest()?;
-        Ok(self.report)
+        Ok(self.report.clone())
+    }
+
+    /// The disks of all machines that were not taken away.
+    pub fn disks(&self) -> impl Iterator<Item = &D> {
+        self.machines.iter().filter(|m| !m.retired).map(|m| &m.seat.disk)
     }
 
     fn happen(&mut self, event: Event) -> Result<(), Failure> {
