@@ -12,6 +12,14 @@ struct Known {
     bytes: u64,
 }
 
+/// A machine when nothing happens any more.
+pub(crate) struct AtRest<'a> {
+    pub(crate) machine: usize,
+    pub(crate) device: [u8; 16],
+    pub(crate) scopes: &'a BTreeSet<String>,
+    pub(crate) held: BTreeMap<Id, Held>,
+}
+
 /// Plain sets.
 #[derive(Debug, Default)]
 pub(crate) struct Oracle {
@@ -111,13 +119,10 @@ impl Oracle {
 
     /// The world has come to rest: everybody has exactly what it may have. Returns how many
     /// entries machines lack that have a double.
-    pub(crate) fn settled(
-        &self,
-        machines: &[(usize, [u8; 16], &BTreeSet<String>, BTreeMap<Id, Held>)],
-    ) -> Result<u64, String> {
+    pub(crate) fn settled(&self, machines: &[AtRest<'_>]) -> Result<u64, String> {
         let mut union: BTreeMap<Id, &str> = BTreeMap::new();
-        for (machine, _, scopes, held) in machines {
-            for (id, held) in held.iter() {
+        for AtRest { machine, scopes, held, .. } in machines {
+            for (id, held) in held {
                 let Some(known) = self.known.get(id) else {
                     return Err(format!(
                         "machine {machine} holds {}, which nobody made",
@@ -143,7 +148,7 @@ impl Oracle {
             return Err(format!("{} was accepted and is nowhere", short(lost)));
         }
         let mut apart = 0;
-        for (machine, device, scopes, held) in machines {
+        for AtRest { machine, device, scopes, held } in machines {
             for (id, scope) in &union {
                 if !scopes.contains(*scope) || held.get(id).is_some_and(|h| h.counts) {
                     continue;

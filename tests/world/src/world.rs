@@ -2,7 +2,7 @@
 
 use crate::conn::{Batch, Conn, End};
 use crate::disk::Disk;
-use crate::oracle::{Oracle, name};
+use crate::oracle::{AtRest, Oracle, name};
 use crate::plan::{
     Bounds, DAY, Failure, HOUR, MINUTE, MS, Micros, Plan, Point, Report, SECOND, Seat,
 };
@@ -546,10 +546,14 @@ impl<D: Disk> World<D> {
             return self.fail("a timer ran although nothing was due");
         }
         self.quiet()?;
-        let all: Vec<_> = self.machines.iter().enumerate().filter(|(_, m)| !m.retired).collect();
+        let all = self.machines.iter().enumerate().filter(|(_, m)| !m.retired);
         let held: Vec<_> = all
-            .iter()
-            .map(|(nr, m)| (*nr, m.seat.device, &m.seat.scopes, m.seat.disk.held()))
+            .map(|(machine, m)| AtRest {
+                machine,
+                device: m.seat.device,
+                scopes: &m.seat.scopes,
+                held: m.seat.disk.held(),
+            })
             .collect();
         match self.oracle.settled(&held) {
             Ok(apart) => self.report.apart = apart,

@@ -13,7 +13,6 @@ use cunkou_world::{
     Access, Bounds, Device, Fault, HOUR, MINUTE, MS, Model, Plan, Plant, Point, Registry, Rng,
     SECOND, Seat, Traits, What, Work, World, contained,
 };
-use real::Real;
 use std::sync::Arc;
 
 #[test]
