@@ -80,8 +80,8 @@ impl Session {
     #[must_use]
     pub fn progress(&self) -> Progress {
         self.lanes.values().fold(Progress::default(), |sum, lane| Progress {
-            to_send: sum.to_send + lane.to_send(),
-            to_receive: sum.to_receive + lane.to_receive(),
+            to_send: sum.to_send.saturating_add(lane.to_send()),
+            to_receive: sum.to_receive.saturating_add(lane.to_receive()),
         })
     }
 

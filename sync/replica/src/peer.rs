@@ -9,7 +9,7 @@ use cunkou_engine::{
     Admitted, Hello, Loaded, Named, PROTOCOL, Part, PeerInfo, Picked, Port, PortError, RefusalCode,
     Refused, Repaired, ScopeState, features,
 };
-use cunkou_store::{PeerRow, RepairRow, StoreError, View};
+use cunkou_store::{PeerRow, RepairRow, Said, StoreError, View};
 use std::sync::PoisonError;
 use tracing::{info, warn};
 
@@ -136,6 +136,22 @@ impl Port for Replica {
         self.store
             .write(|tx| {
                 let row = tx.greet_peer(&seen)?;
+                let epoch = tx.meta("epoch")?.unwrap_or_default();
+                let says: Vec<Said<'_>> = hello
+                    .scopes
+                    .iter()
+                    .filter(|state| peer.scopes.contains(&state.scope))
+                    .map(|state| Said {
+                        scope: &state.scope,
+                        head: state.head,
+                        // A cursor of another epoch is void.
+                        read: if state.epoch.as_slice() == epoch { state.read } else { 0 },
+                        acknowledged: state.epoch.as_slice() == epoch,
+                    })
+                    .collect();
+                if tx.doubt_peer(row.id, &says)? {
+                    warn!(peer = %peer.name, "the peer's disk went back, or is a copy");
+                }
                 tx.begin_contact(row.id, now_ms)
             })
             .map_err(|e: StoreError| failed(e))?;

@@ -366,3 +366,20 @@ fn a_new_key_does_not_undo_old_entries_on_a_new_box() {
     let phases = county.holding(YUNLING).map(|s| said(s, case).map(|s| s.state.phase));
     assert_eq!(phases, [Some(Phase::Received); 3]);
 }
+
+#[test]
+fn a_disk_that_went_back_unnoticed_gets_back_what_it_had_given_away() {
+    let mut county = County::founded();
+    county.settle();
+    county.yunling.off();
+    let older = county.yunling.copied();
+    county.yunling.on();
+    let case = county.yunling.open_case(AGENT_YUNLING, YUNLING);
+    county.settle();
+    let whole = said(&county.relay, case).expect("the relay has it");
+    assert!(said(&older, case).is_none());
+    for _ in 0..3 {
+        Talk::begin(&county.relay, &older).finish();
+    }
+    assert_eq!(said(&older, case), Some(whole), "the same epoch, and yet it lacked its own work");
+}

@@ -43,7 +43,7 @@ pub use people::{EnrolmentRow, Redeemed, Throttle};
 pub use quarantine::{FATAL_REASON, PARKED_REASON, Suspension};
 pub use residents::{KeyKind, ResidentRow, SearchHit};
 pub use scrub::ATTACHMENT_FOLDERS;
-pub use sync::{ContactRow, PeerRow, RepairRow, Unsent};
+pub use sync::{ContactRow, PeerRow, RepairRow, Said, Unsent};
 pub use tree::{AlarmRow, CosignedRow};
 pub use upward::WaitingLooks;
 pub use watermark::NoRoom;

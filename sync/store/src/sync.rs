@@ -29,6 +29,19 @@ pub struct PeerRow {
     pub features: u64,
 }
 
+/// What a peer says of one scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Said<'a> {
+    /// Which.
+    pub scope: &'a str,
+    /// Where the peer's own log ends.
+    pub head: u64,
+    /// How far it has read ours.
+    pub read: u64,
+    /// Whether that is of our present epoch, so that it can be held against what it acknowledged.
+    pub acknowledged: bool,
+}
+
 /// What no peer has acknowledged yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unsent {
@@ -370,6 +383,34 @@ impl Txn<'_> {
             seen.features.cast_signed(),
         ))?;
         self.peer(&seen.device)?.ok_or(StoreError::Damaged { what: "peer" })
+    }
+
+    /// Holds what a peer says against what is known of it in its present epoch. One that knows less
+    /// than it has acknowledged, or has less than was read of it, runs on a disk that went back, or
+    /// on a copy: it may lack what it gave us itself, so that beyond what it has read is sent back,
+    /// too. True when that is so.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn doubt_peer(&self, peer: i64, says: &[Said<'_>]) -> Result<bool, StoreError> {
+        let mut back = false;
+        for said in says {
+            let less = said.acknowledged && said.read < self.acked(peer, said.scope)?;
+            back |= less || said.head < self.cursor(peer, said.scope)?;
+        }
+        if !back {
+            return Ok(false);
+        }
+        let acked = "UPDATE acked SET seq = min(seq, ?3) WHERE peer = ?1 AND scope = ?2";
+        let via = "UPDATE entry SET via = -2 WHERE via = ?1 AND pos IN
+                   (SELECT pos FROM log WHERE scope = ?2 AND seq > ?3)";
+        for said in says {
+            // A position that SQLite cannot hold is none of ours.
+            let read = said.read.min(self.head(said.scope)?);
+            self.0.prepare_cached(acked)?.execute((peer, said.scope, read))?;
+            self.0.prepare_cached(via)?.execute((peer, said.scope, read))?;
+        }
+        Ok(true)
     }
 
     /// We have read a peer's log up to here; in one transaction with the entries.

@@ -70,6 +70,17 @@ fn a_disk_that_went_back_sends_what_it_is_not_sure_of() {
 }
 
 #[test]
+fn heads_that_cannot_be_added_up_are_no_reason_to_stop() {
+    let mut mine = hello([1; 16], 0, 0, 0);
+    mine.scopes.push(ScopeState { scope: "place:2".into(), ..mine.scopes[0].clone() });
+    let mut theirs = hello([2; 16], u64::MAX, 0, 0);
+    theirs.scopes.push(ScopeState { scope: "place:2".into(), ..theirs.scopes[0].clone() });
+    let mut session = Session::new(NOW, mine, Call::In);
+    session.handle(NOW, Input::Received(Frame::Hello(theirs).encode()));
+    assert_eq!(session.progress().to_receive, u64::MAX);
+}
+
+#[test]
 fn a_silent_peer_is_left() {
     let mut a = Side::new(1, Vec::new(), 0);
     let (at, _) = a.session.poll_timeout().expect("a hello is due");

@@ -1,0 +1,472 @@
+//! The model disk: a store in memory that keeps its promises exactly as far as its disk does.
+//!
+//! It follows `sync/replica/src/peer.rs` and `sync/store/src/sync.rs`; the conformance suite holds
+//! both to the same rules.
+
+use crate::disk::{Disk, Held, Id, Made, sum};
+use crate::entry;
+use crate::plant::Plant;
+use crate::registry::{Registry, key_of};
+use crate::rng::Rng;
+use crate::tables::{NOBODY, Op, Tables, Tx, VOID};
+use cunkou_engine::{
+    Admitted, Hello, Loaded, PROTOCOL, PeerInfo, Port, PortError, Refused, ScopeState,
+};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// With `synchronous=OFF` the system writes back after so many commits.
+const WRITE_BACK: usize = 12;
+
+/// How a model disk behaves.
+#[derive(Clone, Debug)]
+pub struct Traits {
+    /// A batch is no longer than this, nor than the session asks for. Bytes.
+    pub batch: usize,
+    /// Content of an entry, at least and at most. Bytes.
+    pub content: (u64, u64),
+    /// What is broken on purpose.
+    pub plant: Plant,
+    /// False for a program of the version before, which knows of no features.
+    pub features: bool,
+}
+
+#[derive(Debug)]
+struct Inner {
+    tables: Tables,
+    journal: Vec<Tx>,
+    /// So many transactions are on the platter.
+    synced: usize,
+    skip_sync: bool,
+    full: bool,
+    damaged: bool,
+    incarnation: [u8; 16],
+    time_ms: i64,
+    made: Vec<Made>,
+    /// Positions handed out before their commit, by the bug [`Plant::Bigserial`].
+    reserved: BTreeMap<([u8; 16], String), Vec<u64>>,
+    handed_out: BTreeMap<String, u64>,
+}
+
+/// A store in memory over a disk with a write-back cache.
+#[derive(Debug)]
+pub struct Model {
+    device: [u8; 16],
+    store: [u8; 16],
+    registry: Arc<Registry>,
+    traits: Traits,
+    inner: Mutex<Inner>,
+}
+
+/// A model disk as it lay.
+#[derive(Clone, Debug)]
+pub struct Image(Vec<Tx>);
+
+fn full() -> PortError {
+    PortError("no room".into())
+}
+
+impl Inner {
+    fn commit(&mut self, plant: Plant, ops: Vec<Op>) -> Result<(), PortError> {
+        if self.full {
+            return Err(full());
+        }
+        for (at, op) in ops.iter().enumerate() {
+            self.tables.apply(op, (self.journal.len(), at));
+        }
+        self.journal.push(Tx::new(ops));
+        let lazy = plant == Plant::SyncOff && self.journal.len() - self.synced < WRITE_BACK;
+        if !self.skip_sync && !lazy {
+            self.synced = self.journal.len();
+        }
+        self.skip_sync = false;
+        Ok(())
+    }
+
+    fn replay(&mut self, store: [u8; 16]) {
+        let whole = self.journal.iter().take_while(|tx| tx.whole()).count();
+        self.journal.truncate(whole);
+        self.synced = whole;
+        self.tables = Tables::new(store);
+        for (nr, tx) in self.journal.iter().enumerate() {
+            for (at, op) in tx.ops().iter().enumerate() {
+                self.tables.apply(op, (nr, at));
+            }
+        }
+        self.made.clear();
+        self.reserved.clear();
+        self.handed_out.clear();
+        self.skip_sync = false;
+        self.damaged = false;
+    }
+
+    fn next_seq(&mut self, scope: &str) -> u64 {
+        let head = self.tables.head(scope);
+        let next = self.handed_out.entry(scope.to_owned()).or_default();
+        *next = (*next).max(head) + 1;
+        *next
+    }
+}
+
+impl Model {
+    /// An empty disk.
+    #[must_use]
+    pub fn new(device: [u8; 16], registry: Arc<Registry>, traits: Traits, rng: &mut Rng) -> Self {
+        let store = rng.id();
+        let inner = Inner {
+            tables: Tables::new(store),
+            journal: Vec::new(),
+            synced: 0,
+            skip_sync: false,
+            full: false,
+            damaged: false,
+            incarnation: rng.id(),
+            time_ms: 1_795_000_000_000,
+            made: Vec::new(),
+            reserved: BTreeMap::new(),
+            handed_out: BTreeMap::new(),
+        };
+        Self { device, store, registry, traits, inner: Mutex::new(inner) }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known<'a>(inner: &'a Inner, peer: &PeerInfo) -> Result<&'a crate::tables::Peer, PortError> {
+        let known = inner.tables.peers.get(&peer.device);
+        known.ok_or_else(|| PortError("the peer has not said hello".into()))
+    }
+
+    fn read_entry<'a>(&self, bytes: &'a [u8]) -> Result<entry::Entry<'a>, entry::NotAnEntry> {
+        if self.traits.plant == Plant::SkippedHash {
+            entry::claimed(bytes)
+        } else {
+            entry::read(bytes)
+        }
+    }
+}
+
+impl Port for Model {
+    fn admit_peer(&self, key: &[u8; 32]) -> Result<PeerInfo, Refused> {
+        self.registry.admit(&self.device, key)
+    }
+
+    fn hello(&self, peer: &PeerInfo) -> Result<Hello, PortError> {
+        let inner = self.inner();
+        let known = inner.tables.peers.get(&peer.device);
+        let scopes = peer.scopes.iter().map(|scope| {
+            let at = |map: &BTreeMap<String, u64>| map.get(scope).copied().unwrap_or(0);
+            ScopeState {
+                scope: scope.clone(),
+                head: inner.tables.head(scope),
+                read: known.map_or(0, |k| at(&k.cursors)),
+                epoch: known.map_or([0; 16], |k| k.epoch),
+                acked: known.map(|k| at(&k.acked)),
+                sum: None,
+            }
+        });
+        Ok(Hello {
+            protocol: PROTOCOL,
+            store: self.store,
+            epoch: inner.tables.epoch,
+            incarnation: inner.incarnation,
+            software: "model".into(),
+            time_ms: inner.time_ms,
+            scopes: scopes.collect(),
+            features: self.traits.features.then_some(0),
+        })
+    }
+
+    fn greeted(&self, peer: &PeerInfo, hello: &Hello) -> Result<(), PortError> {
+        let mut inner = self.inner();
+        let read = hello.scopes.iter().map(|s| (s.scope.clone(), s.epoch, s.read, s.head));
+        let op = Op::Greet {
+            device: peer.device,
+            store: hello.store,
+            epoch: hello.epoch,
+            says: read.collect(),
+        };
+        inner.commit(self.traits.plant, vec![op])
+    }
+
+    fn load(
+        &self,
+        peer: &PeerInfo,
+        scope: &str,
+        after: u64,
+        bytes_max: usize,
+    ) -> Result<Loaded, PortError> {
+        let mut inner = self.inner();
+        Self::known(&inner, peer)?;
+        let head = inner.tables.head(scope);
+        let bytes_max = bytes_max.min(self.traits.batch);
+        let (mut upto, mut bytes, mut entries) = (after, 0, Vec::new());
+        let mut rotten = false;
+        for (seq, row) in inner.tables.log_after(scope, after) {
+            if row.via != peer.device {
+                if bytes > 0 && bytes + row.bytes.len() > bytes_max {
+                    break;
+                }
+                if self.read_entry(&row.bytes).is_err() {
+                    rotten = true;
+                    break;
+                }
+                bytes += row.bytes.len();
+                entries.push(row.bytes.to_vec());
+            }
+            upto = seq;
+        }
+        if rotten {
+            inner.damaged = true;
+            return Err(PortError("an entry does not fit its hash".into()));
+        }
+        Ok(Loaded { upto, head, entries })
+    }
+
+    fn store(
+        &self,
+        peer: &PeerInfo,
+        scope: &str,
+        upto: u64,
+        entries: &[Vec<u8>],
+    ) -> Result<Admitted, PortError> {
+        let mut inner = self.inner();
+        Self::known(&inner, peer)?;
+        let mut places =
+            inner.reserved.remove(&(peer.device, scope.to_owned())).unwrap_or_default();
+        let mut admitted = Admitted::default();
+        let mut ops = Vec::new();
+        let mut seen = std::collections::BTreeSet::new();
+        for bytes in entries {
+            let Ok(entry) = self.read_entry(bytes) else {
+                admitted.refused += 1;
+                continue;
+            };
+            if inner.tables.has(&entry.id) || !seen.insert(entry.id) {
+                continue;
+            }
+            let counts = entry.scope == scope;
+            *(if counts { &mut admitted.new } else { &mut admitted.quarantined }) += 1;
+            let seq = if places.is_empty() { None } else { Some(places.remove(0)) };
+            ops.push(Op::Entry {
+                id: entry.id,
+                scope: scope.into(),
+                seq,
+                via: peer.device,
+                counts,
+                bytes: bytes.as_slice().into(),
+            });
+        }
+        let cursor = Op::Cursor { device: peer.device, scope: scope.to_owned(), seq: upto };
+        if self.traits.plant == Plant::LostCursor {
+            inner.commit(self.traits.plant, vec![cursor])?;
+            inner.skip_sync = true;
+        } else {
+            ops.push(cursor);
+        }
+        inner.commit(self.traits.plant, ops)?;
+        Ok(admitted)
+    }
+
+    fn acked(&self, peer: &PeerInfo, scope: &str, upto: u64) -> Result<(), PortError> {
+        let mut inner = self.inner();
+        Self::known(&inner, peer)?;
+        let op = Op::Acked { device: peer.device, scope: scope.to_owned(), seq: upto };
+        inner.commit(self.traits.plant, vec![op])
+    }
+
+    fn completed(&self, peer: &PeerInfo) -> Result<(), PortError> {
+        let mut inner = self.inner();
+        Self::known(&inner, peer)?;
+        inner.commit(self.traits.plant, Vec::new())
+    }
+
+    fn heads(&self, peer: &PeerInfo) -> Result<Vec<(String, u64)>, PortError> {
+        let inner = self.inner();
+        Ok(peer.scopes.iter().map(|s| (s.clone(), inner.tables.head(s))).collect())
+    }
+
+    fn heard(&self, _: &PeerInfo, _: &[u8]) -> Result<bool, PortError> {
+        Ok(false)
+    }
+
+    fn wanted(&self, _: &PeerInfo, _: usize) -> Result<Vec<[u8; 32]>, PortError> {
+        Ok(Vec::new())
+    }
+
+    fn attachment(&self, _: &PeerInfo, _: &[u8; 32]) -> Result<Option<Vec<u8>>, PortError> {
+        Ok(None)
+    }
+
+    fn keep_attachment(&self, _: &[u8; 32], _: &[u8]) -> Result<(), PortError> {
+        Ok(())
+    }
+
+    // The world itself tells sessions of news.
+    fn on_change(&self, _: Box<dyn Fn() + Send + Sync>) {}
+}
+
+impl Disk for Model {
+    type Image = Image;
+
+    fn port(&self) -> &dyn Port {
+        self
+    }
+
+    fn key(&self) -> [u8; 32] {
+        key_of(&self.device)
+    }
+
+    fn id_of(bytes: &[u8]) -> Option<Id> {
+        entry::claimed(bytes).ok().map(|entry| entry.id)
+    }
+
+    fn work(&mut self, scope: &str, rng: &mut Rng) -> Result<(), PortError> {
+        let (least, most) = self.traits.content;
+        let content = usize::try_from(rng.within(least, most)).unwrap_or(0);
+        let bytes = entry::make(&self.device, scope, content, rng);
+        let Ok(entry) = entry::claimed(&bytes) else { return Err(PortError("scope".into())) };
+        let id = entry.id;
+        let plant = self.traits.plant;
+        let mut inner = self.inner();
+        let seq = (plant == Plant::Bigserial).then(|| inner.next_seq(scope));
+        let length = bytes.len() as u64;
+        let made = Made { id, scope: scope.to_owned(), sum: sum(&bytes), bytes: length };
+        let op = Op::Entry {
+            id,
+            scope: scope.into(),
+            seq,
+            via: NOBODY,
+            counts: true,
+            bytes: bytes.into(),
+        };
+        inner.commit(plant, vec![op])?;
+        inner.made.push(made);
+        Ok(())
+    }
+
+    fn news(&mut self) -> Vec<Made> {
+        std::mem::take(&mut self.inner().made)
+    }
+
+    fn held(&self) -> BTreeMap<Id, Held> {
+        let inner = self.inner();
+        let held = inner.tables.rows().map(|row| {
+            let scope = row.scope.to_string();
+            (row.id, Held { scope, counts: row.counts, sum: sum(&row.bytes) })
+        });
+        held.collect()
+    }
+
+    fn skip_next_sync(&mut self) {
+        self.inner().skip_sync = true;
+    }
+
+    fn cut(&mut self, rng: &mut Rng) {
+        let mut inner = self.inner();
+        let synced = inner.synced;
+        for tx in &mut inner.journal[synced..] {
+            match rng.below(3) {
+                0 => {}
+                1 => tx.tear(),
+                _ => tx.lose(),
+            }
+        }
+    }
+
+    fn start(&mut self, rng: &mut Rng) {
+        let store = self.store;
+        let mut inner = self.inner();
+        inner.incarnation = rng.id();
+        inner.replay(store);
+    }
+
+    fn image(&self) -> Image {
+        let inner = self.inner();
+        Image(inner.journal[..inner.synced].to_vec())
+    }
+
+    fn restore(&mut self, image: &Image, new_epoch: bool, rng: &mut Rng) {
+        let store = self.store;
+        let mut inner = self.inner();
+        inner.journal = image.0.clone();
+        if new_epoch {
+            inner.journal.push(Tx::new(vec![Op::Epoch(rng.id())]));
+        }
+        inner.replay(store);
+    }
+
+    fn copied(&self, rng: &mut Rng) -> Self {
+        let registry = Arc::clone(&self.registry);
+        let mut copy = Self::new(self.device, registry, self.traits.clone(), rng);
+        copy.store = self.store;
+        copy.restore(&self.image(), false, rng);
+        copy
+    }
+
+    fn set_full(&mut self, full: bool) {
+        self.inner().full = full;
+    }
+
+    fn jump(&mut self, ms: i64) {
+        let mut inner = self.inner();
+        inner.time_ms = inner.time_ms.saturating_add(ms);
+    }
+
+    fn rot(&mut self, rng: &mut Rng) -> bool {
+        let mut inner = self.inner();
+        let count = inner.tables.rows().count();
+        if count == 0 {
+            return false;
+        }
+        let nth = rng.index(count);
+        let bit = rng.draw();
+        let inner = &mut *inner;
+        let (tx, at) = inner.tables.rot(nth, bit);
+        let bytes = inner.tables.rows().nth(nth).map(|row| Arc::clone(&row.bytes));
+        if let (Some(tx), Some(bytes)) = (inner.journal.get_mut(tx), bytes) {
+            tx.put_bytes(at, bytes);
+        }
+        true
+    }
+
+    fn damaged(&self) -> bool {
+        self.inner().damaged
+    }
+
+    fn scrub(&mut self) -> bool {
+        if self.traits.plant == Plant::SkippedHash {
+            return false;
+        }
+        self.inner().tables.rows().any(|row| entry::read(&row.bytes).is_err())
+    }
+
+    fn heal(&mut self, rng: &mut Rng) {
+        let store = self.store;
+        let mut inner = self.inner();
+        let mut ops = vec![Op::Epoch(rng.id())];
+        for row in inner.tables.rows() {
+            if entry::read(&row.bytes).is_ok() {
+                ops.push(Op::Entry {
+                    id: row.id,
+                    scope: Arc::clone(&row.scope),
+                    seq: None,
+                    via: if row.via == NOBODY { NOBODY } else { VOID },
+                    counts: row.counts,
+                    bytes: Arc::clone(&row.bytes),
+                });
+            }
+        }
+        inner.journal = vec![Tx::new(ops)];
+        inner.replay(store);
+    }
+
+    fn reserve(&self, peer: &[u8; 16], scope: &str, entries: usize) {
+        if self.traits.plant == Plant::Bigserial {
+            let mut inner = self.inner();
+            let places = (0..entries).map(|_| inner.next_seq(scope)).collect();
+            inner.reserved.insert((*peer, scope.to_owned()), places);
+        }
+    }
+}
