@@ -13,7 +13,7 @@ use cunkou_casework::event::{Event, Step, Witness, decode, encode};
 use cunkou_casework::hex;
 use cunkou_casework::ids::{DeviceId, EntryId, Scope, SubjectId};
 use cunkou_engine::{Admitted, Limits};
-use cunkou_store::{EntryState, NewEntry, PeerRow, StoreError, Txn};
+use cunkou_store::{EntryState, How, NewEntry, PeerRow, StoreError, Txn};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use tracing::warn;
@@ -29,6 +29,19 @@ impl Replica {
     /// When the store fails; nothing is then committed.
     pub fn admit(
         &self,
+        peer: &PeerRow,
+        scope: &str,
+        upto: u64,
+        batch: &[Vec<u8>],
+        also: impl FnOnce(&Txn<'_>) -> Result<(), StoreError>,
+    ) -> Result<Admitted, StoreError> {
+        self.admit_by(How::Link, peer, scope, upto, batch, also)
+    }
+
+    /// The same for a batch that came in this way; it is remembered of each new entry.
+    pub(crate) fn admit_by(
+        &self,
+        how: How,
         peer: &PeerRow,
         scope: &str,
         upto: u64,
@@ -68,6 +81,9 @@ impl Replica {
                     bytes: if gone { &[] } else { bytes },
                 };
                 let Some(pos) = tx.append(&new, scope)? else { continue };
+                if how != How::Link {
+                    tx.set_came(pos, how)?;
+                }
                 touched.insert(entry.subject().0);
                 if state == EntryState::Quarantined {
                     admitted.quarantined += 1;

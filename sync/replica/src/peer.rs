@@ -12,8 +12,10 @@ use std::sync::PoisonError;
 
 /// What this program understands beside the first version.
 const FEATURES: u64 = 0;
+/// No peer has this number.
+const NOBODY: i64 = i64::MIN;
 
-fn failed(e: impl std::fmt::Display) -> PortError {
+pub(crate) fn failed(e: impl std::fmt::Display) -> PortError {
     PortError(e.to_string())
 }
 
@@ -24,7 +26,7 @@ impl Replica {
         self.store.read(|view| view.suspended(device)).is_ok_and(|since| since.is_some())
     }
 
-    fn known_peer(&self, peer: &PeerInfo) -> Result<PeerRow, PortError> {
+    pub(crate) fn known_peer(&self, peer: &PeerInfo) -> Result<PeerRow, PortError> {
         let row = self.store.read(|view| view.peer(&peer.device)).map_err(failed)?;
         row.ok_or_else(|| failed("the peer has not said hello"))
     }
@@ -141,11 +143,12 @@ impl Port for Replica {
         after: u64,
         bytes_max: usize,
     ) -> Result<Loaded, PortError> {
-        let known = self.known_peer(peer)?;
         self.store
             .read(|view| -> Result<Loaded, StoreError> {
                 let head = self.head_for(view, peer, scope)?;
-                let (upto, entries) = view.log_after(scope, after, known.id, bytes_max, head)?;
+                // Who was never met gave us nothing: a bundle may go before the first meeting.
+                let known = view.peer(&peer.device)?.map_or(NOBODY, |known| known.id);
+                let (upto, entries) = view.log_after(scope, after, known, bytes_max, head)?;
                 Ok(Loaded { upto, head, entries })
             })
             .map_err(failed)

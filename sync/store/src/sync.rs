@@ -1,6 +1,6 @@
 //! Scope logs, cursors, peers and contacts.
 
-use crate::{StoreError, Txn, View};
+use crate::{How, StoreError, Txn, View};
 use rusqlite::OptionalExtension;
 
 /// A peer as last seen.
@@ -52,6 +52,8 @@ pub struct ContactRow {
     pub entries_in: u64,
     /// Entries acknowledged by the peer.
     pub entries_out: u64,
+    /// How it came about.
+    pub how: How,
 }
 
 const PEER: &str =
@@ -191,7 +193,7 @@ impl View<'_> {
     /// # Errors
     /// When SQLite fails.
     pub fn contacts(&self, limit: u32) -> Result<Vec<ContactRow>, StoreError> {
-        let sql = "SELECT p.name, c.began_ms, c.ended_ms, c.entries_in, c.entries_out
+        let sql = "SELECT p.name, c.began_ms, c.ended_ms, c.entries_in, c.entries_out, c.how
                    FROM contact c JOIN peer p ON p.id = c.peer ORDER BY c.id DESC LIMIT ?1";
         let mut query = self.0.prepare_cached(sql)?;
         let rows = query.query_map([limit], |row| {
@@ -201,6 +203,7 @@ impl View<'_> {
                 ended_ms: row.get(2)?,
                 entries_in: row.get(3)?,
                 entries_out: row.get(4)?,
+                how: How::of(row.get(5)?),
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -219,6 +222,9 @@ impl Txn<'_> {
         {
             self.0.execute("DELETE FROM cursor WHERE peer = ?1", [before.id])?;
             self.0.execute("DELETE FROM acked WHERE peer = ?1", [before.id])?;
+            self.0.execute("DELETE FROM bundle_attachment WHERE device = ?1", [before.device])?;
+            let past = "INSERT OR IGNORE INTO peer_past(device, epoch) VALUES(?1, ?2)";
+            self.0.execute(past, (before.device, before.epoch))?;
             // Restored from a backup it may lack what it gave us itself: that is sent back, too.
             self.0.execute("UPDATE entry SET via = -2 WHERE via = ?1", [before.id])?;
         }
