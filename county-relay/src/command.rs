@@ -4,8 +4,8 @@ use crate::certificates;
 use crate::enrolments::{Offered, Where};
 use crate::home::{self, Home};
 use crate::options::{
-    Action, Administrators, BoxKind, Ca, Catalogue, CheckpointAction, Enrol, Export, Forks,
-    GrantAction, Import, LeaseAction, Options, RoleArg, Staff,
+    Action, Administrators, BoxKind, BundleAction, Ca, Catalogue, CheckpointAction, Enrol, Export,
+    Forks, GrantAction, Import, LeaseAction, Options, RoleArg, Staff,
 };
 use crate::{histories, import, keys};
 use cunkou_casework::catalogue::{Contacts, Item, Items, Release, read};
@@ -18,6 +18,7 @@ use cunkou_casework::hex;
 use cunkou_casework::ids::{DeviceId, PersonId, PlaceId, SubjectId};
 use cunkou_casework::suite::{PublicKey, SecretKey, attachment_id};
 use cunkou_edge::bounded;
+use cunkou_edge::carry::files::{self, BundleLimits};
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_edge::control::{self, Execute};
 use cunkou_edge::{pin, renewal};
@@ -150,6 +151,14 @@ enum Command {
     },
     Backup {
         out: PathBuf,
+    },
+    BundleExport {
+        device: String,
+        to: PathBuf,
+        limits: BundleLimits,
+    },
+    BundleImport {
+        from: PathBuf,
     },
     Status,
 }
@@ -326,6 +335,12 @@ fn command(data: &Path, action: &Action) -> Result<Command, Failure> {
             number: number.clone(),
         },
         Action::Backup { out } => Command::Backup { out: absolute(out)? },
+        Action::Bundle(BundleAction::Export { device, to, limits }) => {
+            Command::BundleExport { device: device.clone(), to: absolute(to)?, limits: *limits }
+        }
+        Action::Bundle(BundleAction::Import { from }) => {
+            Command::BundleImport { from: absolute(from)? }
+        }
         Action::Submit { file } => Command::Submit { file: absolute(file)? },
         Action::Administrators(Administrators::List) => Command::Administrators,
         Action::Administrators(Administrators::Replace { who, threshold }) => Command::Replace {
@@ -514,6 +529,11 @@ impl Execute for Home {
             Command::LeaseExtend { device, challenge } => self.extend_lease(&device, &challenge),
             Command::PinCode { device, login, number } => self.pin_code(&device, &login, &number),
             Command::Backup { out } => self.back_up(&out, progress),
+            Command::BundleExport { device, to, limits } => {
+                let wanted = limits.wanted(self.find_box(&device)?);
+                files::export_command(&self.replica, &wanted, &to, progress)
+            }
+            Command::BundleImport { from } => files::import_command(&self.replica, &from, progress),
             Command::Status => self.status(),
         }
     }

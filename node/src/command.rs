@@ -3,14 +3,15 @@
 use crate::enrol;
 use crate::home::{self, failed};
 use crate::keeper::Keeper;
-use crate::options::Options;
+use crate::options::{BundleAction, Options};
 use crate::wallet::Wallet;
 use cunkou_casework::entry::ClockSource;
 use cunkou_edge::Door;
 use cunkou_edge::app::disk_free;
+use cunkou_edge::carry::files::{self, BundleLimits};
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_edge::control::{self, Execute};
-use cunkou_edge::{export, renewal};
+use cunkou_edge::{carry, export, renewal};
 use cunkou_link::Credentials;
 use cunkou_replica::Replica;
 use cunkou_vault::LeaseStanding;
@@ -34,7 +35,7 @@ pub(crate) struct Executor {
 }
 
 impl Execute for Executor {
-    fn execute(&self, command: Value, _: &dyn Fn(String)) -> Result<Value, Failure> {
+    fn execute(&self, command: Value, progress: &dyn Fn(String)) -> Result<Value, Failure> {
         match command["do"].as_str() {
             Some("status") => {
                 let work = self.keeper.work();
@@ -71,11 +72,21 @@ impl Execute for Executor {
             Some("export") => {
                 let text = |key: &str| command[key].as_str().unwrap_or_default();
                 let photos = command["photos"].as_bool().unwrap_or(true);
-                let work = self.keeper.work().ok_or_else(|| {
-                    let words = "the box is locked; sign in on its page or run: cunkou-node unlock";
-                    Failure::new(Exit::Refused, words)
-                })?;
+                let work = self.keeper.work().ok_or_else(locked)?;
                 export::to_file(&work, text("number"), Path::new(text("out")), photos)
+            }
+            Some("bundle_export") => {
+                let work = self.keeper.work().ok_or_else(locked)?;
+                let relay = carry::relay_of(&work).ok_or(carry::Fault::Unknown)?;
+                let limits: BundleLimits =
+                    serde_json::from_value(command["limits"].clone()).map_err(failed)?;
+                let to = Path::new(command["to"].as_str().unwrap_or_default());
+                files::export_command(&work, &limits.wanted(relay.id), to, progress)
+            }
+            Some("bundle_import") => {
+                let work = self.keeper.work().ok_or_else(locked)?;
+                let from = Path::new(command["from"].as_str().unwrap_or_default());
+                files::import_command(&work, from, progress)
             }
             Some("bind") => {
                 let code = command["code"].as_str().unwrap_or_default();
@@ -94,6 +105,34 @@ impl Execute for Executor {
             }
             _ => Err(Failure::new(Exit::Usage, "unknown command")),
         }
+    }
+}
+
+fn locked() -> Failure {
+    let words = "the box is locked; sign in on its page or run: cunkou-node unlock";
+    Failure::new(Exit::Refused, words)
+}
+
+#[expect(clippy::print_stderr, reason = "progress of a command goes to the terminal")]
+fn progress(words: &str) {
+    eprintln!("  {words}");
+}
+
+/// Carries by hand.
+pub(crate) async fn bundle(options: &Options, action: &BundleAction) -> Result<(), Failure> {
+    let full = |path: &Path| std::path::absolute(path).map_err(failed);
+    let asked = match action {
+        BundleAction::Export { to, limits } => {
+            json!({ "do": "bundle_export", "to": full(to)?, "limits": limits })
+        }
+        BundleAction::Import { from } => json!({ "do": "bundle_import", "from": full(from)? }),
+    };
+    match control::ask(&options.data, &asked, &|words| progress(&words)).await? {
+        Some(value) => {
+            show(options.json, &value, &files::in_words(&value));
+            Ok(())
+        }
+        None => Err(not_running(options)),
     }
 }
 

@@ -17,6 +17,13 @@ pub struct ByHand {
     pub made_ms: i64,
 }
 
+impl Replica {
+    /// Something came by hand that peers and pages are to hear of.
+    pub fn told_by_hand(&self) {
+        self.changed();
+    }
+}
+
 impl Port for ByHand {
     fn admit_peer(&self, key: &[u8; 32]) -> Result<PeerInfo, Refused> {
         self.replica.admit_peer(key)
@@ -47,6 +54,9 @@ impl Port for ByHand {
         store
             .write(|tx| {
                 let row = tx.greet_peer(&seen)?;
+                if known.as_ref().is_none_or(|k| k.seen_ms < seen_ms) {
+                    tx.set_heard_by_hand(row.id)?;
+                }
                 tx.begin_contact(row.id, now_ms)?;
                 tx.set_contact_kind(row.id, self.how)
             })

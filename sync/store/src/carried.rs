@@ -135,13 +135,25 @@ impl View<'_> {
         Ok(rows)
     }
 
-    /// Bundles made here for a device, the latest first.
+    /// The number of the next bundle for a device.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn next_bundle(&self, device: &[u8; 16]) -> Result<u64, StoreError> {
+        let sql = "SELECT coalesce(max(number), 0) + 1 FROM bundle_out WHERE device = ?1";
+        Ok(self.0.prepare_cached(sql)?.query_row([device], |row| row.get(0))?)
+    }
+
+    /// Bundles made here for a device in this store's epoch, the latest first.
     ///
     /// # Errors
     /// When SQLite fails.
     pub fn bundles_out(&self, device: &[u8; 16], limit: u32) -> Result<Vec<BundleOut>, StoreError> {
-        let sql =
-            format!("SELECT {OUT} FROM bundle_out WHERE device = ?1 ORDER BY number DESC LIMIT ?2");
+        let sql = format!(
+            "SELECT {OUT} FROM bundle_out WHERE device = ?1
+             AND epoch = (SELECT value FROM meta WHERE key = 'epoch')
+             ORDER BY number DESC LIMIT ?2"
+        );
         let mut query = self.0.prepare_cached(&sql)?;
         let rows = query.query_map((device, limit), out)?.collect::<Result<_, _>>()?;
         Ok(rows)
@@ -269,7 +281,28 @@ fn bundle_in(row: &rusqlite::Row<'_>) -> rusqlite::Result<BundleIn> {
     })
 }
 
+impl View<'_> {
+    /// Whether the last that was heard of a peer came by hand.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn heard_by_hand(&self, peer: i64) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM peer WHERE id = ?1 AND by_hand_ms = seen_ms";
+        Ok(self.0.prepare_cached(sql)?.exists([peer])?)
+    }
+}
+
 impl Txn<'_> {
+    /// What is known of a peer's last being there came by hand: its clock was not compared.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn set_heard_by_hand(&self, peer: i64) -> Result<(), StoreError> {
+        let sql = "UPDATE peer SET by_hand_ms = seen_ms WHERE id = ?1";
+        self.0.prepare_cached(sql)?.execute([peer])?;
+        Ok(())
+    }
+
     /// An entry came otherwise than over a link.
     ///
     /// # Errors

@@ -3,6 +3,8 @@ CREATE TABLE came(
     pos INTEGER PRIMARY KEY,
     how INTEGER NOT NULL
 ) STRICT;
+-- seen_ms, when that came by hand: no clock was compared then.
+ALTER TABLE peer ADD COLUMN by_hand_ms INTEGER;
 ALTER TABLE contact ADD COLUMN how INTEGER NOT NULL DEFAULT 0;
 -- Bundles made here. acked_ms: the receiver has said that it came in whole.
 CREATE TABLE bundle_out(
