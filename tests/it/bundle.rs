@@ -1,0 +1,214 @@
+//! A box without any network: its cases travel on sticks, both ways.
+
+use anyhow::{Context, Result, ensure};
+use cunkou_tests::agent::{Agent, Dice, Papers, plain};
+use cunkou_tests::bare::{Ran, Serving, run};
+use cunkou_tests::county::{County, programs, until};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+const BOX: &str = "village1";
+
+/// A county whose first village box reaches nobody any more.
+struct Cut {
+    county: County,
+    sticks: tempfile::TempDir,
+    _box: Serving,
+}
+
+impl Cut {
+    fn new() -> Result<Self> {
+        let county = County::start()?;
+        // It had everything once.
+        let resident = "仇志强";
+        let li = sign_in(&county, "li")?;
+        until("the residents", 60, || (!li.search(resident).ok()?.is_empty()).then_some(()))?;
+        until("all is sent", 60, || {
+            (county.status(BOX).ok()?["unsent"]["entries"] == 0).then_some(())
+        })?;
+        county.stop(BOX)?;
+        let node = county.node(BOX);
+        let mut arguments: Vec<&str> = node.argv[1..].iter().map(String::as_str).collect();
+        arguments.extend(["--relay", "127.0.0.1:9"]);
+        let http = node.url.trim_start_matches("https://").to_owned();
+        let port = http.split_once(':').context("a port")?.1;
+        let sticks = tempfile::tempdir()?;
+        let log = sticks.path().join("box.log");
+        let program = programs()?.join("cunkou-node");
+        let running = Serving::start(&program, &arguments, &format!("127.0.0.1:{port}"), &log)?;
+        Ok(Self { county, sticks, _box: running })
+    }
+
+    fn stick(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.sticks.path().join(name);
+        std::fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
+    fn node(&self, arguments: &[&str]) -> Result<Ran> {
+        self.command("cunkou-node", BOX, arguments)
+    }
+
+    fn relay(&self, arguments: &[&str]) -> Result<Ran> {
+        self.command("cunkou-relay", "relay", arguments)
+    }
+
+    fn command(&self, program: &str, node: &str, arguments: &[&str]) -> Result<Ran> {
+        let data = self.county.data(node).display().to_string();
+        run(&programs()?.join(program), &[&["--json", "--data", &data], arguments].concat(), "")
+    }
+
+    fn export(&self, to: &Path, more: &[&str]) -> Result<Value> {
+        let to = to.display().to_string();
+        self.node(&[&["bundle", "export", &to], more].concat())?.json()
+    }
+
+    /// From the relay to a box.
+    fn export_to(&self, device: &str, to: &Path) -> Result<Value> {
+        let to = to.display().to_string();
+        self.relay(&["bundle", "export", "--box", device, &to])?.json()
+    }
+
+    fn device(&self, name: &str) -> Result<String> {
+        let status = self.county.status("relay")?;
+        let boxes = status["boxes"].as_array().context("boxes")?.clone();
+        let found = boxes.iter().find(|b| b["name"] == name).context("the box")?.clone();
+        Ok(found["device"].as_str().context("an id")?.to_owned())
+    }
+
+    fn unsent(&self) -> Result<u64> {
+        self.county.status(BOX)?["unsent"]["entries"].as_u64().context("a number")
+    }
+}
+
+fn sign_in(county: &County, login: &str) -> Result<Agent> {
+    let person = county.person(login);
+    Agent::sign_in(county.url(&person.node), &person.login, &person.pin)
+}
+
+fn file_of(made: &Value) -> Result<String> {
+    Ok(made["file"].as_str().context("a file")?.to_owned())
+}
+
+fn refused(ran: &Ran, words: &[&str]) -> Result<()> {
+    ensure!(ran.code == 5, "exit {}: {}{}", ran.code, ran.out, ran.err);
+    for word in words {
+        ensure!(ran.err.contains(word), "{word}: {}", ran.err);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_case_goes_to_the_county_and_its_result_comes_back_on_sticks_alone() -> Result<()> {
+    let cut = Cut::new()?;
+    let county = &cut.county;
+    let locked = cut.node(&["bundle", "export", &cut.stick("early")?.display().to_string()])?;
+    refused(&locked, &["locked"])?;
+
+    // A case is filed, and taken along.
+    let li = sign_in(county, "li")?;
+    let resident = li.search("仇志强")?.first().context("a resident")?.clone();
+    let mut papers = Papers::New(Dice::new(27), 640, 480);
+    let filed = li.file(&resident, "S1-gaoling", &mut papers)?;
+    ensure!(cut.unsent()? > 0, "it waits on the box");
+    let page = plain(&li.get(&format!("/cases/{}", filed.case))?.page()?);
+    ensure!(!page.contains("U 盘"), "nothing has left yet");
+    let out = cut.stick("out")?;
+    let lost = cut.export(&cut.stick("lost")?, &[])?;
+    let made = cut.export(&out, &[])?;
+    ensure!(made["number"] == 2 && made["more"] == false, "{made}");
+    ensure!(made["attachments"].as_u64() >= Some(filed.photos as u64), "{made}");
+    let page = plain(&li.get(&format!("/cases/{}", filed.case))?.page()?);
+    ensure!(page.contains("已由 U 盘带走") && page.contains("等县里确认"), "{page}");
+    ensure!(cut.unsent()? > 0, "carried away is not yet arrived");
+    let bytes = std::fs::read(file_of(&made)?)?;
+    let readable = |what: &str| bytes.windows(what.len()).any(|part| part == what.as_bytes());
+    ensure!(!readable("place:") && !readable("仇志强"), "nothing can be read on the stick");
+
+    // Cut, swapped, for somebody else: sentences, and nothing is harmed.
+    let bad = cut.stick("bad")?;
+    let bad_file = |name: &str, bytes: &[u8]| -> Result<String> {
+        let path = bad.join(name);
+        std::fs::write(&path, bytes)?;
+        Ok(path.display().to_string())
+    };
+    let import = |file: &str| cut.relay(&["bundle", "import", file]);
+    let half = bad_file("half.bundle", &bytes[..bytes.len() / 2])?;
+    refused(&import(&half)?, &["not whole"])?;
+    refused(&import(&bad_file("table.bundle", b"name,number\n")?)?, &["no bundle"])?;
+    let mut changed = bytes.clone();
+    let middle = changed.len() / 3;
+    changed[middle] ^= 1;
+    refused(&import(&bad_file("changed.bundle", &changed)?)?, &["damaged"])?;
+    let here = cut.node(&["bundle", "import", &file_of(&made)?])?;
+    refused(&here, &["is for"])?;
+
+    // The second stick arrives; the first one was lost, and nothing is missing. Twice is harmless.
+    let came = import(&out.display().to_string())?.json()?;
+    ensure!(came["new"].as_u64() > Some(0) || came["attachments"].as_u64() > Some(0), "{came}");
+    let again = import(&file_of(&made)?)?.json()?;
+    ensure!(again["bundles"][0]["known"] == true && again["new"] == 0, "{again}");
+    let late = import(&file_of(&lost)?)?.json()?;
+    ensure!(late["new"] == 0, "the lost one turns up: {late}");
+
+    // The county works on it.
+    let (wang, zhao) = (sign_in(county, "wang")?, sign_in(county, "zhao")?);
+    until("the case at the township", 60, || wang.act(&filed.case, "take", &[]).ok())?;
+    wang.act(&filed.case, "forward", &[("opinion", "材料齐全")])?;
+    until("the county has it", 60, || zhao.act(&filed.case, "accept", &[]).ok())?;
+    zhao.act(&filed.case, "approve", &[("opinion", "同意")])?;
+    let page = plain(&zhao.get(&format!("/cases/{}", filed.case))?.page()?);
+    ensure!(page.contains("由 U 盘送达"), "{page}");
+    ensure!(zhao.whole_photos(&filed.case)? >= filed.photos - 1, "with its photos");
+
+    // And back.
+    let back = cut.stick("back")?;
+    let device = cut.device("云岭村代办服务点")?;
+    let made = cut.export_to(&device[..8], &back)?;
+    ensure!(made["attachments"] == 0, "photos of the box do not come back: {made}");
+    let came = cut.node(&["bundle", "import", &back.display().to_string()])?.json()?;
+    ensure!(came["new"].as_u64() > Some(0) && came["acknowledged"] == 2, "{came}");
+    ensure!(cut.unsent()? == 0, "what was acknowledged waits no more");
+    ensure!(li.phase(&filed.case)? == "已办结", "{}", li.phase(&filed.case)?);
+    let page = plain(&li.get(&format!("/cases/{}", filed.case))?.page()?);
+    ensure!(page.contains("由 U 盘送达") && !page.contains("已由 U 盘带走"), "{page}");
+    ensure!(page.contains("县平台") && !page.contains("县平台还没有收到"), "{page}");
+    let sync = plain(&li.get("/sync")?.page()?);
+    ensure!(sync.contains("U 盘"), "the history of contacts: {sync}");
+    Ok(())
+}
+
+#[test]
+fn sticks_of_a_series_go_on_from_each_other_and_a_missing_one_is_named() -> Result<()> {
+    let cut = Cut::new()?;
+    let li = sign_in(&cut.county, "li")?;
+    let resident = li.search("仇志强")?.first().context("a resident")?.clone();
+    // Photos that do not fit on one stick of 16 MB.
+    let mut papers = Papers::New(Dice::new(28), 2200, 2200);
+    let filed = li.file(&resident, "S1-gaoling", &mut papers)?;
+    let (mut made, folder) = (Vec::new(), cut.stick("series")?);
+    for _ in 0..9 {
+        let one = cut.export(&folder, &["--size", "16M"])?;
+        let more = one["more"] == true;
+        made.push(one);
+        if !more {
+            break;
+        }
+    }
+    let parts: Vec<_> = made.iter().filter_map(|m| m["part"].as_u64()).collect();
+    ensure!(parts.len() > 1 && parts.iter().copied().eq(1..=parts.len() as u64), "{parts:?}");
+    let (first, last) = (file_of(&made[0])?, file_of(&made[made.len() - 1])?);
+    refused(&cut.relay(&["bundle", "import", &last])?, &["Bundle 1", "missing"])?;
+    let came = cut.relay(&["bundle", "import", &folder.display().to_string()])?.json()?;
+    ensure!(came["new"].as_u64() > Some(0), "{came}");
+    ensure!(came["attachments"].as_u64() >= Some(filed.photos as u64), "{came}");
+    let again = cut.relay(&["bundle", "import", &first])?.json()?;
+    ensure!(again["bundles"][0]["known"] == true, "{again}");
+    // Revoked: what it still carries is not taken, and the county says so.
+    let late = cut.export(&cut.stick("late")?, &["--again"])?;
+    ensure!(late["part"] == 1, "{late}");
+    let device = cut.device("云岭村代办服务点")?;
+    cut.relay(&["revoke", &device, "--reason", "丢失"])?.json()?;
+    refused(&cut.relay(&["bundle", "import", &file_of(&late)?])?, &["revoked"])?;
+    Ok(())
+}
