@@ -90,6 +90,21 @@ fn file_of(made: &Value) -> Result<String> {
     Ok(made["file"].as_str().context("a file")?.to_owned())
 }
 
+/// Waits until the work that a page shows has ended; what it says.
+fn ended(agent: &Agent, page: &str) -> Result<String> {
+    until("the work on the page", 60, || {
+        let part = agent.get(&format!("{page}/progress")).ok()?.page().ok()?;
+        (part.contains("carrying") && !part.contains("hx-get")).then(|| plain(&part))
+    })
+}
+
+/// What a page's link downloads.
+fn downloaded(agent: &Agent, page: &str, number: u64) -> Result<Vec<u8>> {
+    let answer = agent.get(&format!("{page}/file/{number}"))?;
+    ensure!(answer.status == 200, "status {}", answer.status);
+    Ok(answer.body)
+}
+
 fn refused(ran: &Ran, words: &[&str]) -> Result<()> {
     ensure!(ran.code == 5, "exit {}: {}{}", ran.code, ran.out, ran.err);
     for word in words {
@@ -189,6 +204,7 @@ fn sticks_of_a_series_go_on_from_each_other_and_a_missing_one_is_named() -> Resu
         let resident = li.search(name)?.first().context("a resident")?.clone();
         photos += li.file(&resident, "S1-gaoling", &mut papers)?.photos;
     }
+    ensure!(photos > 0, "photos were taken");
     let (mut made, folder) = (Vec::new(), cut.stick("series")?);
     for _ in 0..9 {
         let one = cut.export(&folder, &["--size", "16M"])?;
@@ -207,6 +223,20 @@ fn sticks_of_a_series_go_on_from_each_other_and_a_missing_one_is_named() -> Resu
     ensure!(came["attachments"].as_u64() >= Some(photos as u64), "{came}");
     let again = cut.relay(&["bundle", "import", &first])?.json()?;
     ensure!(again["bundles"][0]["known"] == true, "{again}");
+    // The same by the pages: the county's answer is downloaded there and uploaded here.
+    let he = sign_in(&cut.county, "he")?;
+    let at_county = format!("/boxes/{}/carry", cut.device("云岭村代办服务点")?);
+    he.post(&format!("{at_county}/take"), &[("size", ""), ("from", "next")])?.done()?;
+    let said = ended(&he, &at_county)?;
+    ensure!(said.contains("做好了"), "{said}");
+    let answer = downloaded(&he, &at_county, 1)?;
+    li.send_file("/sync/carry/bring", "bundle", "county.bundle", &answer)?.done()?;
+    let said = ended(&li, "/sync/carry")?;
+    ensure!(said.contains("已导入") && said.contains("对方确认收到我们的"), "{said}");
+    ensure!(cut.unsent()? == 0, "{said}");
+    li.send_file("/sync/carry/bring", "bundle", "photo.jpg", b"no bundle at all")?.done()?;
+    let said = ended(&li, "/sync/carry")?;
+    ensure!(said.contains("不是同步包"), "{said}");
     // Revoked: what it still carries is not taken, and the county says so.
     let late = cut.export(&cut.stick("late")?, &["--again"])?;
     ensure!(late["part"] == 1, "{late}");

@@ -64,7 +64,11 @@ pub(crate) async fn sync(signed: Signed) -> Result<Markup, AppError> {
     let status = replica.status()?;
     let now = replica.now_ms();
     let link = signed.app.link_state();
-    let mut view = Sync { offer_lock: !signed.app.door.is_locked(), ..Sync::default() };
+    let mut view = Sync {
+        offer_lock: !signed.app.door.is_locked(),
+        carry: (!signed.session.practice).then(|| "/sync/carry".to_owned()),
+        ..Sync::default()
+    };
     let state = match &link {
         Some(LinkState::Online(progress)) => {
             view.progress = Some((progress.to_send, progress.to_receive));

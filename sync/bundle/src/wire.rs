@@ -14,7 +14,7 @@ pub const ACKS_MAX: usize = 1024;
 /// A bundle asks for at most so many attachments.
 pub const WANTED_MAX: usize = 4096;
 
-pub(crate) const MAGIC: &[u8; 4] = b"CKB1";
+pub(crate) const MAGIC: &[u8; 4] = b"CKC1";
 /// Length of the sealed key: an HPKE key of 32 bytes, the key, a tag.
 pub(crate) const SEALED_KEY: usize = 32 + 32 + 16;
 pub(crate) const INFO: &[u8] = b"cunkou bundle v1\0";

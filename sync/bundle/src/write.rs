@@ -90,12 +90,19 @@ impl<W: Write> Writer<W> {
     }
 
     fn record(&mut self, record: &Record) -> Result<(), WriteError> {
-        let bytes = record.encode();
-        let length = u32::try_from(bytes.len())
+        self.encoded(&record.encode())
+    }
+
+    /// Adds a record that is encoded already.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn encoded(&mut self, record: &[u8]) -> Result<(), WriteError> {
+        let length = u32::try_from(record.len())
             .ok()
-            .filter(|_| bytes.len() <= RECORD_BYTES_MAX)
-            .ok_or(WriteError::RecordTooLong(bytes.len()))?;
-        for part in [&length.to_be_bytes()[..], &bytes] {
+            .filter(|_| record.len() <= RECORD_BYTES_MAX)
+            .ok_or(WriteError::RecordTooLong(record.len()))?;
+        for part in [&length.to_be_bytes()[..], record] {
             self.digest.update(part);
             self.sealing.write(part)?;
         }

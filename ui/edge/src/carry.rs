@@ -3,6 +3,7 @@
 
 pub mod fault;
 pub mod files;
+pub mod pages;
 
 pub use fault::Fault;
 
