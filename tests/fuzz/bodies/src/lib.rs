@@ -56,7 +56,7 @@ pub const TARGETS: &[Target] = &[
     target("frame", bodies::frame, seeds::frames, 64, 200_000),
     target("session", bodies::session, seeds::conversations, 256, 100_000),
     // A sealed record costs a key exchange and a chunk of 64 KiB.
-    target("bundle", carried::bundle, carried::bundles, 256, 4_000),
+    target("bundle", carried::bundle, carried::bundles, 256, 10_000),
     target("enrol", bodies::enrol, seeds::enrolments, 64, 200_000),
     target("guard", bodies::guard, seeds::changes, 64, 3_000),
     target("catalogue", bodies::catalogue, seeds::catalogues, 64, 3_000),
