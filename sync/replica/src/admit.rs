@@ -143,7 +143,10 @@ impl Replica {
             warn!(%error, "what is erased is not yet off the disk");
         }
         let aside = self.set_aside.load(Ordering::Relaxed) != aside_before;
-        if (aside || admitted.quarantined > 0) && relay {
+        // What another relay passes on is not its own fault.
+        let passed_on =
+            self.county().device(DeviceId(peer.device)).map(|d| d.kind) == Some(DeviceKind::Relay);
+        if (aside || admitted.quarantined > 0) && relay && !passed_on {
             self.suspend_if_due(&peer.device)?;
         }
         self.changed();

@@ -1,11 +1,12 @@
 //! The replica as a session sees it.
 
 use crate::Replica;
-use cunkou_casework::county::DeviceKind;
+use cunkou_casework::county::{CountyLog, DeviceKind};
 use cunkou_casework::ids::{DeviceId, Scope};
 use cunkou_casework::suite::PublicKey;
 use cunkou_engine::{
-    Admitted, Hello, Loaded, PROTOCOL, PeerInfo, Port, PortError, RefusalCode, Refused, ScopeState,
+    Admitted, Hello, Loaded, PROTOCOL, PeerInfo, Port, PortError, RefusalCode, Refused, SCOPES_MAX,
+    ScopeState,
 };
 use cunkou_store::{PeerRow, StoreError};
 use std::sync::PoisonError;
@@ -17,6 +18,17 @@ const NOBODY: i64 = i64::MIN;
 
 pub(crate) fn failed(e: impl std::fmt::Display) -> PortError {
     PortError(e.to_string())
+}
+
+/// What two relays of a county share: all of it, what each box tells the county included. Each
+/// judges every entry by itself, and each witnesses what came to it: a step then has a witness of
+/// both, and the earlier one counts.
+fn scopes_of_relays(county: &CountyLog) -> Vec<String> {
+    let places = county.places().map(|place| Scope::Place(place.id));
+    let boxes = county.devices().filter(|d| d.kind != DeviceKind::Relay);
+    let upward = boxes.map(|d| Scope::Upward(d.id));
+    let all = std::iter::once(Scope::System).chain(places).chain(upward);
+    all.take(SCOPES_MAX).map(|scope| scope.to_string()).collect()
 }
 
 impl Replica {
@@ -68,8 +80,15 @@ impl Port for Replica {
             // Before the county log has come, only the log itself is talked about.
             None => (false, device),
         };
-        if relay == (device.kind == DeviceKind::Relay) {
-            return refused(RefusalCode::NotEnrolled, "only a box and a relay talk to each other");
+        if relay && device.kind == DeviceKind::Relay {
+            if device.id == self.me.device {
+                return refused(RefusalCode::NotEnrolled, "this is our own key");
+            }
+            let scopes = scopes_of_relays(&county);
+            return Ok(PeerInfo { device: device.id.0, name: device.name.clone(), scopes });
+        }
+        if !relay && device.kind != DeviceKind::Relay {
+            return refused(RefusalCode::NotEnrolled, "two boxes do not talk to each other");
         }
         let mut scopes = vec![Scope::System.to_string()];
         // What a box tells the county alone is between the two.
