@@ -3,6 +3,7 @@
 use crate::home::{self, Guards, Naming};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cunkou_casework::county::Power;
+use cunkou_edge::carry::ferry::FerryLimits;
 use cunkou_edge::carry::files::BundleLimits;
 use cunkou_edge::cli::Failure;
 use serde_json::Value;
@@ -76,6 +77,20 @@ pub(crate) enum Action {
     Submit {
         /// The act's file.
         file: PathBuf,
+    },
+    /// Exchange sealed bundles through watched folders, both ways: where a gate (网闸) moves files
+    /// one way per folder. Runs until it is stopped.
+    #[command(
+        after_help = "Examples:\n  cunkou-relay --data ./county ferry /srv/gate --to 6f1c…\n  cunkou-relay --data ./county ferry /srv/gate --to 6f1c… --once --json\n\nThe gate takes away what lies in out/ and puts what came into in/. What was read goes to done/, what will never be taken to refused/, with a sentence beside it."
+    )]
+    Ferry {
+        /// The folder with out, in, done and refused.
+        folder: PathBuf,
+        /// Id of the machine on the other side, or its beginning.
+        #[arg(long)]
+        to: String,
+        #[command(flatten)]
+        limits: FerryLimits,
     },
     /// Carry what a link would carry on a stick, both ways.
     #[command(

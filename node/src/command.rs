@@ -8,6 +8,7 @@ use crate::wallet::Wallet;
 use cunkou_casework::entry::ClockSource;
 use cunkou_edge::Door;
 use cunkou_edge::app::disk_free;
+use cunkou_edge::carry::ferry::{FerryLimits, Round};
 use cunkou_edge::carry::files::{self, BundleLimits};
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_edge::control::{self, Execute};
@@ -18,6 +19,7 @@ use cunkou_vault::LeaseStanding;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 #[expect(clippy::print_stdout, reason = "answers of a command go to the terminal")]
 pub(crate) fn show(as_json: bool, value: &Value, words: &str) {
@@ -62,6 +64,7 @@ impl Execute for Executor {
                 let alarms = replica.alarms().map_err(failed)?;
                 let alarms = alarms.iter().map(|a| json!({ "words": a.words, "at_ms": a.at_ms }));
                 status["alarms"] = alarms.collect();
+                status["ferry"] = json!(carry::ferry::standing(replica)?);
                 status["host"] = json!(self.keeper.wallet().hosts().first());
                 Ok(status)
             }
@@ -82,6 +85,14 @@ impl Execute for Executor {
                     serde_json::from_value(command["limits"].clone()).map_err(failed)?;
                 let to = Path::new(command["to"].as_str().unwrap_or_default());
                 files::export_command(&work, &limits.wanted(relay.id), to, progress)
+            }
+            Some("ferry") => {
+                let work = self.keeper.work().ok_or_else(locked)?;
+                let relay = carry::relay_of(&work).ok_or(carry::Fault::Unknown)?;
+                let resend_s = command["resend"].as_u64().and_then(|s| u32::try_from(s).ok());
+                let folder = PathBuf::from(command["folder"].as_str().unwrap_or_default());
+                let round = Round { folder, to: relay.id, resend_s: resend_s.unwrap_or(1800) };
+                Ok(carry::ferry::round(&work, &round)?.value())
             }
             Some("bundle_import") => {
                 let work = self.keeper.work().ok_or_else(locked)?;
@@ -134,6 +145,26 @@ pub(crate) async fn bundle(options: &Options, action: &BundleAction) -> Result<(
         }
         None => Err(not_running(options)),
     }
+}
+
+/// Exchanges bundles through folders.
+pub(crate) async fn ferry(
+    options: &Options,
+    folder: &Path,
+    limits: &FerryLimits,
+) -> Result<(), Failure> {
+    let folder = std::path::absolute(folder).map_err(failed)?;
+    let asked = json!({ "do": "ferry", "folder": folder, "resend": limits.resend });
+    let ask = || async {
+        let done = control::ask(&options.data, &asked, &|_| ()).await?;
+        done.ok_or_else(|| not_running(options))
+    };
+    let told = |done: &Value| show(options.json, done, &done.to_string());
+    if limits.once {
+        told(&ask().await?);
+        return Ok(());
+    }
+    carry::ferry::keep(Duration::from_secs(u64::from(limits.every)), ask, told, progress).await
 }
 
 /// Opens a running box.

@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand};
+use cunkou_edge::carry::ferry::FerryLimits;
 use cunkou_edge::carry::files::BundleLimits;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -114,6 +115,17 @@ pub(crate) enum Action {
         /// Leave out the bytes of photos; their hashes stay.
         #[arg(long)]
         no_photos: bool,
+    },
+    /// Exchange sealed bundles with the county through watched folders, both ways: where a gate (网闸)
+    /// moves files one way per folder. Runs until it is stopped; the box must be running and open.
+    #[command(
+        after_help = "Example:\n  cunkou-node --data ./box ferry /srv/gate\n\nThe gate takes away what lies in out/ and puts what came into in/. What was read goes to done/, what will never be taken to refused/, with a sentence beside it."
+    )]
+    Ferry {
+        /// The folder with out, in, done and refused.
+        folder: PathBuf,
+        #[command(flatten)]
+        limits: FerryLimits,
     },
     /// Carry what a link would carry on a stick, both ways. The box must be running and open.
     #[command(

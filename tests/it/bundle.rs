@@ -245,3 +245,99 @@ fn sticks_of_a_series_go_on_from_each_other_and_a_missing_one_is_named() -> Resu
     refused(&cut.relay(&["bundle", "import", &file_of(&late)?])?, &["revoked"])?;
     Ok(())
 }
+
+/// The gate: takes from one side's `out` and puts into the other's `in`.
+fn gate(from: &Path, to: &Path) -> Result<usize> {
+    let mut moved = 0;
+    for file in std::fs::read_dir(from.join("out"))?.flatten() {
+        let name = file.file_name().to_string_lossy().into_owned();
+        if name.ends_with(".bundle") {
+            let hidden = to.join("in").join(format!(".{name}"));
+            std::fs::copy(file.path(), &hidden)?;
+            std::fs::rename(&hidden, to.join("in").join(&name))?;
+            std::fs::remove_file(file.path())?;
+            moved += 1;
+        }
+    }
+    Ok(moved)
+}
+
+#[test]
+fn bundles_go_through_a_gate_by_watched_folders_until_both_sides_are_silent() -> Result<()> {
+    let cut = Cut::new()?;
+    let county = &cut.county;
+    let li = sign_in(county, "li")?;
+    let resident = li.search("仇志强")?.first().context("a resident")?.clone();
+    let filed = li.file(&resident, "S1-gaoling", &mut Papers::New(Dice::new(29), 320, 240))?;
+    let (near, far) = (cut.stick("near")?, cut.stick("far")?);
+    let device = cut.device("云岭村代办服务点")?;
+    let (near_words, far_words) = (near.display().to_string(), far.display().to_string());
+    let of_box = |more: &[&str]| -> Result<Value> {
+        cut.node(&[&["ferry", &near_words, "--once"], more].concat())?.json()
+    };
+    let of_relay = || -> Result<Value> {
+        cut.relay(&["ferry", &far_words, "--to", &device[..8], "--once"])?.json()
+    };
+    of_relay()?;
+
+    // The first bundle is lost in the gate; while it may be on its way nothing is sent again.
+    let made = of_box(&[])?;
+    ensure!(made["made"].is_u64() && made["in_flight"] == true, "{made}");
+    for file in std::fs::read_dir(near.join("out"))?.flatten() {
+        std::fs::remove_file(file.path())?;
+    }
+    let quiet = of_box(&[])?;
+    ensure!(quiet["made"].is_null() && quiet["in_flight"] == true, "{quiet}");
+    let again = of_box(&["--resend", "0"])?;
+    ensure!(again["made"].is_u64(), "{again}");
+
+    // It comes in pieces: the first is waited with. What is no bundle is refused in words.
+    let file = std::fs::read_dir(near.join("out"))?.flatten().next().context("a file")?;
+    let (name, bytes) = (file.file_name(), std::fs::read(file.path())?);
+    std::fs::write(far.join("in").join(&name), &bytes[..bytes.len() / 2])?;
+    std::fs::write(far.join("in/other.bundle"), b"no bundle")?;
+    let half = of_relay()?;
+    ensure!(half["waiting"] == 1 && half["taken"] == 0 && half["refused"] == 1, "{half}");
+    let words = std::fs::read_to_string(far.join("refused/other.bundle.txt"))?;
+    ensure!(words.contains("不是同步包"), "{words}");
+    let still = of_relay()?;
+    ensure!(still["waiting"] == 1 && still["taken"] == 0, "{still}");
+    gate(&near, &far)?;
+    let whole = of_relay()?;
+    ensure!(whole["taken"] == 1 && whole["waiting"] == 0 && whole["made"].is_u64(), "{whole}");
+    ensure!(far.join("done").join(&name).exists(), "what was read is put away");
+
+    // Back and forth until nobody has anything to say; it is not for ever.
+    let mut silent = 0;
+    for _ in 0..12 {
+        let moved = gate(&far, &near)? + gate(&near, &far)?;
+        let (here, there) = (of_box(&[])?, of_relay()?);
+        let still = moved == 0 && here["made"].is_null() && there["made"].is_null();
+        silent = if still { silent + 1 } else { 0 };
+        if silent == 2 {
+            break;
+        }
+    }
+    ensure!(silent == 2, "they fall silent");
+    ensure!(cut.unsent()? == 0, "all is acknowledged");
+
+    // The county works; the result comes through the gate by rounds alone.
+    let (wang, zhao) = (sign_in(county, "wang")?, sign_in(county, "zhao")?);
+    until("the case at the township", 60, || wang.act(&filed.case, "take", &[]).ok())?;
+    wang.act(&filed.case, "forward", &[("opinion", "材料齐全")])?;
+    until("the county has it", 60, || zhao.act(&filed.case, "accept", &[]).ok())?;
+    zhao.act(&filed.case, "approve", &[("opinion", "同意")])?;
+    let made = of_relay()?;
+    ensure!(made["made"].is_u64(), "{made}");
+    gate(&far, &near)?;
+    let came = of_box(&[])?;
+    ensure!(came["taken"] == 1, "{came}");
+    ensure!(li.phase(&filed.case)? == "已办结", "{}", li.phase(&filed.case)?);
+    let page = plain(&li.get(&format!("/cases/{}", filed.case))?.page()?);
+    ensure!(page.contains("由网闸摆渡送达"), "{page}");
+    let said = county.status(BOX)?["ferry"].clone();
+    ensure!(said["folder"] == near_words.as_str() && said["taken_ms"].is_i64(), "{said}");
+    let said = county.status("relay")?["ferry"].clone();
+    ensure!(said["refused"] == 1 && said["made"].is_u64(), "{said}");
+    Ok(())
+}

@@ -61,10 +61,20 @@ pub struct BundleOut {
     pub made_ms: i64,
     /// Entries in it.
     pub entries: u64,
+    /// Attachments in it.
+    pub attachments: u64,
     /// Bytes.
     pub bytes: u64,
     /// When the receiver's word came that it has it whole, milliseconds.
     pub acked_ms: Option<i64>,
+}
+
+impl BundleOut {
+    /// Entries and attachments in it: none in what merely acknowledges.
+    #[must_use]
+    pub fn held(&self) -> u64 {
+        self.entries + self.attachments
+    }
 }
 
 /// A bundle that came in whole.
@@ -78,6 +88,8 @@ pub struct BundleIn {
     pub number: u64,
     /// How it came.
     pub how: How,
+    /// Entries and attachments in it: none in what merely acknowledges.
+    pub held: u64,
     /// When it was made, by its sender's clock, milliseconds.
     pub made_ms: i64,
     /// When it came, milliseconds.
@@ -96,7 +108,7 @@ pub enum Left {
     Arrived(How),
 }
 
-const OUT: &str = "id, device, number, part, more, how, made_ms, entries, bytes, acked_ms";
+const OUT: &str = "id, device, number, part, more, how, made_ms, entries, attachments, bytes, acked_ms";
 
 fn out(row: &rusqlite::Row<'_>) -> rusqlite::Result<BundleOut> {
     Ok(BundleOut {
@@ -108,8 +120,9 @@ fn out(row: &rusqlite::Row<'_>) -> rusqlite::Result<BundleOut> {
         how: How::of(row.get(5)?),
         made_ms: row.get(6)?,
         entries: row.get(7)?,
-        bytes: row.get(8)?,
-        acked_ms: row.get(9)?,
+        attachments: row.get(8)?,
+        bytes: row.get(9)?,
+        acked_ms: row.get(10)?,
     })
 }
 
@@ -119,7 +132,7 @@ impl View<'_> {
     /// # Errors
     /// When SQLite fails.
     pub fn bundle_in(&self, id: &[u8; 16]) -> Result<Option<BundleIn>, StoreError> {
-        let sql = "SELECT id, device, number, how, made_ms, came_ms FROM bundle_in WHERE id = ?1";
+        let sql = "SELECT id, device, number, how, held, made_ms, came_ms FROM bundle_in WHERE id = ?1";
         Ok(self.0.prepare_cached(sql)?.query_row([id], bundle_in).optional()?)
     }
 
@@ -128,7 +141,7 @@ impl View<'_> {
     /// # Errors
     /// When SQLite fails.
     pub fn bundles_in(&self, device: &[u8; 16], limit: u32) -> Result<Vec<BundleIn>, StoreError> {
-        let sql = "SELECT id, device, number, how, made_ms, came_ms FROM bundle_in
+        let sql = "SELECT id, device, number, how, held, made_ms, came_ms FROM bundle_in
                    WHERE device = ?1 ORDER BY came_ms DESC, number DESC LIMIT ?2";
         let mut query = self.0.prepare_cached(sql)?;
         let rows = query.query_map((device, limit), bundle_in)?.collect::<Result<_, _>>()?;
@@ -276,8 +289,9 @@ fn bundle_in(row: &rusqlite::Row<'_>) -> rusqlite::Result<BundleIn> {
         device: row.get(1)?,
         number: row.get(2)?,
         how: How::of(row.get(3)?),
-        made_ms: row.get(4)?,
-        came_ms: row.get(5)?,
+        held: row.get(4)?,
+        made_ms: row.get(5)?,
+        came_ms: row.get(6)?,
     })
 }
 
@@ -347,7 +361,7 @@ impl Txn<'_> {
     ) -> Result<(), StoreError> {
         let sql = format!(
             "INSERT INTO bundle_out({OUT}, epoch)
-             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, NULL,
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, NULL,
                     (SELECT value FROM meta WHERE key = 'epoch'))"
         );
         self.0.prepare_cached(&sql)?.execute((
@@ -359,6 +373,7 @@ impl Txn<'_> {
             made.how.code(),
             made.made_ms,
             made.entries,
+            made.attachments,
             made.bytes,
         ))?;
         for (scope, after, upto) in parts {
@@ -426,13 +441,14 @@ impl Txn<'_> {
         attachments: &[[u8; 32]],
         wanted: &[[u8; 32]],
     ) -> Result<(), StoreError> {
-        let sql = "INSERT OR IGNORE INTO bundle_in(id, device, number, how, made_ms, came_ms)
-                   VALUES(?1, ?2, ?3, ?4, ?5, ?6)";
+        let sql = "INSERT OR IGNORE INTO bundle_in(id, device, number, how, held, made_ms, came_ms)
+                   VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         self.0.prepare_cached(sql)?.execute((
             came.id,
             came.device,
             came.number,
             came.how.code(),
+            came.held,
             came.made_ms,
             came.came_ms,
         ))?;

@@ -16,6 +16,7 @@ CREATE TABLE bundle_out(
     how INTEGER NOT NULL,
     made_ms INTEGER NOT NULL,
     entries INTEGER NOT NULL,
+    attachments INTEGER NOT NULL,
     bytes INTEGER NOT NULL,
     epoch BLOB NOT NULL,           -- this store's epoch
     acked_ms INTEGER
@@ -34,6 +35,7 @@ CREATE TABLE bundle_in(
     device BLOB NOT NULL,
     number INTEGER NOT NULL,
     how INTEGER NOT NULL,
+    held INTEGER NOT NULL,         -- entries and attachments in it
     made_ms INTEGER NOT NULL,
     came_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

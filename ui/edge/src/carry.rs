@@ -2,6 +2,7 @@
 //! goes on, and what an incoming one is worth.
 
 pub mod fault;
+pub mod ferry;
 pub mod files;
 pub mod pages;
 
@@ -60,8 +61,6 @@ pub struct Made {
     pub bundle: BundleOut,
     /// The receiver's name.
     pub to: String,
-    /// How many attachments are in it.
-    pub attachments: u64,
     parts: Vec<BundlePart>,
     photos: Vec<[u8; 32]>,
 }
@@ -73,7 +72,7 @@ impl Made {
         let b = &self.bundle;
         json!({
             "schema": 1, "to": self.to, "number": b.number, "part": b.part, "more": b.more,
-            "entries": b.entries, "attachments": self.attachments, "bytes": b.bytes,
+            "entries": b.entries, "attachments": b.attachments, "bytes": b.bytes,
         })
     }
 
@@ -178,12 +177,12 @@ pub fn export<W: Write>(
         how: wanted.how,
         made_ms: plan.made_ms,
         entries: done.entries,
+        attachments: done.attachments.len() as u64,
         bytes: done.bytes,
         acked_ms: None,
     };
     let parts = done.carried.into_iter().map(|c| (c.scope, c.after, c.upto)).collect();
-    let attachments = done.attachments.len() as u64;
-    let made = Made { bundle, to: device.name, attachments, parts, photos: done.attachments };
+    let made = Made { bundle, to: device.name, parts, photos: done.attachments };
     Ok((made, out))
 }
 
@@ -304,6 +303,7 @@ pub fn import<R: Read>(
         device: peer.device,
         number: head.number,
         how,
+        held: came.brought.entries + came.brought.attachments.len() as u64,
         made_ms: head.made_ms,
         came_ms: replica.now_ms(),
     };

@@ -69,21 +69,24 @@ pub fn above_boxes(first: &Markup, second: &Markup) -> Markup {
     html! { (first) (second) }
 }
 
-/// The part that renews itself.
+/// The part that renews itself while a work goes on.
 #[must_use]
 pub fn progress(l: Lang, view: &Carry) -> Markup {
-    let Some(job) = &view.job else { return html! { div id="carrying" {} } };
-    let again = job.running.then(|| format!("{}/progress", view.here));
+    let running = view.job.as_ref().is_some_and(|job| job.running);
+    let again = running.then(|| format!("{}/progress", view.here));
     html! {
-        div id="carrying" hx-get=[again] hx-trigger=[job.running.then_some("every 2s")] hx-swap=[job.running.then_some("outerHTML")] {
-            p class=(job.tone) role="status" { (job.words) }
-            @if job.running {
-                p { a href=(view.here) { (l.t("刷新", "Refresh")) } }
-            } @else {
-                @if let Some(Taken { file: Some((address, name)), .. }) = view.taken.first() {
+        div id="carrying" hx-get=[again] hx-trigger=[running.then_some("every 2s")] hx-swap=[running.then_some("outerHTML")] {
+            @if let Some(job) = &view.job {
+                p class=(job.tone) role="status" { (job.words) }
+                @if job.running { p { a href=(view.here) { (l.t("刷新", "Refresh")) } } }
+            }
+            @if !running {
+                @if let Some(Taken { file: Some((address, name)), acked: None, .. }) = view.taken.first() {
                     p class="buttons" { a class="button" href=(address) download=(name) { (l.t("下载", "Download")) " " (name) } }
                 }
             }
+            (cards(l, view))
+            (lists(l, view))
         }
     }
 }
@@ -93,6 +96,17 @@ pub fn progress(l: Lang, view: &Carry) -> Markup {
 pub fn page(shell: &Shell, section: &str, view: &Carry) -> Markup {
     let l = shell.lang;
     let title = l.t("带走 / 带回", "Carry by hand");
+    let body = html! {
+        p { a href=(section) { "‹ " (l.t("返回", "Back")) } }
+        h1 { (title) " · " (view.other) }
+        p class="hint" { (l.t("没有网络时,用 U 盘(或平板的下载文件夹)把记录和照片带到对方,再把对方的包带回来。包是加密的,只有对方那台能打开;U 盘丢了别人也看不到。", "Without a network, records and photos travel on a stick, or in a tablet's downloads, and the answer comes back the same way. A bundle is sealed: only the other machine opens it, and nobody reads a lost stick.")) }
+        (progress(l, view))
+    };
+    layout::page(shell, title, false, &[], &body)
+}
+
+/// The two ways: to take away and to bring in.
+fn cards(l: Lang, view: &Carry) -> Markup {
     let sizes = [
         ("", l.t("不限(最多 4 GB)", "No limit (at most 4 GB)")),
         ("500M", "500 MB"),
@@ -113,11 +127,7 @@ pub fn page(shell: &Shell, section: &str, view: &Carry) -> Markup {
             l.t("从头再带:对方的数据丢了", "From the very beginning: the other side lost its data"),
         ),
     ];
-    let body = html! {
-        p { a href=(section) { "‹ " (l.t("返回", "Back")) } }
-        h1 { (title) " · " (view.other) }
-        p class="hint" { (l.t("没有网络时,用 U 盘(或平板的下载文件夹)把记录和照片带到对方,再把对方的包带回来。包是加密的,只有对方那台能打开;U 盘丢了别人也看不到。", "Without a network, records and photos travel on a stick, or in a tablet's downloads, and the answer comes back the same way. A bundle is sealed: only the other machine opens it, and nobody reads a lost stick.")) }
-        (progress(l, view))
+    html! {
         div class="split" {
             div { h2 { (l.t("带走", "Take away")) }
                 div class="card" {
@@ -149,6 +159,12 @@ pub fn page(shell: &Shell, section: &str, view: &Carry) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// What was made and what came.
+fn lists(l: Lang, view: &Carry) -> Markup {
+    html! {
         h2 { (l.t("做过的包", "Bundles made here")) }
         @if view.taken.is_empty() { p class="empty" { (l.t("还没有。", "None yet.")) } }
         @else { div class="scroll" { table {
@@ -166,6 +182,5 @@ pub fn page(shell: &Shell, section: &str, view: &Carry) -> Markup {
             thead { tr { th { (l.t("编号", "Number")) } th { (l.t("对方做好", "Made")) } th { (l.t("导入", "Imported")) } } }
             tbody { @for row in &view.brought { tr { @for cell in row { td { (cell) } } } } }
         } } }
-    };
-    layout::page(shell, title, false, &[], &body)
+    }
 }

@@ -92,7 +92,7 @@ impl State {
 }
 
 fn made_words(l: Lang, made: &Made) -> String {
-    let (b, photos) = (&made.bundle, made.attachments);
+    let (b, photos) = (&made.bundle, made.bundle.attachments);
     let size = l.size(b.bytes);
     let said = match l {
         Lang::Zh => {
