@@ -95,9 +95,14 @@ impl Execute for Executor {
                 Ok(carry::ferry::round(&work, &round)?.value())
             }
             Some("bundle_import") => {
-                let work = self.keeper.work().ok_or_else(locked)?;
                 let from = Path::new(command["from"].as_str().unwrap_or_default());
-                files::import_command(&work, from, progress)
+                match self.keeper.work() {
+                    Some(work) => files::import_command(&work, from, progress),
+                    None => {
+                        let vault = self.keeper.inbox_port();
+                        files::import_locked_command(self.keeper.open(), &vault, from, progress)
+                    }
+                }
             }
             Some("bind") => {
                 let code = command["code"].as_str().unwrap_or_default();

@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result, ensure};
 use cunkou_tests::agent::{Agent, Dice, Papers, plain};
-use cunkou_tests::bare::{Ran, Serving, run};
-use cunkou_tests::county::{County, programs, until};
+use cunkou_tests::bare::{Bare, Ran, Serving, run};
+use cunkou_tests::county::{County, free_ports, programs, until};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -339,5 +339,54 @@ fn bundles_go_through_a_gate_by_watched_folders_until_both_sides_are_silent() ->
     ensure!(said["folder"] == near_words.as_str() && said["taken_ms"].is_i64(), "{said}");
     let said = county.status("relay")?["ferry"].clone();
     ensure!(said["refused"] == 1 && said["made"].is_u64(), "{said}");
+    Ok(())
+}
+
+#[test]
+fn a_box_that_never_had_a_network_is_opened_for_the_first_time_by_a_stick() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let county = Bare::found(&programs()?, folder.path(), free_ports()?, "甲县")?;
+    let li = ["staff", "add", "--login", "li", "--name", "李建国", "--role", "agent"];
+    county.relay(&[&li[..], &["--places", "101"]].concat(), "246810")?.json()?;
+    let _relay = county.serve_relay()?;
+    // Enrolled by files.
+    let file = county.offer("yunling", "village", "101", &county.quic())?;
+    let (request, answer) = (county.path("yunling.request"), county.path("yunling.answer"));
+    county.node("yunling", &["enrol-request", &file, "--out", &request])?.json()?;
+    county.relay(&["enrol-answer", &request, "--out", &answer], "")?.json()?;
+    county.node("yunling", &["enrol-finish", &answer])?.json()?;
+    let waiting = county.relay(&["status"], "")?.json()?["to_compare"][0].clone();
+    let device = waiting["device"].as_str().context("an id")?.to_owned();
+    let stick = county.path("stick");
+    std::fs::create_dir_all(&stick)?;
+    county.relay(&["bundle", "export", "--box", &device[..8], &stick], "")?.json()?;
+
+    let _box = county.serve_node("yunling", 1, "127.0.0.1:9")?;
+    until("a box that takes commands", 20, || {
+        county.node("yunling", &["status"]).is_ok_and(|ran| ran.code == 0).then_some(())
+    })?;
+    let data = county.path("yunling");
+    let open = || {
+        let arguments = ["--json", "--data", &data, "unlock", "--login", "li"];
+        run(&county.bin.join("cunkou-node"), &arguments, "246810")
+    };
+    ensure!(open()?.code == 5, "nobody can open it yet");
+    let came = county.node("yunling", &["bundle", "import", &stick])?.json()?;
+    ensure!(came["bundles"][0]["locked"] == true && came["new"].as_u64() > Some(0), "{came}");
+    let status = county.node("yunling", &["status"])?.json()?;
+    ensure!(status["locked"] == true && status["clock"]["source"] == "unknown", "{status}");
+    open()?.json()?;
+    let came = county.node("yunling", &["bundle", "import", &stick])?.json()?;
+    let first = &came["bundles"][0];
+    ensure!(first["locked"] == false && first["known"] == false, "{came}");
+    let status = county.node("yunling", &["status"])?.json()?;
+    ensure!(status["locked"] == false && status["catalogue"].is_string(), "{status}");
+
+    // And the county hears that it came.
+    let back = county.path("back");
+    std::fs::create_dir_all(&back)?;
+    county.node("yunling", &["bundle", "export", &back])?.json()?;
+    let heard = county.relay(&["bundle", "import", &back], "")?.json()?;
+    ensure!(heard["acknowledged"] == 1, "{heard}");
     Ok(())
 }

@@ -4,13 +4,14 @@
 pub mod fault;
 pub mod ferry;
 pub mod files;
+pub mod locked;
 pub mod pages;
 
 pub use fault::Fault;
 
 use cunkou_bundle::{
-    ACKS_MAX, Carried, ExportError, Exported, ImportError, Imported, Plan, ReadError, Reader, Step,
-    WriteError, code_of, export as pack, import as unpack,
+    ACKS_MAX, Carried, ExportError, Exported, Head, ImportError, Imported, Plan, ReadError, Reader,
+    Step, WriteError, code_of, export as pack, import as unpack,
 };
 use cunkou_casework::county::{Device, DeviceKind};
 use cunkou_casework::ids::DeviceId;
@@ -100,6 +101,8 @@ pub struct Came {
     pub made_ms: i64,
     /// It had come before: nothing was done.
     pub known: bool,
+    /// The box was locked: it waits in the inbox, and is to be brought in once more.
+    pub locked: bool,
     /// What it brought.
     pub brought: Imported,
     /// Bundles of ours that its sender says it has.
@@ -112,7 +115,7 @@ impl Came {
     pub fn value(&self) -> Value {
         json!({
             "schema": 1, "from": self.from, "number": self.number, "part": self.part,
-            "known": self.known, "new": self.brought.new, "entries": self.brought.entries,
+            "known": self.known, "locked": self.locked, "new": self.brought.new, "entries": self.brought.entries,
             "aside": self.brought.aside, "attachments": self.brought.attachments.len(),
             "more": self.brought.more, "acknowledged": self.acked,
             "other_villages": self.brought.passed_over.len(),
@@ -272,19 +275,16 @@ pub fn import<R: Read>(
         part: head.part,
         made_ms: head.made_ms,
         known: false,
+        locked: false,
         brought: Imported::default(),
         acked: 0,
     };
-    let (known, past) = replica.store().read(|view| -> Result<_, Fault> {
-        let past = view.is_past(&peer.device, &head.hello.epoch)?;
-        let now = view.peer(&peer.device)?.is_some_and(|p| p.epoch == head.hello.epoch);
-        Ok((view.bundle_in(&head.id)?, past && !now))
-    })?;
+    let known = replica.store().read(|view| view.bundle_in(&head.id).map_err(Fault::from))?;
     if known.is_some() {
         came.known = true;
         return Ok(came);
     }
-    if past {
+    if past_of(replica, &peer, &head)? {
         return Err(Fault::Past(came.from));
     }
     let port = ByHand { replica: Arc::clone(replica), how, made_ms: head.made_ms };
@@ -313,6 +313,15 @@ pub fn import<R: Read>(
     Ok(came)
 }
 
+/// Whether a bundle was made in an epoch that its sender has left behind.
+fn past_of(replica: &Replica, peer: &PeerInfo, head: &Head) -> Result<bool, Fault> {
+    replica.store().read(|view| {
+        let past = view.is_past(&peer.device, &head.hello.epoch)?;
+        let now = view.peer(&peer.device)?.is_some_and(|p| p.epoch == head.hello.epoch);
+        Ok(past && !now)
+    })
+}
+
 /// Who sent it, if that is somebody whose bundles are taken.
 fn sender(replica: &Replica, key: &[u8; 32]) -> Result<(PeerInfo, Device), Fault> {
     let peer = replica.admit_peer(key).map_err(|e| Fault::NotOurs(e.words))?;
@@ -330,7 +339,7 @@ fn settled(
     replica: &Replica,
     peer: &PeerInfo,
     bundle: &BundleIn,
-    head: &cunkou_bundle::Head,
+    head: &Head,
     brought: &Imported,
 ) -> Result<u64, Fault> {
     let wanted: Vec<[u8; 32]> = head.wanted.iter().map(|id| **id).collect();

@@ -1,10 +1,12 @@
 //! Bundles as files: on a stick, in a folder, whole or not at all.
 
+use super::locked::import_locked;
 use super::{Beginning, Came, Fault, Made, SIZE_USUAL, Wanted, export, file_name, import};
 use crate::app::disk_free;
 use crate::cli::{Exit, Failure};
 use cunkou_bundle::{Exported, Imported, code_of, receiver_of};
 use cunkou_casework::ids::DeviceId;
+use cunkou_engine::Port;
 use cunkou_replica::Replica;
 use cunkou_store::How;
 use cunkou_ui::Lang;
@@ -171,6 +173,36 @@ pub fn import_command(
     from: &Path,
     progress: &dyn Fn(String),
 ) -> Result<Value, Failure> {
+    let one = |path: &Path, told: &dyn Fn(&Imported, u64)| read(replica, path, How::Stick, told);
+    import_each(replica, from, progress, &one)
+}
+
+/// The same at a locked box, into its inbox; `open` is its replica of what it knows while locked.
+///
+/// # Errors
+/// As [`import_command`].
+pub fn import_locked_command(
+    open: &Arc<Replica>,
+    vault: &Arc<dyn Port>,
+    from: &Path,
+    progress: &dyn Fn(String),
+) -> Result<Value, Failure> {
+    let one = |path: &Path, told: &dyn Fn(&Imported, u64)| {
+        let file = File::open(path).map_err(disk(path))?;
+        let file = BufReader::with_capacity(BUFFER, file);
+        import_locked(open, Arc::clone(vault), file, told)
+    };
+    import_each(open, from, progress, &one)
+}
+
+type One<'a> = dyn Fn(&Path, &dyn Fn(&Imported, u64)) -> Result<Came, Fault> + 'a;
+
+fn import_each(
+    replica: &Replica,
+    from: &Path,
+    progress: &dyn Fn(String),
+    one: &One<'_>,
+) -> Result<Value, Failure> {
     let paths = if from.is_dir() { for_us(replica, from)? } else { vec![from.to_owned()] };
     if paths.is_empty() {
         let words = format!("{} holds no bundle for this machine", from.display());
@@ -186,7 +218,7 @@ pub fn import_command(
                 Lang::En.size(bytes)
             ));
         };
-        match read(replica, path, How::Stick, &told) {
+        match one(path, &told) {
             Ok(came) => {
                 let mut row = came.value();
                 row["file"] = json!(path);
@@ -258,6 +290,12 @@ pub fn in_words(value: &Value) -> String {
         let (from, number) = (row["from"].as_str().unwrap_or_default(), &row["number"]);
         if row["known"] == true {
             lines.push(format!("bundle {number} of {from}: was imported before"));
+            continue;
+        }
+        if row["locked"] == true {
+            lines.push(format!(
+                "bundle {number} of {from}: waits in the inbox of the locked box; import it once more after signing in"
+            ));
             continue;
         }
         let more = if row["more"] == true { "; the next one goes on" } else { "" };
