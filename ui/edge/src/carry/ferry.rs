@@ -23,8 +23,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// A file that does not grow for so long is not on its way any more: it is refused.
-const PATIENCE: Duration = Duration::from_secs(3600);
+/// A file that does not grow for so long is not on its way any more: it is refused. Milliseconds.
+const PATIENCE_MS: i64 = 3_600_000;
 /// So many files that were read are kept.
 const KEPT: usize = 50;
 /// Under what the store keeps how the ferry stands.
@@ -118,7 +118,7 @@ fn take_in(replica: &Arc<Replica>, round: &Round, done: &mut Done) -> Result<(),
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             let length = fs::metadata(&path).map_or(0, |m| m.len());
             let known = before.get(&name).or_else(|| done.cut.get(&name));
-            if known == Some(&length) && still_arriving(&path) {
+            if known == Some(&length) && still_arriving(&path, replica.now_ms()) {
                 done.cut.insert(name, length);
                 waiting += 1;
                 continue;
@@ -129,7 +129,7 @@ fn take_in(replica: &Arc<Replica>, round: &Round, done: &mut Done) -> Result<(),
                     read_one = true;
                     done.taken += 1;
                 }
-                Err(Fault::Cut) if still_arriving(&path) => {
+                Err(Fault::Cut) if still_arriving(&path, replica.now_ms()) => {
                     done.cut.insert(name, length);
                     waiting += 1;
                 }
@@ -148,10 +148,12 @@ fn take_in(replica: &Arc<Replica>, round: &Round, done: &mut Done) -> Result<(),
     }
 }
 
-fn still_arriving(path: &Path) -> bool {
-    let changed = fs::metadata(path).and_then(|m| m.modified());
-    let age = changed.ok().and_then(|at| SystemTime::now().duration_since(at).ok());
-    age.is_none_or(|age| age < PATIENCE)
+/// Whether a file that is not whole has changed not long ago.
+fn still_arriving(path: &Path, now_ms: i64) -> bool {
+    let changed = fs::metadata(path).and_then(|m| m.modified()).ok();
+    let since = changed.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let changed_ms = since.and_then(|since| i64::try_from(since.as_millis()).ok());
+    changed_ms.is_none_or(|at| now_ms.saturating_sub(at) < PATIENCE_MS)
 }
 
 fn put_away(path: &Path, folder: &Path) -> Result<(), Fault> {
