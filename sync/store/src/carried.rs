@@ -108,7 +108,8 @@ pub enum Left {
     Arrived(How),
 }
 
-const OUT: &str = "id, device, number, part, more, how, made_ms, entries, attachments, bytes, acked_ms";
+const OUT: &str =
+    "id, device, number, part, more, how, made_ms, entries, attachments, bytes, acked_ms";
 
 fn out(row: &rusqlite::Row<'_>) -> rusqlite::Result<BundleOut> {
     Ok(BundleOut {
@@ -132,7 +133,8 @@ impl View<'_> {
     /// # Errors
     /// When SQLite fails.
     pub fn bundle_in(&self, id: &[u8; 16]) -> Result<Option<BundleIn>, StoreError> {
-        let sql = "SELECT id, device, number, how, held, made_ms, came_ms FROM bundle_in WHERE id = ?1";
+        let sql =
+            "SELECT id, device, number, how, held, made_ms, came_ms FROM bundle_in WHERE id = ?1";
         Ok(self.0.prepare_cached(sql)?.query_row([id], bundle_in).optional()?)
     }
 
