@@ -214,6 +214,7 @@ fn status_has_exactly_the_promised_keys_and_exits_with_three_when_nothing_runs()
         "clock",
         "quarantine",
         "disk_free",
+        "ferry",
     ];
     let of_box = [
         "name",

@@ -412,6 +412,16 @@ impl Txn<'_> {
         Ok(())
     }
 
+    /// A device has lost what it had: every attachment may be carried to it again.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn forget_what_it_has(&self, device: &[u8; 16]) -> Result<(), StoreError> {
+        let sql = "DELETE FROM bundle_attachment WHERE device = ?1";
+        self.0.prepare_cached(sql)?.execute([device])?;
+        Ok(())
+    }
+
     /// The receiver says that a bundle of ours came in whole: which parts of our log that were.
     /// Nothing when it is none of ours, of another epoch of this store, or known already.
     ///

@@ -153,4 +153,14 @@ fn how_entries_came_and_which_bundles_are_kept_with_what_their_sender_lacks() {
     made(1, 0, 2, &store);
     write(&store, |tx| tx.forget_on_the_way(&BOX));
     assert_eq!(read(&store, |view| view.asked_for(&BOX)), [[5; 32]], "asked for until it has it");
+    let behind = || read(&store, |view| view.attachments_behind(&BOX, (SCOPE, 0, 2)));
+    write(&store, |tx| tx.attachment_named(&[5; 32], SCOPE, &[9; 16]));
+    assert_eq!(behind(), [[5; 32]], "it belongs to what the entries are about");
+    let from_it = BundleIn { id: [8; 16], ..bundle };
+    write(&store, |tx| tx.bundle_came(&from_it, &[[5; 32]], &[]));
+    assert!(behind().is_empty(), "it gave it itself");
+    write(&store, |tx| tx.forget_on_the_way(&BOX));
+    assert!(behind().is_empty(), "and has it still");
+    write(&store, |tx| tx.forget_what_it_has(&BOX));
+    assert_eq!(behind(), [[5; 32]], "until it has lost all");
 }

@@ -161,12 +161,15 @@ pub fn export<W: Write>(
     let peer = port.admit_peer(&device.key.0).map_err(|e| Fault::NotOurs(e.words))?;
     // What this box has to tell the county goes along.
     replica.gather_looks(true).map_err(ours)?;
-    if wanted.from != Beginning::Next {
-        replica.store().write(|tx| tx.forget_on_the_way(&device.id.0).map_err(Fault::from))?;
-    }
     let plan = plan(replica, &peer, wanted)?;
     if plan.part == 1 {
-        replica.store().write(|tx| tx.forget_on_the_way(&device.id.0).map_err(Fault::from))?;
+        replica.store().write(|tx| -> Result<(), Fault> {
+            match wanted.from {
+                Beginning::All => tx.forget_what_it_has(&device.id.0)?,
+                Beginning::Next | Beginning::Again => tx.forget_on_the_way(&device.id.0)?,
+            }
+            Ok(())
+        })?;
     }
     let behind = |parts: &[Carried]| behind(replica, &peer, &plan, parts);
     let seed = replica.me().key.seed();
