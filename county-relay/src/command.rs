@@ -4,8 +4,8 @@ use crate::certificates;
 use crate::enrolments::{Offered, Where};
 use crate::home::{self, Home};
 use crate::options::{
-    Action, Administrators, BoxKind, Ca, Catalogue, CheckpointAction, Enrol, Export, Forks,
-    GrantAction, Import, LeaseAction, Options, RoleArg, Staff,
+    Action, Administrators, BoxKind, BundleAction, Ca, Catalogue, CheckpointAction, Enrol, Export,
+    Forks, GrantAction, Import, LeaseAction, Options, RoleArg, Staff,
 };
 use crate::{histories, import, keys};
 use cunkou_casework::catalogue::{Contacts, Item, Items, Release, read};
@@ -18,6 +18,8 @@ use cunkou_casework::hex;
 use cunkou_casework::ids::{DeviceId, PersonId, PlaceId, SubjectId};
 use cunkou_casework::suite::{PublicKey, SecretKey, attachment_id};
 use cunkou_edge::bounded;
+use cunkou_edge::carry::ferry::{self, Round};
+use cunkou_edge::carry::files::{self, BundleLimits};
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_edge::control::{self, Execute};
 use cunkou_edge::{pin, renewal, storage};
@@ -153,6 +155,19 @@ enum Command {
     },
     Rebuild,
     Scrub,
+    BundleExport {
+        device: String,
+        to: PathBuf,
+        limits: BundleLimits,
+    },
+    BundleImport {
+        from: PathBuf,
+    },
+    Ferry {
+        folder: PathBuf,
+        to: String,
+        resend: u32,
+    },
     Status,
 }
 
@@ -330,6 +345,15 @@ fn command(data: &Path, action: &Action) -> Result<Command, Failure> {
         Action::Rebuild => Command::Rebuild,
         Action::Scrub => Command::Scrub,
         Action::Backup { out } => Command::Backup { out: absolute(out)? },
+        Action::Bundle(BundleAction::Export { device, to, limits }) => {
+            Command::BundleExport { device: device.clone(), to: absolute(to)?, limits: *limits }
+        }
+        Action::Bundle(BundleAction::Import { from }) => {
+            Command::BundleImport { from: absolute(from)? }
+        }
+        Action::Ferry { folder, to, limits } => {
+            Command::Ferry { folder: absolute(folder)?, to: to.clone(), resend: limits.resend }
+        }
         Action::Submit { file } => Command::Submit { file: absolute(file)? },
         Action::Administrators(Administrators::List) => Command::Administrators,
         Action::Administrators(Administrators::Replace { who, threshold }) => Command::Replace {
@@ -413,12 +437,24 @@ pub(crate) fn progress(words: &str) {
 /// Runs a command.
 pub(crate) async fn run(options: &Options, action: &Action) -> Result<(), Failure> {
     let command = command(&options.data, action)?;
-    let asked = serde_json::to_value(&command).map_err(failed)?;
+    let as_json = options.json;
+    if let Action::Ferry { limits, .. } = action
+        && !limits.once
+    {
+        let every = std::time::Duration::from_secs(u64::from(limits.every));
+        let told = |done: &Value| show(as_json, done);
+        return ferry::keep(every, || answered(options, &command), told, progress).await;
+    }
+    show(as_json, &answered(options, &command).await?);
+    Ok(())
+}
+
+async fn answered(options: &Options, command: &Command) -> Result<Value, Failure> {
+    let asked = serde_json::to_value(command).map_err(failed)?;
     let as_json = options.json;
     let told = move |words: String| storage::show_progress(as_json, &words);
     if let Some(answer) = control::ask(&options.data, &asked, &told).await? {
-        show(options.json, &answer);
-        return Ok(());
+        return Ok(answer);
     }
     if matches!(command, Command::Status) {
         let Some(home) = home::open(&options.data)? else {
@@ -437,9 +473,7 @@ pub(crate) async fn run(options: &Options, action: &Action) -> Result<(), Failur
             home.execute(asked, &told)
         }
     };
-    let answer = tokio::task::spawn_blocking(work).await.map_err(failed)??;
-    show(options.json, &answer);
-    Ok(())
+    tokio::task::spawn_blocking(work).await.map_err(failed)?
 }
 
 impl Execute for Home {
@@ -522,6 +556,16 @@ impl Execute for Home {
             Command::LeaseExtend { device, challenge } => self.extend_lease(&device, &challenge),
             Command::PinCode { device, login, number } => self.pin_code(&device, &login, &number),
             Command::Backup { out } => self.back_up(&out, progress),
+            Command::BundleExport { device, to, limits } => {
+                let wanted = limits.wanted(self.find_box(&device)?);
+                files::export_command(&self.replica, &wanted, &to, progress)
+            }
+            Command::Ferry { folder, to, resend } => {
+                let to = self.find_other(&to)?;
+                let round = Round { folder, to, resend_s: resend };
+                Ok(ferry::round(&self.replica, &round)?.value())
+            }
+            Command::BundleImport { from } => files::import_command(&self.replica, &from, progress),
             Command::Status => self.status(),
         }
     }
@@ -554,6 +598,18 @@ impl Home {
                 "{} boxes have an id that begins so; give more of it, as the console lists it",
                 found.len()
             ))),
+        }
+    }
+
+    /// The machine, other than this relay, whose id begins so.
+    fn find_other(&self, start: &str) -> Result<DeviceId, Failure> {
+        let county = self.replica.county();
+        let mut found = county.devices().map(|d| d.id).filter(|id| {
+            *id != self.replica.me().device && start.len() >= 4 && id.to_string().starts_with(start)
+        });
+        match (found.next(), found.next()) {
+            (Some(device), None) => Ok(device),
+            _ => Err(refused("not exactly one machine has an id that begins so; give more of it")),
         }
     }
 
@@ -775,6 +831,7 @@ impl Home {
             "certificates": self.certificates.status(now)?,
             "disk_free": cunkou_edge::app::disk_free(&self.data),
             "storage": storage::status(&self.replica)?,
+            "ferry": ferry::standing(&self.replica)?,
             "boxes": boxes,
             "revoked": revoked,
             "forks": histories::list(&self.replica)?,

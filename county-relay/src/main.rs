@@ -3,6 +3,7 @@
 mod administrators;
 mod at_rest;
 mod authority;
+mod carry;
 mod certificates;
 mod checkpoints;
 mod command;

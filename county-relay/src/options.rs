@@ -3,6 +3,8 @@
 use crate::home::{self, Guards, Naming};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use cunkou_casework::county::Power;
+use cunkou_edge::carry::ferry::FerryLimits;
+use cunkou_edge::carry::files::BundleLimits;
 use cunkou_edge::cli::Failure;
 use serde_json::Value;
 use std::net::IpAddr;
@@ -76,6 +78,26 @@ pub(crate) enum Action {
         /// The act's file.
         file: PathBuf,
     },
+    /// Exchange sealed bundles through watched folders, both ways: where a gate (网闸) moves files
+    /// one way per folder. Runs until it is stopped.
+    #[command(
+        after_help = "Examples:\n  cunkou-relay --data ./county ferry /srv/gate --to 6f1c…\n  cunkou-relay --data ./county ferry /srv/gate --to 6f1c… --once --json\n\nThe gate takes away what lies in out/ and puts what came into in/. What was read goes to done/, what will never be taken to refused/, with a sentence beside it."
+    )]
+    Ferry {
+        /// The folder with out, in, done and refused.
+        folder: PathBuf,
+        /// Id of the machine on the other side, or its beginning.
+        #[arg(long)]
+        to: String,
+        #[command(flatten)]
+        limits: FerryLimits,
+    },
+    /// Carry what a link would carry on a stick, both ways.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  cunkou-relay --data ./county bundle export --box 6f1c… /media/stick\n  cunkou-relay --data ./county bundle import /media/stick"
+    )]
+    Bundle(BundleAction),
     /// Who guards the county.
     #[command(
         subcommand,
@@ -378,6 +400,30 @@ pub(crate) enum Administrators {
         /// So many of them must sign.
         #[arg(long, default_value_t = 2)]
         threshold: u8,
+    },
+}
+
+/// Bundles.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BundleAction {
+    /// Write what a box lacks into a sealed file that only this box opens.
+    #[command(
+        after_help = "Examples:\n  cunkou-relay --data ./county bundle export --box 6f1c… /media/stick\n  cunkou-relay --data ./county bundle export --box 6f1c… /media/stick --size 2G\n\nIt carries the county's word for what came from the box. When one stick is full, run the same again for the next."
+    )]
+    Export {
+        /// Id of the box, or its beginning, as the console lists it.
+        #[arg(long = "box")]
+        device: String,
+        /// A folder, where the file gets a name of its own, or a file that is not there yet.
+        to: PathBuf,
+        #[command(flatten)]
+        limits: BundleLimits,
+    },
+    /// Take in a bundle of a box, or all in a folder that are for this relay. Twice is harmless.
+    #[command(after_help = "Example:\n  cunkou-relay --data ./county bundle import /media/stick")]
+    Import {
+        /// A file or a folder.
+        from: PathBuf,
     },
 }
 

@@ -6,7 +6,7 @@ use crate::{helping, histories, keys, looks};
 use axum::Router;
 use axum::extract::{Path, Query};
 use axum::response::{IntoResponse, Redirect, Response};
-use cunkou_casework::county::Role;
+use cunkou_casework::county::{DeviceKind, Role};
 use cunkou_casework::ids::DeviceId;
 use cunkou_edge::forms::Fields;
 use cunkou_edge::lists::when;
@@ -16,6 +16,7 @@ use cunkou_edge::web;
 use cunkou_edge::{App, AppError, Signed, desk};
 use cunkou_ui::Lang;
 use cunkou_ui::page::boxes::{Table, page, page_with};
+use cunkou_ui::page::carry::{above_boxes, ways};
 use cunkou_ui::page::enrolments::{ToCompare, section};
 use maud::Markup;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub(crate) fn routes() -> Routes {
         .get("/cases/{case}", Who::Signed, Personal, case)
         .get("/boxes", Who::Machines, Nothing, boxes)
         .post("/boxes/{id}/confirm", Who::It, Nothing, confirm)
+        .and(crate::carry::routes())
         .get("/staff", Who::Machines, Nothing, staff)
         .and(looks::routes())
         .and(keys::routes())
@@ -143,7 +145,14 @@ async fn boxes(signed: Signed) -> Result<Markup, AppError> {
         histories::table(&signed)?.into_iter().chain([table, refused, helping::table(&signed)?]);
     let tables: Vec<Table> = tables.collect();
     let title = l.t("盒子", "Boxes");
-    Ok(page_with(&signed.shell("/boxes"), title, &section(l, &above), &tables))
+    let carried = replica.county();
+    let carried: Vec<(String, String)> = carried
+        .devices()
+        .filter(|d| d.kind != DeviceKind::Relay && carried.device_counts(d.id))
+        .map(|d| (format!("/boxes/{}/carry", d.id), d.name.clone()))
+        .collect();
+    let above = above_boxes(&section(l, &above), &ways(l, &carried));
+    Ok(page_with(&signed.shell("/boxes"), title, &above, &tables))
 }
 
 /// What was refused where boxes enrol.

@@ -3,20 +3,23 @@
 use crate::enrol;
 use crate::home::{self, failed};
 use crate::keeper::Keeper;
-use crate::options::Options;
+use crate::options::{BundleAction, Options};
 use crate::wallet::Wallet;
 use cunkou_casework::entry::ClockSource;
 use cunkou_edge::Door;
 use cunkou_edge::app::disk_free;
+use cunkou_edge::carry::ferry::{FerryLimits, Round};
+use cunkou_edge::carry::files::{self, BundleLimits};
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_edge::control::{self, Execute};
-use cunkou_edge::{export, renewal, storage};
+use cunkou_edge::{carry, export, renewal, storage};
 use cunkou_link::Credentials;
 use cunkou_replica::Replica;
 use cunkou_vault::LeaseStanding;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 #[expect(clippy::print_stdout, reason = "answers of a command go to the terminal")]
 pub(crate) fn show(as_json: bool, value: &Value, words: &str) {
@@ -71,6 +74,7 @@ impl Execute for Executor {
                 let alarms = alarms.iter().map(|a| json!({ "words": a.words, "at_ms": a.at_ms }));
                 status["alarms"] = alarms.collect();
                 status["storage"] = storage::status(replica)?;
+                status["ferry"] = json!(carry::ferry::standing(replica)?);
                 status["host"] = json!(self.keeper.wallet().hosts().first());
                 Ok(status)
             }
@@ -86,6 +90,32 @@ impl Execute for Executor {
             }
             Some("rebuild") => storage::rebuild(&*self.unlocked()?, progress),
             Some("scrub") => storage::scrub(&*self.unlocked()?, &[&**self.keeper.open()], progress),
+            Some("bundle_export") => {
+                let work = self.unlocked()?;
+                let relay = carry::relay_of(&work).ok_or(carry::Fault::Unknown)?;
+                let limits: BundleLimits =
+                    serde_json::from_value(command["limits"].clone()).map_err(failed)?;
+                let to = Path::new(command["to"].as_str().unwrap_or_default());
+                files::export_command(&work, &limits.wanted(relay.id), to, progress)
+            }
+            Some("ferry") => {
+                let work = self.unlocked()?;
+                let relay = carry::relay_of(&work).ok_or(carry::Fault::Unknown)?;
+                let resend_s = command["resend"].as_u64().and_then(|s| u32::try_from(s).ok());
+                let folder = PathBuf::from(command["folder"].as_str().unwrap_or_default());
+                let round = Round { folder, to: relay.id, resend_s: resend_s.unwrap_or(1800) };
+                Ok(carry::ferry::round(&work, &round)?.value())
+            }
+            Some("bundle_import") => {
+                let from = Path::new(command["from"].as_str().unwrap_or_default());
+                match self.keeper.work() {
+                    Some(work) => files::import_command(&work, from, progress),
+                    None => {
+                        let vault = self.keeper.inbox_port();
+                        files::import_locked_command(self.keeper.open(), &vault, from, progress)
+                    }
+                }
+            }
             Some("bind") => {
                 let code = command["code"].as_str().unwrap_or_default();
                 let replica = self.keeper.work();
@@ -104,6 +134,54 @@ impl Execute for Executor {
             _ => Err(Failure::new(Exit::Usage, "unknown command")),
         }
     }
+}
+
+fn locked() -> Failure {
+    let words = "the box is locked; sign in on its page or run: cunkou-node unlock";
+    Failure::new(Exit::Refused, words)
+}
+
+#[expect(clippy::print_stderr, reason = "progress of a command goes to the terminal")]
+fn progress(words: &str) {
+    eprintln!("  {words}");
+}
+
+/// Carries by hand.
+pub(crate) async fn bundle(options: &Options, action: &BundleAction) -> Result<(), Failure> {
+    let full = |path: &Path| std::path::absolute(path).map_err(failed);
+    let asked = match action {
+        BundleAction::Export { to, limits } => {
+            json!({ "do": "bundle_export", "to": full(to)?, "limits": limits })
+        }
+        BundleAction::Import { from } => json!({ "do": "bundle_import", "from": full(from)? }),
+    };
+    match control::ask(&options.data, &asked, &|words| progress(&words)).await? {
+        Some(value) => {
+            show(options.json, &value, &files::in_words(&value));
+            Ok(())
+        }
+        None => Err(not_running(options)),
+    }
+}
+
+/// Exchanges bundles through folders.
+pub(crate) async fn ferry(
+    options: &Options,
+    folder: &Path,
+    limits: &FerryLimits,
+) -> Result<(), Failure> {
+    let folder = std::path::absolute(folder).map_err(failed)?;
+    let asked = json!({ "do": "ferry", "folder": folder, "resend": limits.resend });
+    let ask = || async {
+        let done = control::ask(&options.data, &asked, &|_| ()).await?;
+        done.ok_or_else(|| not_running(options))
+    };
+    let told = |done: &Value| show(options.json, done, &done.to_string());
+    if limits.once {
+        told(&ask().await?);
+        return Ok(());
+    }
+    carry::ferry::keep(Duration::from_secs(u64::from(limits.every)), ask, told, progress).await
 }
 
 /// Opens a running box.

@@ -181,6 +181,11 @@ impl Keeper {
         self.with(|now| now.work.as_ref().map(|w| Arc::clone(&w.replica))).flatten()
     }
 
+    /// What a locked box takes in by.
+    pub(crate) fn inbox_port(&self) -> Arc<dyn Port> {
+        self.home.vault.clone()
+    }
+
     /// The vault's own replica.
     pub(crate) fn open(&self) -> &Arc<Replica> {
         self.home.vault.open_replica()

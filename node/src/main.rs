@@ -41,6 +41,8 @@ async fn program() -> ExitCode {
         Action::Export { number, out, no_photos } => {
             command::export(&options, number, out, !no_photos).await
         }
+        Action::Ferry { folder, limits } => command::ferry(&options, folder, limits).await,
+        Action::Bundle(action) => command::bundle(&options, action).await,
         Action::Unlock { login } => command::unlock(&options, login).await,
         Action::Lock => command::lock(&options).await,
         Action::Rebuild => command::look_after(&options, "rebuild").await,

@@ -1,6 +1,8 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand};
+use cunkou_edge::carry::ferry::FerryLimits;
+use cunkou_edge::carry::files::BundleLimits;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -114,6 +116,23 @@ pub(crate) enum Action {
         #[arg(long)]
         no_photos: bool,
     },
+    /// Exchange sealed bundles with the county through watched folders, both ways: where a gate (网闸)
+    /// moves files one way per folder. Runs until it is stopped; the box must be running and open.
+    #[command(
+        after_help = "Example:\n  cunkou-node --data ./box ferry /srv/gate\n\nThe gate takes away what lies in out/ and puts what came into in/. What was read goes to done/, what will never be taken to refused/, with a sentence beside it."
+    )]
+    Ferry {
+        /// The folder with out, in, done and refused.
+        folder: PathBuf,
+        #[command(flatten)]
+        limits: FerryLimits,
+    },
+    /// Carry what a link would carry on a stick, both ways. The box must be running and open.
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  cunkou-node --data ./box bundle export /media/stick\n  cunkou-node --data ./box bundle import /media/stick"
+    )]
+    Bundle(BundleAction),
     /// Open a running box without a browser, as somebody who works there.
     #[command(
         after_help = "Example:\n  echo 2468 | cunkou-node --data ./box unlock --login li\n\nThe PIN is read from standard input and counted like one typed on the page."
@@ -141,6 +160,27 @@ pub(crate) enum Action {
     /// How the box is.
     #[command(after_help = "Example:\n  cunkou-node --data ./box status --json")]
     Status,
+}
+
+/// Bundles.
+#[derive(Debug, Subcommand)]
+pub(crate) enum BundleAction {
+    /// Write what the county lacks into a sealed file that only the county opens.
+    #[command(
+        after_help = "Examples:\n  cunkou-node --data ./box bundle export /media/stick\n  cunkou-node --data ./box bundle export /media/stick --size 2G\n\nWhen one stick is full, run the same again for the next. Everything stays on the box until the county has said, by a bundle of its own or over a link, that it has it."
+    )]
+    Export {
+        /// A folder, where the file gets a name of its own, or a file that is not there yet.
+        to: PathBuf,
+        #[command(flatten)]
+        limits: BundleLimits,
+    },
+    /// Take in a bundle of the county, or all in a folder that are for this box. Twice is harmless.
+    #[command(after_help = "Example:\n  cunkou-node --data ./box bundle import /media/stick")]
+    Import {
+        /// A file or a folder.
+        from: PathBuf,
+    },
 }
 
 /// How to serve.

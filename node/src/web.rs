@@ -1,6 +1,7 @@
 //! The pages of a box.
 
 mod answers;
+mod carry;
 mod choose;
 mod deliver;
 mod draft;
@@ -15,6 +16,7 @@ mod supplement;
 
 use axum::Router;
 use cunkou_edge::App;
+use cunkou_edge::carry::pages::UPLOAD_BYTES_MAX;
 use cunkou_edge::photo::DRAIN_BYTES_MAX;
 use cunkou_edge::routes::Routes;
 use cunkou_edge::routes::Shows::{Full, Nothing, Personal};
@@ -28,6 +30,12 @@ pub(crate) fn routes() -> Routes {
     let pages = Routes::default()
         .get("/", Signed, Personal, home::page)
         .get("/sync", Signed, Nothing, home::sync)
+        .get("/sync/carry", Signed, Nothing, carry::page)
+        .get("/sync/carry/progress", Signed, Nothing, carry::progress)
+        .get("/sync/carry/file/{number}", Signed, Nothing, carry::file)
+        .post("/sync/carry/take", Signed, Nothing, carry::take)
+        .post("/sync/carry/bring", Signed, Nothing, carry::bring)
+        .body(UPLOAD_BYTES_MAX)
         .post("/lock", Signed, Nothing, home::lock)
         .post("/practice/enter", Signed, Nothing, home::enter_practice)
         .post("/practice/leave", Signed, Nothing, home::leave_practice)

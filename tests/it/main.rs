@@ -3,6 +3,7 @@
 
 mod at_rest;
 mod bad_input;
+mod bundle;
 mod ceremony;
 mod certificates;
 mod cli;

@@ -289,6 +289,7 @@ fn every_route_keeps_strangers_foreign_pages_and_foreign_names_out() -> Result<(
             ("what", "lang".to_owned()),
             ("value", "zh".to_owned()),
             ("action", "take".to_owned()),
+            ("number", "1".to_owned()),
             ("id", photo.to_owned()),
         ]);
         for row in &table.routes {

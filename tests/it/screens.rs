@@ -216,6 +216,11 @@ fn village_screens(village: &mut Looker, c: &Cases, resident: &str) -> Result<()
     village.visit("/cases", "ledger")?;
     village.find("/cases", "没有这个人", "ledger-nothing")?;
     village.visit("/sync", "sync")?;
+    village.visit("/sync/carry", "carry")?;
+    village.browser.click("做一个包")?;
+    village.browser.see("做好了")?;
+    village.look("carry-made")?;
+    village.visit("/sync/carry", "carry-list")?;
     village.visit("/residents", "residents-long-list")?;
     village.find("/residents", "张", "residents-found")?;
     village.find("/residents", "买买提", "residents-long-name")?;
@@ -389,6 +394,10 @@ fn every_screen_can_be_seen_read_and_used_in_two_sizes_and_two_languages() -> Re
     reviewer.visit("/boxes", "not-for-you")?;
     let mut it = Looker::at(&county, "he")?;
     it.visit("/boxes", "boxes")?;
+    it.browser.click("带走 / 带回(U 盘)")?;
+    it.browser.click("云岭村代办服务点")?;
+    it.browser.see("带走")?;
+    it.look("carry-to-box")?;
     it.visit("/staff", "staff")?;
     it.browser.click("退出")?;
     it.browser.see("PIN 码")?;

@@ -368,6 +368,20 @@ impl Agent {
         self.send(path, &format!("multipart/form-data; boundary={EDGE}"), body)
     }
 
+    /// Sends a form with one file.
+    ///
+    /// # Errors
+    /// When nothing answers.
+    pub fn send_file(&self, path: &str, field: &str, name: &str, bytes: &[u8]) -> Result<Answer> {
+        const EDGE: &str = "----cunkou-tests-0b4e71";
+        let head = format!(
+            "--{EDGE}\r\nContent-Disposition: form-data; name=\"{field}\"; filename=\"{name}\"\r\n\
+             Content-Type: application/octet-stream\r\n\r\n"
+        );
+        let body = [head.as_bytes(), bytes, format!("\r\n--{EDGE}--\r\n").as_bytes()].concat();
+        self.send(path, &format!("multipart/form-data; boundary={EDGE}"), body)
+    }
+
     /// Addresses of the residents that a search finds.
     ///
     /// # Errors

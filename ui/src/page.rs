@@ -2,6 +2,7 @@
 
 pub mod answers;
 pub mod boxes;
+pub mod carry;
 pub mod case;
 pub mod cases;
 pub mod check;

@@ -10,7 +10,7 @@ use cunkou_edge::lists::when;
 use cunkou_edge::session::token;
 use cunkou_edge::{AppError, Lease, Office, Signed};
 use cunkou_link::LinkState;
-use cunkou_store::CaseFilter;
+use cunkou_store::{CaseFilter, How};
 use cunkou_ui::page::home::{Home, page as render};
 use cunkou_ui::page::sync::{Sync, page as render_sync};
 use maud::Markup;
@@ -64,7 +64,11 @@ pub(crate) async fn sync(signed: Signed) -> Result<Markup, AppError> {
     let status = replica.status()?;
     let now = replica.now_ms();
     let link = signed.app.link_state();
-    let mut view = Sync { offer_lock: !signed.app.door.is_locked(), ..Sync::default() };
+    let mut view = Sync {
+        offer_lock: !signed.app.door.is_locked(),
+        carry: (!signed.session.practice).then(|| "/sync/carry".to_owned()),
+        ..Sync::default()
+    };
     let state = match &link {
         Some(LinkState::Online(progress)) => {
             view.progress = Some((progress.to_send, progress.to_receive));
@@ -126,7 +130,13 @@ pub(crate) async fn sync(signed: Signed) -> Result<Markup, AppError> {
         .into_iter()
         .map(|c| {
             let ended = c.ended_ms.map_or_else(|| "—".into(), when);
-            [c.peer, when(c.began_ms), ended, c.entries_in.to_string(), c.entries_out.to_string()]
+            let peer = match c.how {
+                How::Link => c.peer,
+                How::Stick => format!("{} · {}", c.peer, l.t("U 盘", "stick")),
+                How::Ferry => format!("{} · {}", c.peer, l.t("网闸摆渡", "ferry")),
+                How::Neighbour => format!("{} · {}", c.peer, l.t("邻近盒子", "box nearby")),
+            };
+            [peer, when(c.began_ms), ended, c.entries_in.to_string(), c.entries_out.to_string()]
         })
         .collect();
     Ok(render_sync(&signed.shell("/sync"), &view))

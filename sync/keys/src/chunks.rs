@@ -12,11 +12,11 @@ use chacha20poly1305::{XChaCha20Poly1305, aead::generic_array::GenericArray};
 /// Bytes of content in each chunk but the last.
 pub const CHUNK: usize = 64 * 1024;
 const MAGIC: &[u8; 4] = b"CKF1";
-const NONCE: usize = 19;
-const TAG: usize = 16;
+pub(crate) const NONCE: usize = 19;
+pub(crate) const TAG: usize = 16;
 const HEAD: usize = MAGIC.len() + NONCE;
 
-fn stream(key: &Key, nonce: &[u8]) -> StreamBE32<XChaCha20Poly1305> {
+pub(crate) fn stream(key: &Key, nonce: &[u8]) -> StreamBE32<XChaCha20Poly1305> {
     let cipher = XChaCha20Poly1305::new(GenericArray::from_slice(key.bytes()));
     StreamBE32::from_aead(cipher, GenericArray::from_slice(nonce))
 }

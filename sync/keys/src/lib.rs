@@ -4,7 +4,7 @@
 //! machine key, which opens `open.db` and everything of a relay. The work key of a box is random,
 //! and lies on disk only in [`Slot`]s: sealed to each person's own key and mixed with the machine's
 //! secret. What reaches a locked box is sealed to the box ([`seal_to`]); files are encrypted in
-//! chunks ([`files`]). A person's key also lies behind a code that only helpers can read out ([`Spoken`]).
+//! chunks ([`files`]), what is too long for memory as a stream ([`Sealing`], [`Opening`]). A person's key also lies behind a code that only helpers can read out ([`Spoken`]).
 //!
 //! **Invariant:** no construction of our own. Sealed boxes and slots are RFC 9180 (HPKE with
 //! X25519, HKDF-SHA256, ChaCha20-Poly1305), files are STREAM over XChaCha20-Poly1305, derived keys
@@ -19,6 +19,7 @@ pub mod passphrase;
 mod rescue;
 mod sealed;
 mod slots;
+mod streamed;
 mod stretch;
 
 /// Encrypted files, readable from any chunk on.
@@ -31,6 +32,7 @@ pub use machine::{FileSecret, HardwareSecret, Tpm2, machine_secret};
 pub use rescue::{Behind, RESCUE_DIGITS, RescueFor, Spoken, behind};
 pub use sealed::{BoxSecret, open_sealed, seal_to, seal_under, unseal_under};
 pub use slots::Slot;
+pub use streamed::{Opening, Sealing, StreamError};
 pub use stretch::{MEMORY_KIB, PASSES, stretch, stretch_with};
 
 use hkdf::Hkdf;

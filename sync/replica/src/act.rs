@@ -101,12 +101,17 @@ impl Replica {
             return Ok((ClockSource::Relay, Some(0)));
         }
         let now = self.now_ms();
-        let peers = self.store.read(|view| view.peers())?;
-        Ok(peers.first().map_or((ClockSource::Unknown, None), |peer| {
+        self.store.read(|view| {
+            let Some(peer) = view.peers()?.into_iter().next() else {
+                return Ok((ClockSource::Unknown, None));
+            };
             let fresh = (now - peer.seen_ms).abs() < CLOCK_FRESH_MS;
-            let source = if fresh { ClockSource::Relay } else { ClockSource::Rtc };
-            (source, Some(peer.clock_error_ms))
-        }))
+            Ok(match (view.heard_by_hand(peer.id)?, peer.completed_ms) {
+                (true, None) => (ClockSource::Unknown, None),
+                (false, _) if fresh => (ClockSource::Relay, Some(peer.clock_error_ms)),
+                _ => (ClockSource::Rtc, Some(peer.clock_error_ms)),
+            })
+        })
     }
 }
 

@@ -13,7 +13,7 @@ use cunkou_casework::event::{Event, Step, Witness, decode, encode};
 use cunkou_casework::hex;
 use cunkou_casework::ids::{DeviceId, EntryId, Scope, SubjectId};
 use cunkou_engine::{Admitted, Limits};
-use cunkou_store::{EntryState, NewEntry, PeerRow, StoreError, Txn};
+use cunkou_store::{EntryState, How, NewEntry, PeerRow, StoreError, Txn};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use tracing::warn;
@@ -35,7 +35,20 @@ impl Replica {
         batch: &[Vec<u8>],
         also: impl FnOnce(&Txn<'_>) -> Result<(), StoreError>,
     ) -> Result<Admitted, StoreError> {
-        self.take_in(peer, scope, batch, |tx| {
+        self.admit_by(How::Link, peer, scope, upto, batch, also)
+    }
+
+    /// The same for a batch that came in this way; it is remembered of each new entry.
+    pub(crate) fn admit_by(
+        &self,
+        how: How,
+        peer: &PeerRow,
+        scope: &str,
+        upto: u64,
+        batch: &[Vec<u8>],
+        also: impl FnOnce(&Txn<'_>) -> Result<(), StoreError>,
+    ) -> Result<Admitted, StoreError> {
+        self.take_in(how, peer, scope, batch, |tx| {
             also(tx)?;
             tx.set_cursor(peer.id, scope, upto)
         })
@@ -51,11 +64,12 @@ impl Replica {
         scope: &str,
         batch: &[Vec<u8>],
     ) -> Result<Admitted, StoreError> {
-        self.take_in(peer, scope, batch, |_| Ok(()))
+        self.take_in(How::Link, peer, scope, batch, |_| Ok(()))
     }
 
     fn take_in(
         &self,
+        how: How,
         peer: &PeerRow,
         scope: &str,
         batch: &[Vec<u8>],
@@ -94,6 +108,9 @@ impl Replica {
                     bytes: if gone { &[] } else { bytes },
                 };
                 let Some(pos) = tx.append(&new, scope)? else { continue };
+                if how != How::Link {
+                    tx.set_came(pos, how)?;
+                }
                 touched.insert(entry.subject().0);
                 if state == EntryState::Quarantined {
                     admitted.quarantined += 1;
@@ -152,7 +169,10 @@ impl Replica {
             warn!(%error, "what is erased is not yet off the disk");
         }
         let aside = self.set_aside.load(Ordering::Relaxed) != aside_before;
-        if (aside || admitted.quarantined > 0) && relay {
+        // What another relay passes on is not its own fault.
+        let passed_on =
+            self.county().device(DeviceId(peer.device)).map(|d| d.kind) == Some(DeviceKind::Relay);
+        if (aside || admitted.quarantined > 0) && relay && !passed_on {
             self.suspend_if_due(&peer.device)?;
         }
         self.changed();

@@ -6,6 +6,7 @@
 mod act;
 mod admit;
 mod audit;
+mod carried;
 mod cosigned;
 mod county;
 mod duty;
@@ -31,6 +32,7 @@ mod world;
 
 pub use act::{Desk, Who};
 pub use audit::InLog;
+pub use carried::ByHand;
 pub use cosigned::{Cosigner, LetterError};
 pub use county::{Authority, GivenCredential, Status};
 pub use cunkou_guard::Guard;

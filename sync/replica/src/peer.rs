@@ -1,13 +1,13 @@
 //! The replica as a session sees it.
 
 use crate::Replica;
-use cunkou_casework::county::DeviceKind;
+use cunkou_casework::county::{CountyLog, DeviceKind};
 use cunkou_casework::entry::Entry;
 use cunkou_casework::ids::{DeviceId, Scope};
 use cunkou_casework::suite::PublicKey;
 use cunkou_engine::{
     Admitted, Hello, Loaded, Named, PROTOCOL, Part, PeerInfo, Picked, Port, PortError, RefusalCode,
-    Refused, Repaired, ScopeState, features,
+    Refused, Repaired, SCOPES_MAX, ScopeState, features,
 };
 use cunkou_store::{PeerRow, RepairRow, Said, StoreError, View};
 use std::sync::PoisonError;
@@ -18,9 +18,22 @@ const FEATURES: u64 = features::BRIEF | features::PACKED | features::OFFER | fea
 
 /// So many damaged entries of a scope are asked for in one conversation.
 const HEALED_MAX: usize = 10_000;
+/// No peer has this number.
+const NOBODY: i64 = i64::MIN;
 
-fn failed(e: impl std::fmt::Display) -> PortError {
+pub(crate) fn failed(e: impl std::fmt::Display) -> PortError {
     PortError(e.to_string())
+}
+
+/// What two relays of a county share: all of it, what each box tells the county included. Each
+/// judges every entry by itself, and each witnesses what came to it: a step then has a witness of
+/// both, and the earlier one counts.
+fn scopes_of_relays(county: &CountyLog) -> Vec<String> {
+    let places = county.places().map(|place| Scope::Place(place.id));
+    let boxes = county.devices().filter(|d| d.kind != DeviceKind::Relay);
+    let upward = boxes.map(|d| Scope::Upward(d.id));
+    let all = std::iter::once(Scope::System).chain(places).chain(upward);
+    all.take(SCOPES_MAX).map(|scope| scope.to_string()).collect()
 }
 
 impl Replica {
@@ -30,7 +43,7 @@ impl Replica {
         self.store.read(|view| view.suspended(device)).is_ok_and(|since| since.is_some())
     }
 
-    fn known_peer(&self, peer: &PeerInfo) -> Result<PeerRow, PortError> {
+    pub(crate) fn known_peer(&self, peer: &PeerInfo) -> Result<PeerRow, PortError> {
         let row = self.store.read(|view| view.peer(&peer.device)).map_err(failed)?;
         row.ok_or_else(|| failed("the peer has not said hello"))
     }
@@ -72,8 +85,15 @@ impl Port for Replica {
             // Before the county log has come, only the log itself is talked about.
             None => (false, device),
         };
-        if relay == (device.kind == DeviceKind::Relay) {
-            return refused(RefusalCode::NotEnrolled, "only a box and a relay talk to each other");
+        if relay && device.kind == DeviceKind::Relay {
+            if device.id == self.me.device {
+                return refused(RefusalCode::NotEnrolled, "this is our own key");
+            }
+            let scopes = scopes_of_relays(&county);
+            return Ok(PeerInfo { device: device.id.0, name: device.name.clone(), scopes });
+        }
+        if !relay && device.kind != DeviceKind::Relay {
+            return refused(RefusalCode::NotEnrolled, "two boxes do not talk to each other");
         }
         let mut scopes = vec![Scope::System.to_string()];
         // What a box tells the county alone is between the two.
@@ -194,11 +214,12 @@ impl Port for Replica {
     }
 
     fn load_part(&self, peer: &PeerInfo, part: &Part) -> Result<Loaded, PortError> {
-        let known = self.known_peer(peer)?;
         self.store
             .read(|view| -> Result<Loaded, StoreError> {
                 let head = self.head_for(view, peer, &part.scope)?;
-                let (upto, entries) = view.log_part(part, known.id, head)?;
+                // Who was never met gave us nothing: a bundle may go before the first meeting.
+                let known = view.peer(&peer.device)?.map_or(NOBODY, |known| known.id);
+                let (upto, entries) = view.log_part(part, known, head)?;
                 Ok(Loaded { upto, head, entries })
             })
             .map_err(failed)

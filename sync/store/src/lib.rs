@@ -8,6 +8,7 @@
 
 mod attachments;
 mod authors;
+mod carried;
 mod cases;
 mod documents;
 mod duty;
@@ -30,6 +31,7 @@ mod watermark;
 
 pub use attachments::{AttachmentRow, AttachmentState};
 pub use authors::{Author, ForkKind, ForkRow};
+pub use carried::{BundleIn, BundleOut, BundlePart, How, Left};
 pub use cases::{CaseFilter, CaseRow, CaseRowPage};
 pub use documents::StoredDocument;
 pub use duty::DutyRow;

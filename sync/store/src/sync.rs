@@ -1,6 +1,6 @@
 //! Scope logs, cursors, peers and contacts.
 
-use crate::{StoreError, Txn, View};
+use crate::{How, StoreError, Txn, View};
 use cunkou_engine::{ENTRIES_MAX, NameSum, Named, Part, Picked};
 use rusqlite::OptionalExtension;
 
@@ -66,6 +66,8 @@ pub struct ContactRow {
     pub entries_in: u64,
     /// Entries acknowledged by the peer.
     pub entries_out: u64,
+    /// How it came about.
+    pub how: How,
 }
 
 /// A scope that differed from a peer's although the cursors knew of nothing.
@@ -334,7 +336,7 @@ impl View<'_> {
     /// # Errors
     /// When SQLite fails.
     pub fn contacts(&self, limit: u32) -> Result<Vec<ContactRow>, StoreError> {
-        let sql = "SELECT p.name, c.began_ms, c.ended_ms, c.entries_in, c.entries_out
+        let sql = "SELECT p.name, c.began_ms, c.ended_ms, c.entries_in, c.entries_out, c.how
                    FROM contact c JOIN peer p ON p.id = c.peer ORDER BY c.id DESC LIMIT ?1";
         let mut query = self.0.prepare_cached(sql)?;
         let rows = query.query_map([limit], |row| {
@@ -344,6 +346,7 @@ impl View<'_> {
                 ended_ms: row.get(2)?,
                 entries_in: row.get(3)?,
                 entries_out: row.get(4)?,
+                how: How::of(row.get(5)?),
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -362,6 +365,9 @@ impl Txn<'_> {
         {
             self.0.execute("DELETE FROM cursor WHERE peer = ?1", [before.id])?;
             self.0.execute("DELETE FROM acked WHERE peer = ?1", [before.id])?;
+            self.0.execute("DELETE FROM bundle_attachment WHERE device = ?1", [before.device])?;
+            let past = "INSERT OR IGNORE INTO peer_past(device, epoch) VALUES(?1, ?2)";
+            self.0.execute(past, (before.device, before.epoch))?;
             // Restored from a backup it may lack what it gave us itself: that is sent back, too.
             self.0.execute("UPDATE entry SET via = -2 WHERE via = ?1", [before.id])?;
         }

@@ -1,5 +1,6 @@
 //! What all handlers share.
 
+use crate::carry::pages::Jobs;
 use crate::deciding::Deciding;
 use crate::door::Door;
 use crate::hosts::Hosts;
@@ -56,6 +57,8 @@ pub struct App {
     pub door: Arc<dyn Door>,
     /// One photo at a time: they are large, boxes are small.
     pub photos: Semaphore,
+    /// Bundles that are being made or read.
+    pub carrying: Jobs,
 }
 
 impl App {
@@ -78,6 +81,7 @@ impl App {
             hosts,
             door,
             photos: Semaphore::new(1),
+            carrying: Jobs::default(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Cases as every office sees them: lists, the page of a case, and what may be done there.
 
+mod carried;
 mod offers;
 mod perform;
 mod view;

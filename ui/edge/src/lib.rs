@@ -3,6 +3,7 @@
 
 pub mod app;
 pub mod bounded;
+pub mod carry;
 pub mod cli;
 pub mod config;
 pub mod control;

@@ -73,6 +73,8 @@ pub struct Case {
     pub phase: String,
     /// How far.
     pub ladder: Option<Ladder>,
+    /// Something of it is being carried by hand: words.
+    pub carried: Option<String>,
     /// Photos here and in all, when some are missing.
     pub photos_missing: Option<(u64, u64)>,
     /// Something that presses: words and tone.
@@ -107,6 +109,7 @@ pub fn progress(shell: &Shell, view: &Case) -> Markup {
         div id="progress" hx-get=(view.renew) hx-trigger="every 4s" hx-swap="outerHTML" {
             p { span class="tag blue" id="phase" { (view.phase) } " " (l.t("编号", "Number")) " " strong class="num" { (view.number) } }
             @if let Some(rungs) = &view.ladder { (ladder(l, rungs)) }
+            @if let Some(words) = &view.carried { p class="hint" id="carried" { (words) } }
             @if let Some((here, all)) = view.photos_missing {
                 p class="hint" { @match l {
                     crate::Lang::Zh => { "照片到了 " (here) " 张,共 " (all) " 张" }

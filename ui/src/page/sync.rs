@@ -15,6 +15,8 @@ pub struct Sync {
     pub contacts: Vec<[String; 5]>,
     /// Entries to send and to receive in the present conversation.
     pub progress: Option<(u64, u64)>,
+    /// Where bundles are made and brought in; absent in the practice room.
+    pub carry: Option<String>,
     /// The box can be locked from here.
     pub offer_lock: bool,
 }
@@ -30,6 +32,9 @@ pub fn page(shell: &Shell, view: &Sync) -> Markup {
             @if send + receive > 0 { p role="status" { (l.t("正在送:还有", "Sending: ")) " " (send) " " (l.t("条要送,", "to send, ")) (receive) " " (l.t("条要收", "to receive")) } }
         }
         div class="card narrow" { (summary(&view.rows)) }
+        @if let Some(address) = &view.carry {
+            p class="buttons" { a class="button second" href=(address) { (l.t("带走 / 带回(U 盘)", "Carry by hand (stick)")) } }
+        }
         @if view.offer_lock {
             form method="post" action="/lock" {
                 button class="second" { (l.t("锁上盒子", "Lock the box")) }

@@ -3,6 +3,7 @@
 //! cargo-fuzz drives the same bodies for longer (`../fuzz_targets`).
 
 mod bodies;
+mod carried;
 #[cfg(feature = "edge")]
 mod edge;
 #[cfg(feature = "edge")]
@@ -54,6 +55,8 @@ pub const TARGETS: &[Target] = &[
     target("witness", bodies::witness, seeds::payloads, 64, 200_000),
     target("frame", bodies::frame, seeds::frames, 64, 200_000),
     target("session", bodies::session, seeds::conversations, 256, 100_000),
+    // A sealed record costs a key exchange and a chunk of 64 KiB.
+    target("bundle", carried::bundle, carried::bundles, 256, 10_000),
     target("enrol", bodies::enrol, seeds::enrolments, 64, 200_000),
     target("guard", bodies::guard, seeds::changes, 64, 3_000),
     target("catalogue", bodies::catalogue, seeds::catalogues, 64, 3_000),

@@ -3,7 +3,7 @@
 use crate::county::*;
 use cunkou_casework::entry::Entry;
 use cunkou_casework::ids::{PlaceId, Scope, SubjectId};
-use cunkou_engine::{Port, PortError};
+use cunkou_engine::{Part, Port, PortError};
 use cunkou_replica::Replica;
 use cunkou_store::{EntryState, StoreError};
 use cunkou_world::{Disk, Held, Id, Made, Rng, sum};
@@ -76,7 +76,7 @@ impl Real {
     fn log(&self, scope: &str, after: u64) -> Vec<Entry> {
         let head = self.station.head(scope);
         let read = self.station.store().read(|view| -> Result<_, StoreError> {
-            view.log_after(scope, after, i64::MIN, usize::MAX, head)
+            view.log_part(&Part::behind(scope, after, usize::MAX), i64::MIN, head)
         });
         let (_, entries) = read.expect("the store works");
         entries.iter().map(|bytes| Entry::decode(bytes).expect("an entry")).collect()

@@ -1,5 +1,6 @@
 //! The view of a case from its file.
 
+use super::carried::ByHand;
 use super::{Opened, offers};
 use crate::lists::{left_words, when};
 use crate::{AppError, Office, Signed, papers};
@@ -156,7 +157,9 @@ pub(super) fn case(signed: &Signed, opened: &Opened, full: bool) -> Result<Case,
         view.papers.push((format!("/cases/{case_id}/copy.pdf"), words.to_owned()));
     }
     view.actions = offers::offered(signed, opened)?;
-    view.history = history(signed, file, item, special);
+    let by_hand = ByHand::of(signed, opened.subject)?;
+    view.carried = by_hand.news(l);
+    view.history = history(signed, file, item, special, &by_hand);
     Ok(view)
 }
 
@@ -300,7 +303,13 @@ fn groups(
     Ok(out)
 }
 
-fn history(signed: &Signed, file: &CaseFile, item: &Item, special: bool) -> Vec<Event> {
+fn history(
+    signed: &Signed,
+    file: &CaseFile,
+    item: &Item,
+    special: bool,
+    by_hand: &ByHand,
+) -> Vec<Event> {
     let l = signed.lang;
     let county = signed.replica().county();
     let who = |header: &Header| {
@@ -320,12 +329,14 @@ fn history(signed: &Signed, file: &CaseFile, item: &Item, special: bool) -> Vec<
         (Lang::En, Some(ms)) => format!("the county had it by {}", when(ms)),
         (_, None) => l.t("县平台还没有收到", "not yet at the county").to_owned(),
     };
+    let carried = |id| by_hand.words(l, id).map_or_else(String::new, |words| format!(" · {words}"));
     let step = |note: &StepNote| {
         let header = &note.record.header;
         let sure = format!(
-            "{} · {} · {}",
+            "{} · {}{} · {}",
             l.clock(header.clock),
             witnessed(header, note.witnessed.map(|w| w.time_ms)),
+            carried(note.record.id),
             l.attestation(note.record.attestation)
         );
         let event = Event {
@@ -357,9 +368,10 @@ fn history(signed: &Signed, file: &CaseFile, item: &Item, special: bool) -> Vec<
             who: who(&note.header),
             words: labels.join(";"),
             sure: format!(
-                "{} · {}",
+                "{} · {}{}",
                 l.clock(note.header.clock),
-                witnessed(&note.header, note.witnessed.map(|w| w.time_ms))
+                witnessed(&note.header, note.witnessed.map(|w| w.time_ms)),
+                carried(note.id)
             ),
             off: None,
         };
