@@ -14,7 +14,7 @@ mod pack;
 mod perform;
 mod port;
 mod quota;
-mod ranges;
+mod reconcile;
 mod session;
 mod sums;
 mod wire;
@@ -26,7 +26,7 @@ pub use port::{
     Repaired,
 };
 pub use quota::{Knock, Limits, Quotas, Rate, TooMuch};
-pub use ranges::RANGE_BYTES_MAX;
+pub use reconcile::RANGE_BYTES_MAX;
 pub use session::{Call, Input, Output, Progress, Session};
 pub use sums::NameSum;
 pub use wire::{

@@ -7,7 +7,7 @@
 
 use super::{Call, Output, Session};
 use crate::port::Repaired;
-use crate::ranges;
+use crate::reconcile;
 use crate::wire::{BATCH_BYTES, Checked, FETCHED_MAX, Frame, Violation, features};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -280,21 +280,21 @@ impl Session {
 
     pub(super) fn names(&mut self, scope: String, names: Vec<[u8; 32]>) -> Result<(), Violation> {
         if let Some((of, message)) = self.repair.ranged.take() {
-            let message = ranges::answer(names, &message)?.into();
+            let message = reconcile::answer(names, &message)?.into();
             self.say(&Frame::Ranged { scope: of, message });
             return Ok(());
         }
         let Some(work) = self.repair.work.as_mut() else { return Ok(()) };
         let Stage::Naming(message) = &work.stage else { return Ok(()) };
         if let Some(message) = message {
-            let learnt = ranges::learn(names, message)?;
+            let learnt = reconcile::learn(names, message)?;
             work.next = learnt.next;
             work.have.extend(learnt.have);
             work.lack.extend(learnt.lack);
             self.go_on();
         } else {
             work.stage = Stage::Asked;
-            let message = ranges::begin(names)?.into();
+            let message = reconcile::begin(names)?.into();
             self.say(&Frame::Range { scope, message });
         }
         Ok(())
