@@ -12,11 +12,12 @@
 mod backoff;
 mod port;
 mod quota;
+pub mod ranges;
 mod session;
 mod wire;
 
 pub use backoff::Backoff;
-pub use port::{Admitted, Loaded, PeerInfo, Port, PortError, RefusalCode, Refused};
+pub use port::{Admitted, Given, Kept, Loaded, PeerInfo, Port, PortError, RefusalCode, Refused};
 pub use quota::{Knock, Limits, Quotas, Rate, TooMuch};
 pub use session::{Input, Output, Progress, Session};
 pub use wire::{
