@@ -26,6 +26,19 @@ pub struct Page {
     pub bytes: u32,
     /// When it was taken, `YYYY-MM-DD`.
     pub taken: String,
+    /// The same picture small, when the photo itself is not small. It came later, so programs of
+    /// the first version neither write nor read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Preview>,
+}
+
+/// A small picture of a photo, to be seen before the photo itself has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preview {
+    /// The picture.
+    pub hash: AttachmentId,
+    /// Its bytes.
+    pub bytes: u32,
 }
 
 /// What a resident gave before and may use again; kept in the resident's document.
@@ -238,24 +251,40 @@ pub fn json<T: Serialize>(value: &T) -> String {
     }
 }
 
-/// The photos that a document names, in any section.
+/// The values of a document that may name photos.
+fn naming(content: &Projection) -> impl Iterator<Item = &str> {
+    let sections = [Section::Materials, Section::Supplement, Section::Signatures];
+    let rows = sections.into_iter().flat_map(|section| content.section(section));
+    rows.flat_map(|(_, values)| values.iter().map(AsRef::as_ref))
+}
+
+/// The pages that a value names.
+fn pages_of(value: &str) -> Vec<Page> {
+    if let Ok(page) = serde_json::from_str(value) {
+        vec![page]
+    } else {
+        serde_json::from_str::<Kept>(value).map(|kept| kept.pages).unwrap_or_default()
+    }
+}
+
+/// The photos that a document names, in any section; not their previews.
 #[must_use]
 pub fn attachments_named(content: &Projection) -> BTreeSet<AttachmentId> {
     let mut out = BTreeSet::new();
-    for section in [Section::Materials, Section::Supplement, Section::Signatures] {
-        for (_, values) in content.section(section) {
-            for value in values {
-                if let Ok(page) = serde_json::from_str::<Page>(value) {
-                    out.insert(page.hash);
-                } else if let Ok(kept) = serde_json::from_str::<Kept>(value) {
-                    out.extend(kept.pages.iter().map(|p| p.hash));
-                } else if let Ok(id) = value.parse() {
-                    out.insert(id);
-                }
-            }
+    for value in naming(content) {
+        let pages = pages_of(value);
+        if pages.is_empty() {
+            out.extend(value.parse::<AttachmentId>());
         }
+        out.extend(pages.iter().map(|page| page.hash));
     }
     out
+}
+
+/// The pages that a document names, in any section, with what it says of their photos.
+#[must_use]
+pub fn pages_named(content: &Projection) -> Vec<Page> {
+    naming(content).flat_map(pages_of).collect()
 }
 
 #[cfg(test)]
@@ -277,6 +306,7 @@ mod tests {
             name: name.into(),
             bytes: 9,
             taken: "2026-05-06".into(),
+            preview: None,
         }
     }
 
@@ -295,6 +325,20 @@ mod tests {
         assert!(!needs(Filer::Applicant, "mandate"));
         assert!(needs(Filer::Family, "mandate") && needs(Filer::Agent, "mandate"));
         assert!(needs(Filer::Guardian, "guardian-proof") && !needs(Filer::Guardian, "mandate"));
+    }
+
+    #[test]
+    fn a_preview_is_read_where_there_is_one_and_a_page_without_is_written_as_it_always_was() {
+        let old = page("人像面");
+        let text = json(&old);
+        assert!(!text.contains("preview"));
+        assert_eq!(serde_json::from_str::<Page>(&text).ok(), Some(old.clone()));
+        let preview = Preview { hash: AttachmentId([2; 32]), bytes: 7 };
+        let new = Page { preview: Some(preview), ..old };
+        assert_eq!(serde_json::from_str::<Page>(&json(&new)).ok(), Some(new.clone()));
+        let doc = written(Schema::Case1, &photograph("id-card", 0, &new));
+        assert_eq!(attachments_named(&doc), BTreeSet::from([new.hash]), "photos alone");
+        assert_eq!(pages_named(&doc), [new]);
     }
 
     #[test]

@@ -240,20 +240,12 @@ pub trait Port: Send + Sync + 'static {
         Err(PortError("this store keeps attachments whole".into()))
     }
 
-    /// How long the lane of attachments has to wait because today's bytes are used up.
+    /// How long this attachment has to wait because today's bytes are used up.
     ///
     /// # Errors
     /// When the store fails.
-    fn lane_waits(&self) -> Result<Option<Duration>, PortError> {
+    fn lane_waits(&self, _id: &[u8; 32]) -> Result<Option<Duration>, PortError> {
         Ok(None)
-    }
-
-    /// So many bytes of attachments were received.
-    ///
-    /// # Errors
-    /// When the store fails.
-    fn lane_moved(&self, _bytes: u64) -> Result<(), PortError> {
-        Ok(())
     }
 
     /// The peer gave bytes of an attachment that are not what its name says; in words.

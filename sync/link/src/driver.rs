@@ -5,7 +5,8 @@ use crate::{
     CLOSE_HEARD, CLOSE_REFUSED, CLOSE_SCOPES, CLOSE_VIOLATION, LinkError, attachments, explain,
     frames,
 };
-use cunkou_engine::{FRAME_BYTES_MAX, Input, Output, PeerInfo, Port, Progress, Session};
+use cunkou_engine::ranges::Pace;
+use cunkou_engine::{FRAME_BYTES_MAX, Input, Output, PeerInfo, Port, Progress, Session, features};
 use quinn::{Connection, RecvStream, SendStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +55,7 @@ impl Conversation {
         let begun = Instant::now();
         let (port, peer) = (Arc::clone(&self.port), self.peer.clone());
         let hello = blocking(move || port.hello(&peer)).await??;
+        let ours = hello.features.unwrap_or(0);
         let mut session = Session::new(Duration::ZERO, hello);
         let (frame_tx, mut frame_rx) = mpsc::channel(READ_AHEAD);
         let mut tasks = JoinSet::new();
@@ -67,15 +69,19 @@ impl Conversation {
         let mut pulling = false;
         loop {
             while let Some(output) = session.poll_output() {
-                if matches!(output, Output::Greeted(_)) && !pulling {
+                if let (Output::Greeted(theirs), false) = (&output, pulling) {
                     pulling = true;
-                    tasks.spawn(attachments::pull(
-                        self.connection.clone(),
-                        Arc::clone(&self.port),
-                        self.peer.clone(),
-                        self.changes.clone(),
-                        self.account.clone(),
-                    ));
+                    let puller = attachments::Puller {
+                        connection: self.connection.clone(),
+                        port: Arc::clone(&self.port),
+                        peer: self.peer.clone(),
+                        changes: self.changes.clone(),
+                        progress: self.progress.subscribe(),
+                        account: self.account.clone(),
+                        in_pieces: ours & theirs.features.unwrap_or(0) & features::RANGES != 0,
+                        pace: Pace::default(),
+                    };
+                    tasks.spawn(puller.run());
                     // The greeting is stored below before anything else is loaded.
                 }
                 self.perform(&mut session, &mut send, begun, output).await?;
@@ -280,13 +286,10 @@ async fn answer_requests(
     loop {
         let (send, receive) = connection.accept_bi().await.map_err(|e| explain(&e))?;
         // One after another: a peer cannot make us read many photos at once.
-        let answered = attachments::answer(Arc::clone(&port), peer.clone(), send, receive).await;
-        match answered {
-            Ok(bytes) => {
-                if let Some(account) = &account {
-                    tokio::time::sleep(account.attachment_out(bytes)).await;
-                }
-            }
+        let (port, of) = (Arc::clone(&port), peer.clone());
+        match attachments::answer(port, of, send, receive, account.as_deref()).await {
+            Ok(()) => {}
+            Err(error @ LinkError::Violation(_)) => return Err(error),
             Err(error) => warn!(peer = %peer.name, %error, "an attachment was not sent"),
         }
     }

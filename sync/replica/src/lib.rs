@@ -17,6 +17,7 @@ mod farewell;
 mod file;
 mod guarded;
 mod kinds;
+mod lane;
 mod materialise;
 mod peer;
 mod prepare;
@@ -37,6 +38,7 @@ pub use evict::{EVICT_DAYS, Evicted};
 pub use export::ExportError;
 pub use farewell::LastWord;
 pub use file::{CaseFile, EditNote, Gathered, ResidentFile, StepNote};
+pub use lane::{Budget, LaneStatus};
 pub use prepare::{Prepared, Proof};
 pub use rescue::{HelpError, Helpable, Helped};
 pub use world::{SystemWorld, World};
@@ -88,6 +90,7 @@ pub struct Replica {
     listeners: Mutex<Vec<Box<dyn Fn() + Send + Sync>>>,
     /// Held while statements are made, so that each follows the one before.
     stating: Mutex<()>,
+    lane: lane::Lane,
 }
 
 impl std::fmt::Debug for Replica {
@@ -136,11 +139,13 @@ impl Replica {
             release: RwLock::default(),
             listeners: Mutex::default(),
             stating: Mutex::default(),
+            lane: lane::Lane::default(),
         };
         replica.ensure_identity()?;
         replica.reload_county()?;
         replica.store.write(|tx| tx.mark_reason_dirty(guarded::UNJUDGED))?;
         replica.materialise_dirty()?;
+        replica.sweep_lane()?;
         Ok(replica)
     }
 

@@ -4,14 +4,17 @@ use crate::Replica;
 use cunkou_casework::county::DeviceKind;
 use cunkou_casework::ids::{DeviceId, Scope};
 use cunkou_casework::suite::PublicKey;
+use cunkou_engine::ranges::Outline;
 use cunkou_engine::{
-    Admitted, Hello, Loaded, PROTOCOL, PeerInfo, Port, PortError, RefusalCode, Refused, ScopeState,
+    Admitted, Given, Hello, Kept, Loaded, PROTOCOL, PeerInfo, Port, PortError, RefusalCode,
+    Refused, ScopeState, features,
 };
 use cunkou_store::{PeerRow, StoreError};
 use std::sync::PoisonError;
+use std::time::Duration;
 
 /// What this program understands beside the first version.
-const FEATURES: u64 = 0;
+const FEATURES: u64 = features::RANGES;
 
 fn failed(e: impl std::fmt::Display) -> PortError {
     PortError(e.to_string())
@@ -193,30 +196,56 @@ impl Port for Replica {
     }
 
     fn attachment(&self, peer: &PeerInfo, id: &[u8; 32]) -> Result<Option<Vec<u8>>, PortError> {
-        let allowed =
-            self.store.read(|view| view.attachment_in(id, &peer.scopes)).map_err(failed)?;
-        if !allowed {
-            return Ok(None);
-        }
-        self.store.read_attachment(id).map_err(failed)
+        let read = || self.store.read_attachment(id);
+        Ok(match self.give(peer, id, read, Vec::len).map_err(failed)? {
+            Given::Here(bytes) => Some(bytes),
+            Given::Lacking | Given::Later(_) => None,
+        })
     }
 
     fn keep_attachment(&self, id: &[u8; 32], bytes: &[u8]) -> Result<(), PortError> {
+        self.moved(bytes.len()).map_err(failed)?;
         self.store.write_attachment(id, bytes).map_err(failed)?;
-        let published = self.county().catalogue().is_some_and(|(_, digest)| digest.0 == *id);
-        let kept = self.store.write(|tx| match published {
-            true => tx.attachment_here(id, bytes.len() as u64).map(|()| true),
-            false => tx.attachment_arrived(id, bytes.len() as u64),
-        });
-        if !kept.map_err(|e: StoreError| failed(e))? {
-            // It was erased, or left, while it was on its way.
-            self.store.remove_attachment(id).map_err(failed)?;
-        }
-        if published {
-            self.reload_release();
-        }
-        self.changed();
-        Ok(())
+        self.arrived(id, bytes.len() as u64).map(|_| ()).map_err(failed)
+    }
+
+    fn outline(&self, peer: &PeerInfo, id: &[u8; 32]) -> Result<Given<Outline>, PortError> {
+        let read = || self.store.attachment_outline(id);
+        self.give(peer, id, read, |outline| outline.names().len()).map_err(failed)
+    }
+
+    fn groups(
+        &self,
+        peer: &PeerInfo,
+        id: &[u8; 32],
+        first: u16,
+        count: u8,
+    ) -> Result<Given<(u64, Vec<u8>)>, PortError> {
+        let read = || self.store.attachment_groups(id, first, count);
+        self.give(peer, id, read, |(_, bytes)| bytes.len()).map_err(failed)
+    }
+
+    fn part(&self, id: &[u8; 32]) -> Result<Option<(Outline, u16)>, PortError> {
+        self.store.part(id).map_err(failed)
+    }
+
+    fn drop_part(&self, id: &[u8; 32]) -> Result<(), PortError> {
+        self.store.remove_part(id).map_err(failed)
+    }
+
+    fn keep_groups(&self, of: &Outline, first: u16, bytes: &[u8]) -> Result<Kept, PortError> {
+        self.keep_pieces(of, first, bytes).map_err(failed)
+    }
+
+    fn lane_waits(&self, id: &[u8; 32]) -> Result<Option<Duration>, PortError> {
+        self.waits(id).map_err(failed)
+    }
+
+    fn lane_fault(&self, peer: &PeerInfo, words: &str) -> Result<(), PortError> {
+        let now_ms = self.now_ms();
+        self.store
+            .write(|tx| tx.lane_fault(&peer.device, words, now_ms))
+            .map_err(|e: StoreError| failed(e))
     }
 
     fn question(&self, peer: &PeerInfo) -> Result<Option<Vec<u8>>, PortError> {

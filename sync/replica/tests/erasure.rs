@@ -48,7 +48,13 @@ fn closed() -> (County, SubjectId, AttachmentId) {
 
 fn file(station: &Station, id: AttachmentId) -> SubjectId {
     let case = station.open_case(AGENT_YUNLING, YUNLING);
-    let page = Page { hash: id, name: "人像面".into(), bytes: 9, taken: "2026-11-22".into() };
+    let page = Page {
+        hash: id,
+        name: "人像面".into(),
+        bytes: 9,
+        taken: "2026-11-22".into(),
+        preview: None,
+    };
     let writes = [
         Write::set(Section::Materials, page_key("id-card", 0), json(&page)),
         Write::set(Section::Particulars, "name", "金丝雀甲"),

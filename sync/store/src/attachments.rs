@@ -181,7 +181,7 @@ impl View<'_> {
     }
 
     /// Wanted attachments of these scopes, in the order in which they are to be fetched: the
-    /// catalogue, previews and what is small, then those of open cases, the latest first.
+    /// catalogue, what a person wants now, previews and what is small, then those of open cases, the latest first.
     ///
     /// # Errors
     /// When SQLite fails.
@@ -190,8 +190,9 @@ impl View<'_> {
         let sql = format!(
             "SELECT a.id FROM attachment a JOIN attachment_of o ON o.attachment = a.id
              LEFT JOIN case_row c ON c.subject = o.subject
+             LEFT JOIN lane_now n ON n.subject = o.subject
              WHERE a.state = 0 AND o.scope IN ({marks}) GROUP BY a.id
-             ORDER BY max(o.scope = 'system') DESC,
+             ORDER BY max(o.scope = 'system') DESC, max(n.subject IS NOT NULL) DESC,
                (a.preview = 1 OR a.named_bytes BETWEEN 1 AND {SMALL_BYTES}) DESC,
                max(coalesce(c.open, 0)) DESC, max(coalesce(c.changed_ms, 0)) DESC, a.id
              LIMIT {limit}"

@@ -26,6 +26,16 @@ impl View<'_> {
         Ok(query.query_row([day], |row| row.get(0)).optional()?.unwrap_or(0))
     }
 
+    /// Whether a person wants an attachment on its way whatever today's bytes are.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn lane_now(&self, attachment: &[u8; 32]) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM attachment_of o JOIN lane_now n ON n.subject = o.subject
+                   WHERE o.attachment = ?1";
+        Ok(self.0.prepare_cached(sql)?.exists([attachment])?)
+    }
+
     /// Peers that gave what was not right, the latest first.
     ///
     /// # Errors
@@ -52,6 +62,16 @@ impl Txn<'_> {
                    ON CONFLICT(day) DO UPDATE SET bytes = bytes + excluded.bytes";
         self.0.prepare_cached(sql)?.execute((day, bytes))?;
         self.0.prepare_cached("DELETE FROM lane_day WHERE day < ?1")?.execute([oldest])?;
+        Ok(())
+    }
+
+    /// A person wants a case's attachments on their way whatever today's bytes are.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn set_lane_now(&self, subject: &[u8; 16]) -> Result<(), StoreError> {
+        let sql = "INSERT OR IGNORE INTO lane_now(subject) VALUES(?1)";
+        self.0.prepare_cached(sql)?.execute([subject])?;
         Ok(())
     }
 

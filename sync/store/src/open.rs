@@ -45,6 +45,8 @@ pub struct Store {
     lock: Lock,
     pub(crate) attachments: PathBuf,
     pub(crate) files: Option<FileKeys>,
+    /// Held while a part file is written.
+    pub(crate) parts: Mutex<()>,
 }
 
 /// The keys of attachments: one for what is in them, one for their names.
@@ -109,7 +111,15 @@ impl Store {
             Lock::Plain => None,
         };
         let (writer, readers) = (Mutex::new(writer), Mutex::default());
-        Ok(Self { writer, readers, path, lock: lock.clone(), attachments, files })
+        Ok(Self {
+            writer,
+            readers,
+            path,
+            lock: lock.clone(),
+            attachments,
+            files,
+            parts: Mutex::default(),
+        })
     }
 
     /// Runs one transaction. It is on disk (FULL) when this returns `Ok`, and undone on `Err`.

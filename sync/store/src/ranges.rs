@@ -1,7 +1,8 @@
 //! Attachments piece by piece: what is here is read in groups of 16 KiB, and what is on its way is
 //! kept in a part file until all of it is here.
 //!
-//! A part file lies in `attachments/parts` under the attachment's keyed name: `CKP1`, 19 random
+//! A part file lies in `attachments/parts-…` (the stores of one folder have different keys, so
+//! different folders) under the attachment's keyed name: `CKP1`, 19 random
 //! bytes, 8 bytes of length, the sealed names of the groups (piece 0), then group after group
 //! (piece 1 on). Every group was checked before it is written and is checked again when the part is
 //! read, so nothing else says how far it is, and what a power cut tore is fetched again.
@@ -12,10 +13,10 @@ use cunkou_keys::files::{self, Pieces};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{MutexGuard, PoisonError};
 
 const MAGIC: &[u8; 4] = b"CKP1";
 const HEAD: usize = MAGIC.len() + Pieces::NONCE + 8;
-const PARTS: &str = "parts";
 /// The content is read in blocks of so many bytes.
 const BLOCK: usize = files::CHUNK;
 
@@ -186,7 +187,17 @@ impl Store {
         let (a, b) = (path.parent().and_then(Path::file_name), path.file_name());
         let name: String =
             [a, b].into_iter().flatten().map(|part| part.to_string_lossy()).collect();
-        self.attachments.join(PARTS).join(name)
+        self.parts_folder().join(name)
+    }
+
+    fn parts_folder(&self) -> PathBuf {
+        let of = self.files.as_ref().map_or([0; 32], |keys| *keys.names.bytes());
+        let name = blake3::keyed_hash(&of, b"parts").to_hex();
+        self.attachments.join(format!("parts-{}", &name[..8]))
+    }
+
+    fn parts_turn(&self) -> MutexGuard<'_, ()> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn sealing(&self, nonce: [u8; Pieces::NONCE]) -> Sealing {
@@ -246,7 +257,7 @@ impl Store {
     fn begin_part(&self, outline: &Outline) -> Result<(), StoreError> {
         let path = self.part_path(outline.id());
         let disk = |source| StoreError::Disk { path: path.clone(), source };
-        let folder = self.attachments.join(PARTS);
+        let folder = self.parts_folder();
         fs::create_dir_all(&folder).map_err(disk)?;
         let sealing = match &self.files {
             Some(keys) => Sealing::Keyed(Pieces::new(&keys.content)?),
@@ -285,7 +296,9 @@ impl Store {
         if groups().any(|(group, piece)| outline.verify(group, piece).is_err()) {
             return Err(StoreError::Damaged { what: "group of an attachment" });
         }
-        if first == 0 {
+        // Two peers may give the same attachment at once.
+        let _turn = self.parts_turn();
+        if first == 0 && self.part(outline.id())?.is_none_or(|(kept, _)| kept != *outline) {
             self.begin_part(outline)?;
         }
         let path = self.part_path(outline.id());
@@ -321,6 +334,7 @@ impl Store {
     /// When the disk fails.
     pub fn finish_part(&self, outline: &Outline) -> Result<bool, StoreError> {
         let id = outline.id();
+        let _turn = self.parts_turn();
         let part = self.part_path(id);
         let disk = |source| StoreError::Disk { path: part.clone(), source };
         let mut from = match File::open(&part) {
@@ -366,7 +380,7 @@ impl Store {
     /// # Errors
     /// When the disk fails.
     pub fn sweep_parts(&self, wanted: &[[u8; 32]]) -> Result<usize, StoreError> {
-        let folder = self.attachments.join(PARTS);
+        let folder = self.parts_folder();
         let disk = |source| StoreError::Disk { path: folder.clone(), source };
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,

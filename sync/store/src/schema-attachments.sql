@@ -13,3 +13,5 @@ CREATE TABLE lane_fault(
     at_ms INTEGER NOT NULL,
     times INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+-- Cases that a person wants on the way whatever today's bytes are. Local to this store.
+CREATE TABLE lane_now(subject BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;

@@ -26,7 +26,9 @@ fn locks() -> [Lock; 2] {
 }
 
 fn part_file(folder: &Path) -> Option<PathBuf> {
-    let mut files = fs::read_dir(folder.join("attachments/parts")).ok()?;
+    let mut folders = fs::read_dir(folder.join("attachments")).expect("a folder").flatten();
+    let parts = folders.find(|f| f.file_name().to_string_lossy().starts_with("parts-"))?;
+    let mut files = fs::read_dir(parts.path()).expect("a folder");
     files.next().map(|file| file.expect("listed").path())
 }
 
@@ -144,6 +146,23 @@ fn groups_of_another_photo_are_refused_and_those_of_a_removed_part_go_nowhere() 
 }
 
 #[test]
+fn two_peers_that_give_the_same_attachment_do_not_spoil_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(folder.path(), &locks()[0]);
+    let photo = content(4 * GROUP);
+    let outline = outlined(&photo);
+    assert!(store.keep_groups(&outline, 0, groups(&photo, 0, 2)).expect("kept"));
+    // The other one is behind and begins with the first group.
+    assert!(store.keep_groups(&outline, 0, groups(&photo, 0, 1)).expect("kept"));
+    assert_eq!(store.part(outline.id()).expect("readable"), Some((outline.clone(), 2)));
+    assert!(store.keep_groups(&outline, 2, groups(&photo, 2, 2)).expect("kept"));
+    assert!(store.keep_groups(&outline, 1, groups(&photo, 1, 3)).expect("kept"));
+    assert!(store.finish_part(&outline).expect("readable"));
+    assert!(!store.finish_part(&outline).expect("readable"), "the other one comes too late");
+    assert_eq!(store.read_attachment(outline.id()).expect("readable"), Some(photo));
+}
+
+#[test]
 fn parts_that_nobody_wants_any_more_are_swept() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = open(folder.path(), &locks()[0]);
@@ -214,6 +233,10 @@ fn previews_and_small_ones_come_first_then_open_cases_and_the_catalogue_before_a
     let scopes = ["system".to_owned(), here.clone()];
     assert_eq!(wanted(&scopes, 10), [6, 5, 4, 3, 2, 1, 8]);
     assert_eq!(wanted(&scopes, 2), [6, 5]);
+    store.write(|tx| tx.set_lane_now(&[1; 16])).expect("the store works");
+    assert_eq!(wanted(&scopes, 3), [6, 1, 5], "a person wants the closed one now");
+    assert!(store.read(|view| view.lane_now(&[1; 32])).expect("the store works"));
+    assert!(!store.read(|view| view.lane_now(&[3; 32])).expect("the store works"));
     assert!(wanted(&[], 10).is_empty());
     let (here, all) = store.read(|view| view.attachments_of(&[2; 16])).expect("the store works");
     assert_eq!((here, all), (0, 1), "a preview is no photo");
