@@ -234,13 +234,22 @@ pub fn kept(resident: &Projection, spec: &MaterialSpec, today: Date) -> Option<K
 pub fn keep(material: &Material<'_>, case_number: &str) -> Option<Write> {
     let reusable = material.spec.reusable && material.state == State::Photographed;
     let taken = material.pages.first()?.1.taken.clone();
+    let all = material.pages.len();
     let kept = Kept {
         case_number: case_number.to_owned(),
         taken,
         until: material.card_until.clone(),
-        pages: material.pages.iter().map(|(_, page)| page.clone()).collect(),
+        pages: material.pages.iter().map(|(_, page)| kept_page(page, all)).collect(),
     };
     reusable.then(|| Write::set(Section::Materials, material.spec.key.clone(), json(&kept)))
+}
+
+/// Of so many pages the previews are remembered: a value has at most 8,192 bytes.
+const PREVIEWS_KEPT_MAX: usize = 20;
+
+fn kept_page(page: &Page, all: usize) -> Page {
+    let preview = page.preview.filter(|_| all <= PREVIEWS_KEPT_MAX);
+    Page { preview, ..page.clone() }
 }
 
 /// The text under which a value is stored.
@@ -339,6 +348,25 @@ mod tests {
         let doc = written(Schema::Case1, &photograph("id-card", 0, &new));
         assert_eq!(attachments_named(&doc), BTreeSet::from([new.hash]), "photos alone");
         assert_eq!(pages_named(&doc), [new]);
+    }
+
+    #[test]
+    fn what_may_be_reused_fits_into_a_value_whatever_has_a_preview() {
+        let item = item();
+        let spec = item.material("id-card").expect("an ID card");
+        let preview = Some(Preview { hash: AttachmentId([2; 32]), bytes: 29_999 });
+        let one =
+            Page {
+                preview, name: "一二三四五六七八九十".into(), bytes: 7_999_999, ..page("")
+            };
+        for all in [1, PREVIEWS_KEPT_MAX, PAGES_MAX] {
+            let pages = (0u8..).take(all).map(|slot| (slot, one.clone())).collect();
+            let state = State::Photographed;
+            let m = Material { spec, state, pages, card_until: None, unanswered: false };
+            let written = keep(&m, "2026-130999-00001").and_then(|w| w.value).expect("reusable");
+            assert_eq!(written.contains("preview"), all <= PREVIEWS_KEPT_MAX, "{all}");
+            assert!(written.len() <= 8_192, "{} bytes for {all} pages", written.len());
+        }
     }
 
     #[test]

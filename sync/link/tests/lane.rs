@@ -102,7 +102,9 @@ impl Shelf {
     }
 
     fn wait_at_gate(&self, inner: MutexGuard<'_, Inner>) {
-        let opened = self.gate.wait_while(inner, |inner| !inner.gate_open);
+        // A test that failed meanwhile does not keep its threads for ever.
+        let most = Duration::from_secs(60);
+        let opened = self.gate.wait_timeout_while(inner, most, |inner| !inner.gate_open);
         drop(opened.expect("as the test made it"));
     }
 

@@ -54,6 +54,7 @@ pub const TARGETS: &[Target] = &[
     target("witness", bodies::witness, seeds::payloads, 64, 200_000),
     target("frame", bodies::frame, seeds::frames, 64, 200_000),
     target("session", bodies::session, seeds::conversations, 256, 100_000),
+    target("ranges", bodies::ranges, seeds::ranges, 64, 200_000),
     target("enrol", bodies::enrol, seeds::enrolments, 64, 200_000),
     target("guard", bodies::guard, seeds::changes, 64, 3_000),
     target("catalogue", bodies::catalogue, seeds::catalogues, 64, 3_000),
