@@ -10,7 +10,7 @@ use cunkou_edge::Door;
 use cunkou_edge::app::disk_free;
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_edge::control::{self, Execute};
-use cunkou_edge::{export, renewal};
+use cunkou_edge::{export, lane, renewal};
 use cunkou_link::Credentials;
 use cunkou_replica::Replica;
 use cunkou_vault::LeaseStanding;
@@ -25,6 +25,11 @@ pub(crate) fn show(as_json: bool, value: &Value, words: &str) {
     } else {
         println!("{words}");
     }
+}
+
+fn locked() -> Failure {
+    let words = "the box is locked; sign in on its page or run: cunkou-node unlock";
+    Failure::new(Exit::Refused, words)
 }
 
 /// Answers commands of a running box.
@@ -61,6 +66,7 @@ impl Execute for Executor {
                 let alarms = replica.alarms().map_err(failed)?;
                 let alarms = alarms.iter().map(|a| json!({ "words": a.words, "at_ms": a.at_ms }));
                 status["alarms"] = alarms.collect();
+                status["attachments"] = lane::status(replica).map_err(failed)?;
                 status["host"] = json!(self.keeper.wallet().hosts().first());
                 Ok(status)
             }
@@ -71,11 +77,12 @@ impl Execute for Executor {
             Some("export") => {
                 let text = |key: &str| command[key].as_str().unwrap_or_default();
                 let photos = command["photos"].as_bool().unwrap_or(true);
-                let work = self.keeper.work().ok_or_else(|| {
-                    let words = "the box is locked; sign in on its page or run: cunkou-node unlock";
-                    Failure::new(Exit::Refused, words)
-                })?;
+                let work = self.keeper.work().ok_or_else(locked)?;
                 export::to_file(&work, text("number"), Path::new(text("out")), photos)
+            }
+            Some("send_photos") => {
+                let work = self.keeper.work().ok_or_else(locked)?;
+                lane::send_now(&work, command["number"].as_str().unwrap_or_default())
             }
             Some("bind") => {
                 let code = command["code"].as_str().unwrap_or_default();
@@ -238,6 +245,18 @@ pub(crate) async fn export(
         value["fingerprint"].as_str().unwrap_or_default(),
     );
     show(options.json, &value, &words);
+    Ok(())
+}
+
+/// Sends the photos of a case now.
+pub(crate) async fn send_photos(options: &Options, number: &str) -> Result<(), Failure> {
+    let asked = json!({ "do": "send_photos", "number": number });
+    let Some(value) = control::ask(&options.data, &asked, &|_| ()).await? else {
+        let words = format!("no box is running on {}", options.data.display());
+        return Err(Failure::new(Exit::NotRunning, words));
+    };
+    let number = value["number"].as_str().unwrap_or_default();
+    show(options.json, &value, &format!("the photos of {number} go and come within ten minutes"));
     Ok(())
 }
 

@@ -114,6 +114,13 @@ pub(crate) enum Action {
         #[arg(long)]
         no_photos: bool,
     },
+    /// Send and fetch the photos of one case now, whatever today's bytes for photos are. The box must
+    /// be running.
+    #[command(after_help = "Example:\n  cunkou-node --data ./box send-photos 0004-7000-0015")]
+    SendPhotos {
+        /// Number of the case, 12 digits, with or without dashes.
+        number: String,
+    },
     /// Open a running box without a browser, as somebody who works there.
     #[command(
         after_help = "Example:\n  echo 2468 | cunkou-node --data ./box unlock --login li\n\nThe PIN is read from standard input and counted like one typed on the page."
@@ -134,7 +141,7 @@ pub(crate) enum Action {
 /// How to serve.
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
-    /// TOML file with the keys https, http, relays, addresses, hours and lock_after.
+    /// TOML file with the keys https, http, relays, addresses, hours, lock_after and photo_bytes.
     #[arg(long)]
     pub(crate) config: Option<PathBuf>,
     /// Address of the pages, e.g. 0.0.0.0:443.
@@ -148,6 +155,10 @@ pub(crate) struct ServeOptions {
     /// until it is locked or switched off.
     #[arg(long)]
     pub(crate) lock_after: Option<u64>,
+    /// Move at most so many bytes of photos on one day, both ways together; without it as many as
+    /// there are.
+    #[arg(long)]
+    pub(crate) photo_bytes: Option<u64>,
     /// Address of the relay, host:port, instead of those in the enrolment file.
     #[arg(long)]
     pub(crate) relay: Vec<String>,
