@@ -41,7 +41,7 @@ async fn program() -> ExitCode {
         Action::Export { number, out, no_photos } => {
             command::export(&options, number, out, !no_photos).await
         }
-        Action::SendPhotos { number } => command::send_photos(&options, &number).await,
+        Action::SendPhotos { number } => command::send_photos(&options, number).await,
         Action::Unlock { login } => command::unlock(&options, login).await,
         Action::Lock => command::lock(&options).await,
         Action::Status => command::status(&options).await,
