@@ -71,6 +71,8 @@ impl Conversation {
             while let Some(output) = session.poll_output() {
                 if let (Output::Greeted(theirs), false) = (&output, pulling) {
                     pulling = true;
+                    // What the hellos say is on its way, before the lane asks.
+                    self.progress.send_replace(Some(session.progress()));
                     let puller = attachments::Puller {
                         connection: self.connection.clone(),
                         port: Arc::clone(&self.port),
