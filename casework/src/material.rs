@@ -26,6 +26,19 @@ pub struct Page {
     pub bytes: u32,
     /// When it was taken, `YYYY-MM-DD`.
     pub taken: String,
+    /// The same picture small, when the photo itself is not small. It came later, so programs of
+    /// the first version neither write nor read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Preview>,
+}
+
+/// A small picture of a photo, to be seen before the photo itself has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preview {
+    /// The picture.
+    pub hash: AttachmentId,
+    /// Its bytes.
+    pub bytes: u32,
 }
 
 /// What a resident gave before and may use again; kept in the resident's document.
@@ -221,13 +234,22 @@ pub fn kept(resident: &Projection, spec: &MaterialSpec, today: Date) -> Option<K
 pub fn keep(material: &Material<'_>, case_number: &str) -> Option<Write> {
     let reusable = material.spec.reusable && material.state == State::Photographed;
     let taken = material.pages.first()?.1.taken.clone();
+    let all = material.pages.len();
     let kept = Kept {
         case_number: case_number.to_owned(),
         taken,
         until: material.card_until.clone(),
-        pages: material.pages.iter().map(|(_, page)| page.clone()).collect(),
+        pages: material.pages.iter().map(|(_, page)| kept_page(page, all)).collect(),
     };
     reusable.then(|| Write::set(Section::Materials, material.spec.key.clone(), json(&kept)))
+}
+
+/// Of so many pages the previews are remembered: a value has at most 8,192 bytes.
+const PREVIEWS_KEPT_MAX: usize = 20;
+
+fn kept_page(page: &Page, all: usize) -> Page {
+    let preview = page.preview.filter(|_| all <= PREVIEWS_KEPT_MAX);
+    Page { preview, ..page.clone() }
 }
 
 /// The text under which a value is stored.
@@ -238,24 +260,40 @@ pub fn json<T: Serialize>(value: &T) -> String {
     }
 }
 
-/// The photos that a document names, in any section.
+/// The values of a document that may name photos.
+fn naming(content: &Projection) -> impl Iterator<Item = &str> {
+    let sections = [Section::Materials, Section::Supplement, Section::Signatures];
+    let rows = sections.into_iter().flat_map(|section| content.section(section));
+    rows.flat_map(|(_, values)| values.iter().map(AsRef::as_ref))
+}
+
+/// The pages that a value names.
+fn pages_of(value: &str) -> Vec<Page> {
+    if let Ok(page) = serde_json::from_str(value) {
+        vec![page]
+    } else {
+        serde_json::from_str::<Kept>(value).map(|kept| kept.pages).unwrap_or_default()
+    }
+}
+
+/// The photos that a document names, in any section; not their previews.
 #[must_use]
 pub fn attachments_named(content: &Projection) -> BTreeSet<AttachmentId> {
     let mut out = BTreeSet::new();
-    for section in [Section::Materials, Section::Supplement, Section::Signatures] {
-        for (_, values) in content.section(section) {
-            for value in values {
-                if let Ok(page) = serde_json::from_str::<Page>(value) {
-                    out.insert(page.hash);
-                } else if let Ok(kept) = serde_json::from_str::<Kept>(value) {
-                    out.extend(kept.pages.iter().map(|p| p.hash));
-                } else if let Ok(id) = value.parse() {
-                    out.insert(id);
-                }
-            }
+    for value in naming(content) {
+        let pages = pages_of(value);
+        if pages.is_empty() {
+            out.extend(value.parse::<AttachmentId>());
         }
+        out.extend(pages.iter().map(|page| page.hash));
     }
     out
+}
+
+/// The pages that a document names, in any section, with what it says of their photos.
+#[must_use]
+pub fn pages_named(content: &Projection) -> Vec<Page> {
+    naming(content).flat_map(pages_of).collect()
 }
 
 #[cfg(test)]
@@ -277,6 +315,7 @@ mod tests {
             name: name.into(),
             bytes: 9,
             taken: "2026-05-06".into(),
+            preview: None,
         }
     }
 
@@ -295,6 +334,39 @@ mod tests {
         assert!(!needs(Filer::Applicant, "mandate"));
         assert!(needs(Filer::Family, "mandate") && needs(Filer::Agent, "mandate"));
         assert!(needs(Filer::Guardian, "guardian-proof") && !needs(Filer::Guardian, "mandate"));
+    }
+
+    #[test]
+    fn a_preview_is_read_where_there_is_one_and_a_page_without_is_written_as_it_always_was() {
+        let old = page("人像面");
+        let text = json(&old);
+        assert!(!text.contains("preview"));
+        assert_eq!(serde_json::from_str::<Page>(&text).ok(), Some(old.clone()));
+        let preview = Preview { hash: AttachmentId([2; 32]), bytes: 7 };
+        let new = Page { preview: Some(preview), ..old };
+        assert_eq!(serde_json::from_str::<Page>(&json(&new)).ok(), Some(new.clone()));
+        let doc = written(Schema::Case1, &photograph("id-card", 0, &new));
+        assert_eq!(attachments_named(&doc), BTreeSet::from([new.hash]), "photos alone");
+        assert_eq!(pages_named(&doc), [new]);
+    }
+
+    #[test]
+    fn what_may_be_reused_fits_into_a_value_whatever_has_a_preview() {
+        let item = item();
+        let spec = item.material("id-card").expect("an ID card");
+        let preview = Some(Preview { hash: AttachmentId([2; 32]), bytes: 29_999 });
+        let one =
+            Page {
+                preview, name: "一二三四五六七八九十".into(), bytes: 7_999_999, ..page("")
+            };
+        for all in [1, PREVIEWS_KEPT_MAX, PAGES_MAX] {
+            let pages = (0u8..).take(all).map(|slot| (slot, one.clone())).collect();
+            let state = State::Photographed;
+            let m = Material { spec, state, pages, card_until: None, unanswered: false };
+            let written = keep(&m, "2026-130999-00001").and_then(|w| w.value).expect("reusable");
+            assert_eq!(written.contains("preview"), all <= PREVIEWS_KEPT_MAX, "{all}");
+            assert!(written.len() <= 8_192, "{} bytes for {all} pages", written.len());
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use cunkou_edge::carry::ferry::{FerryLimits, Round};
 use cunkou_edge::carry::files::{self, BundleLimits};
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_edge::control::{self, Execute};
-use cunkou_edge::{carry, export, renewal, storage};
+use cunkou_edge::{carry, export, lane, renewal, storage};
 use cunkou_link::Credentials;
 use cunkou_replica::Replica;
 use cunkou_vault::LeaseStanding;
@@ -75,6 +75,7 @@ impl Execute for Executor {
                 status["alarms"] = alarms.collect();
                 status["storage"] = storage::status(replica)?;
                 status["ferry"] = json!(carry::ferry::standing(replica)?);
+                status["attachments"] = lane::status(replica).map_err(failed)?;
                 status["host"] = json!(self.keeper.wallet().hosts().first());
                 Ok(status)
             }
@@ -87,6 +88,9 @@ impl Execute for Executor {
                 let photos = command["photos"].as_bool().unwrap_or(true);
                 let work = self.unlocked()?;
                 export::to_file(&work, text("number"), Path::new(text("out")), photos)
+            }
+            Some("send_photos") => {
+                lane::send_now(&*self.unlocked()?, command["number"].as_str().unwrap_or_default())
             }
             Some("rebuild") => storage::rebuild(&*self.unlocked()?, progress),
             Some("scrub") => storage::scrub(&*self.unlocked()?, &[&**self.keeper.open()], progress),
@@ -134,11 +138,6 @@ impl Execute for Executor {
             _ => Err(Failure::new(Exit::Usage, "unknown command")),
         }
     }
-}
-
-fn locked() -> Failure {
-    let words = "the box is locked; sign in on its page or run: cunkou-node unlock";
-    Failure::new(Exit::Refused, words)
 }
 
 #[expect(clippy::print_stderr, reason = "progress of a command goes to the terminal")]
@@ -340,6 +339,17 @@ pub(crate) async fn look_after(options: &Options, what: &str) -> Result<(), Fail
         }
         None => Err(not_running(options)),
     }
+}
+
+/// Sends the photos of a case now.
+pub(crate) async fn send_photos(options: &Options, number: &str) -> Result<(), Failure> {
+    let asked = json!({ "do": "send_photos", "number": number });
+    let Some(value) = control::ask(&options.data, &asked, &|_| ()).await? else {
+        return Err(not_running(options));
+    };
+    let number = value["number"].as_str().unwrap_or_default();
+    show(options.json, &value, &format!("the photos of {number} go and come within ten minutes"));
+    Ok(())
 }
 
 /// How the box is.

@@ -13,7 +13,7 @@ use cunkou_edge::pin;
 use cunkou_edge::{App, Door, DoorError, Lease, Office, RescueFault};
 use cunkou_engine::Port;
 use cunkou_link::Dialer;
-use cunkou_replica::{Replica, Unlocked};
+use cunkou_replica::{Budget, Replica, Unlocked};
 use cunkou_vault::{LeaseStanding, RescueError, UnlockError};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
@@ -50,6 +50,8 @@ pub(crate) struct Keeper {
     data: PathBuf,
     relays: Vec<String>,
     lock_after: Option<Duration>,
+    /// What the lane of attachments may move.
+    budget: Budget,
     now: RwLock<Option<Now>>,
     /// Unlocking, locking and ending happen one at a time.
     turn: Mutex<()>,
@@ -72,6 +74,7 @@ impl Keeper {
         data: PathBuf,
         relays: Vec<String>,
         lock_after: Option<Duration>,
+        budget: Budget,
     ) -> Result<Arc<Self>, Failure> {
         let keeper = Arc::new_cyclic(|me| Self {
             home,
@@ -79,6 +82,7 @@ impl Keeper {
             data,
             relays,
             lock_after,
+            budget,
             now: RwLock::default(),
             turn: Mutex::default(),
             runtime: Handle::current(),
@@ -424,6 +428,7 @@ impl Door for Keeper {
             UnlockError::Vault(e) => ours(&e),
         })?;
         self.prepare_rescue(&work.replica, person, Some(key));
+        work.replica.set_budget(self.budget);
         let port: Arc<dyn Port> = work.replica.clone();
         let open = self.start(Arc::clone(&work.replica), port, Some(work)).map_err(|e| ours(&e))?;
         let app = Arc::clone(&open.app);

@@ -43,6 +43,7 @@ async fn program() -> ExitCode {
         }
         Action::Ferry { folder, limits } => command::ferry(&options, folder, limits).await,
         Action::Bundle(action) => command::bundle(&options, action).await,
+        Action::SendPhotos { number } => command::send_photos(&options, number).await,
         Action::Unlock { login } => command::unlock(&options, login).await,
         Action::Lock => command::lock(&options).await,
         Action::Rebuild => command::look_after(&options, "rebuild").await,

@@ -133,6 +133,13 @@ pub(crate) enum Action {
         after_help = "Examples:\n  cunkou-node --data ./box bundle export /media/stick\n  cunkou-node --data ./box bundle import /media/stick"
     )]
     Bundle(BundleAction),
+    /// Send and fetch the photos of one case now, whatever today's bytes for photos are. The box must
+    /// be running.
+    #[command(after_help = "Example:\n  cunkou-node --data ./box send-photos 0004-7000-0015")]
+    SendPhotos {
+        /// Number of the case, 12 digits, with or without dashes.
+        number: String,
+    },
     /// Open a running box without a browser, as somebody who works there.
     #[command(
         after_help = "Example:\n  echo 2468 | cunkou-node --data ./box unlock --login li\n\nThe PIN is read from standard input and counted like one typed on the page."
@@ -186,7 +193,7 @@ pub(crate) enum BundleAction {
 /// How to serve.
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
-    /// TOML file with the keys https, http, relays, addresses, hours and lock_after.
+    /// TOML file with the keys https, http, relays, addresses, hours, lock_after and photo_bytes.
     #[arg(long)]
     pub(crate) config: Option<PathBuf>,
     /// Address of the pages, e.g. 0.0.0.0:443.
@@ -200,6 +207,10 @@ pub(crate) struct ServeOptions {
     /// until it is locked or switched off.
     #[arg(long)]
     pub(crate) lock_after: Option<u64>,
+    /// Move at most so many bytes of photos on one day, both ways together; without it as many as
+    /// there are.
+    #[arg(long)]
+    pub(crate) photo_bytes: Option<u64>,
     /// Address of the relay, host:port, instead of those in the enrolment file.
     #[arg(long)]
     pub(crate) relay: Vec<String>,

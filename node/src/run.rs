@@ -8,6 +8,7 @@ use crate::wallet::Wallet;
 use cunkou_edge::cli::{Exit, Failure, abort_on_panic};
 use cunkou_edge::open::Open;
 use cunkou_edge::{config, control, serve};
+use cunkou_replica::Budget;
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -15,7 +16,8 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
-const KEYS: [&str; 6] = ["https", "http", "relays", "addresses", "hours", "lock_after"];
+const KEYS: [&str; 7] =
+    ["https", "http", "relays", "addresses", "hours", "lock_after", "photo_bytes"];
 
 /// Configuration of a serving box.
 #[derive(Debug, Deserialize)]
@@ -31,7 +33,9 @@ struct Config {
     #[serde(default)]
     hours: Option<String>,
     #[serde(default)]
-    lock_after: Option<Minutes>,
+    lock_after: Option<Number>,
+    #[serde(default)]
+    photo_bytes: Option<Number>,
 }
 
 fn address(text: &str, what: &str) -> Result<SocketAddr, Failure> {
@@ -44,17 +48,17 @@ fn address(text: &str, what: &str) -> Result<SocketAddr, Failure> {
 /// A number, or a number in an environment variable.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Minutes {
+enum Number {
     Number(u64),
     Text(String),
 }
 
-impl Minutes {
-    fn read(self) -> Result<u64, Failure> {
+impl Number {
+    fn read(self, key: &str) -> Result<u64, Failure> {
         match self {
-            Self::Number(minutes) => Ok(minutes),
+            Self::Number(number) => Ok(number),
             Self::Text(text) => text.trim().parse().map_err(|_| {
-                let words = format!("lock_after: {text} is no number of minutes");
+                let words = format!("{key}: {text} is no number");
                 Failure::new(Exit::Usage, words)
             }),
         }
@@ -79,14 +83,20 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
     };
     let minutes = match given.lock_after {
         Some(minutes) => Some(minutes),
-        None => config.lock_after.map(Minutes::read).transpose()?,
+        None => config.lock_after.map(|n| n.read("lock_after")).transpose()?,
     };
     let lock_after = minutes.map(|minutes| Duration::from_secs(minutes.saturating_mul(60)));
+    let bytes_per_day = match given.photo_bytes {
+        Some(bytes) => Some(bytes),
+        None => config.photo_bytes.map(|n| n.read("photo_bytes")).transpose()?,
+    };
+    let budget = Budget { bytes_per_day };
     let wallet = Arc::new(Wallet::open(&options.data, home.vault.open_replica().clone())?);
     if let Some(addresses) = config.addresses {
         wallet.reached_at(addresses)?;
     }
-    let keeper = Keeper::begin(home, wallet.clone(), options.data.clone(), relays, lock_after)?;
+    let data = options.data.clone();
+    let keeper = Keeper::begin(home, wallet.clone(), data, relays, lock_after, budget)?;
     let socket = control::bind(&options.data).map_err(failed)?;
     let executor = Arc::new(Executor { keeper: keeper.clone(), data: options.data.clone() });
     let socket = tokio::spawn(control::serve(socket, executor));

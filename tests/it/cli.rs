@@ -72,6 +72,7 @@ fn every_level_of_help_shows_an_example() {
                 &["bundle", "export"],
                 &["bundle", "import"],
                 &["ferry"],
+                &["send-photos"],
                 &["status"],
             ],
         ),
@@ -220,6 +221,7 @@ fn status_has_exactly_the_promised_keys_and_exits_with_three_when_nothing_runs()
         "disk_free",
         "storage",
         "ferry",
+        "attachments",
     ];
     let of_box = [
         "name",
@@ -261,6 +263,16 @@ fn status_has_exactly_the_promised_keys_and_exits_with_three_when_nothing_runs()
         assert_eq!(keys(&status["unsent"]), ["entries", "bytes", "oldest_s"].into());
         assert_eq!(keys(&status["clock"]), ["source", "error_s"].into());
         assert!(status["clock"]["error_s"].is_i64(), "{status}");
+        let lane = [
+            "wanted",
+            "wanted_bytes",
+            "budget_bytes",
+            "moved_bytes",
+            "put_off",
+            "waits_s",
+            "faults",
+        ];
+        assert_eq!(keys(&status["attachments"]), lane.into());
         assert!(status["quarantine"].is_u64() && status["disk_free"].is_u64(), "{status}");
     }
     drop((node, relay));

@@ -18,6 +18,7 @@ mod flood;
 mod forgotten_pin;
 mod keys;
 mod kill;
+mod lane;
 mod looks;
 mod receipt;
 mod routes;

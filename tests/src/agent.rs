@@ -585,7 +585,9 @@ impl Agent {
                 bail!("{path}: {} bytes: {error}", answer.body.len());
             }
         }
-        Ok(all.len())
+        // A preview is shown until its photo has come.
+        let small = html.matches("这是小图").count();
+        Ok(all.len() - small)
     }
 
     /// Does one of the actions on the page of a case: take, forward, accept, approve…

@@ -113,7 +113,7 @@ pub(super) async fn save(
         Some(fault) => Err(fault),
         None => signature(&signed, form, &format!("/cases/{case}/deliver")).await?,
     };
-    let (id, bytes, _) = match given {
+    let (photo, _) = match given {
         Ok(signature) => signature,
         Err(fault) => {
             let view = view(&signed, &opened, &typed, vec![fault])?;
@@ -125,9 +125,16 @@ pub(super) async fn save(
     let (acting, replica) = (signed.clone(), Arc::clone(signed.replica()));
     let subject = opened.opened.subject;
     tokio::task::spawn_blocking(move || {
+        if let Some(preview) = photo.preview {
+            replica.store().remove_attachment(&preview.hash.0)?;
+        }
         replica.act(|desk| -> Result<(), ActError> {
-            desk.tx.attachment_here(&id.0, bytes).map_err(|e: StoreError| ActError::from(e))?;
-            desk.event(subject, acting.who(), Step::Delivered { to, receiver, proof: id })?;
+            // A step names the photo alone: its preview stays unnamed and is not kept.
+            desk.tx
+                .attachment_here(&photo.id.0, photo.bytes)
+                .map_err(|e: StoreError| ActError::from(e))?;
+            let step = Step::Delivered { to, receiver, proof: photo.id };
+            desk.event(subject, acting.who(), step)?;
             Ok(())
         })
     })

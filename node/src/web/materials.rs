@@ -13,7 +13,7 @@ use cunkou_casework::material::{self, Kept, Material, PAGES_MAX, State, page_key
 use cunkou_edge::forms::Fields;
 use cunkou_edge::{AppError, Signed, photo as photos};
 use cunkou_replica::ActError;
-use cunkou_store::{AttachmentState, StoreError};
+use cunkou_store::StoreError;
 use cunkou_ui::page::materials::{self as ui, Photo};
 use cunkou_ui::part::FaultLine;
 use maud::Markup;
@@ -78,10 +78,10 @@ fn view(
     let action = format!("/cases/{case}/materials/{key}");
     let mut shown = Vec::new();
     for (slot, page) in &m.pages {
-        let row = signed.replica().store().read(|view| view.attachment(&page.hash.0))?;
-        let here = row.is_some_and(|r| r.state == AttachmentState::Here);
+        let (src, small) = photos::shown(signed, case, page)?;
         shown.push(Photo {
-            src: here.then(|| format!("/cases/{case}/photo/{}", page.hash)),
+            src,
+            small,
             name: page.name.clone(),
             about: format!("{} · {}", page.taken, l.size(u64::from(page.bytes))),
             retake: Some(format!("{action}/retake/{slot}")),
@@ -190,10 +190,9 @@ pub(super) async fn photo(
         Clone::clone,
     );
     let address = format!("/cases/{case}/materials/{key}");
-    let (id, bytes) = photos::keep(&signed, form.photo, &address).await?;
-    let page = photos::page(signed.replica(), id, bytes, &name);
-    keep_with_photo(&signed, draft.opened.subject, id, bytes, photograph(&key, slot, &page))
-        .await?;
+    let stored = photos::keep(&signed, form.photo, &address).await?;
+    let page = photos::page(signed.replica(), &stored, &name);
+    keep_with_photo(&signed, draft.opened.subject, stored, photograph(&key, slot, &page)).await?;
     Ok(back(&case, &key, "photo"))
 }
 
@@ -201,14 +200,13 @@ pub(super) async fn photo(
 pub(super) async fn keep_with_photo(
     signed: &Signed,
     subject: SubjectId,
-    id: cunkou_casework::ids::AttachmentId,
-    bytes: u64,
+    photo: photos::Stored,
     writes: Vec<Write>,
 ) -> Result<(), AppError> {
     let (replica, acting) = (Arc::clone(signed.replica()), signed.clone());
     tokio::task::spawn_blocking(move || {
         replica.act(|desk| -> Result<(), ActError> {
-            desk.tx.attachment_here(&id.0, bytes).map_err(|e: StoreError| ActError::from(e))?;
+            photo.here(desk.tx).map_err(|e: StoreError| ActError::from(e))?;
             desk.edit(subject, acting.who(), &writes)?;
             Ok(())
         })

@@ -13,7 +13,7 @@ use cunkou_casework::material::{Page, State, json, keep as keep_material};
 use cunkou_casework::papers::consent_sentences;
 use cunkou_edge::desk;
 use cunkou_edge::papers::acting_name;
-use cunkou_edge::photo::{PhotoForm, keep as keep_photo, page as photo_page, read_form};
+use cunkou_edge::photo::{PhotoForm, Stored, keep as keep_photo, page as photo_page, read_form};
 use cunkou_edge::{AppError, Signed};
 use cunkou_replica::ActError;
 use cunkou_store::StoreError;
@@ -66,7 +66,7 @@ pub(super) async fn signature(
     signed: &Signed,
     form: PhotoForm,
     back: &str,
-) -> Result<Result<(AttachmentId, u64, String), FaultLine>, AppError> {
+) -> Result<Result<(Stored, String), FaultLine>, AppError> {
     let l = signed.lang;
     let fault = |field: &str, words: &str| {
         Ok(Err(FaultLine { field: field.to_owned(), words: words.to_owned() }))
@@ -94,8 +94,7 @@ pub(super) async fn signature(
         let field = if how == "thumb" { "thumb-photo" } else { "signed-paper" };
         return fault(field, l.t("拍下签好字的纸", "Photograph the signed paper"));
     }
-    let (id, bytes) = keep_photo(signed, photo, back).await?;
-    Ok(Ok((id, bytes, name)))
+    Ok(Ok((keep_photo(signed, photo, back).await?, name)))
 }
 
 /// Standard base64 without blanks.
@@ -141,7 +140,7 @@ pub(super) async fn submit(
         return Ok(Redirect::to(&format!("/cases/{case}/answers?done=moved")).into_response());
     }
     let (back, typed) = (format!("/cases/{case}/sign"), form.fields.clone());
-    let (id, bytes, name) = match signature(&signed, form, &back).await? {
+    let (photo, name) = match signature(&signed, form, &back).await? {
         Ok(signature) => signature,
         Err(fault) => {
             let page =
@@ -149,11 +148,11 @@ pub(super) async fn submit(
             return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
         }
     };
-    let page = photo_page(signed.replica(), id, bytes, &name);
+    let page = photo_page(signed.replica(), &photo, &name);
     let acting = signed.clone();
     let replica = Arc::clone(signed.replica());
     let done = tokio::task::spawn_blocking(move || {
-        replica.act(|desk| commit(desk, &acting, &draft, &page))
+        replica.act(|desk| commit(desk, &acting, &draft, &photo, &page))
     });
     match done.await? {
         Ok(()) => {}
@@ -170,12 +169,12 @@ fn commit(
     desk: &cunkou_replica::Desk<'_>,
     signed: &Signed,
     draft: &Draft,
+    photo: &Stored,
     page: &Page,
 ) -> Result<(), ActError> {
     let subject = draft.opened.subject;
     let who = signed.who();
-    let bytes = u64::from(page.bytes);
-    desk.tx.attachment_here(&page.hash.0, bytes).map_err(|e: StoreError| ActError::from(e))?;
+    photo.here(desk.tx).map_err(|e: StoreError| ActError::from(e))?;
     let begun = draft.opened.file.state.opened.as_ref().ok_or(ActError::Unknown)?;
     // A record that was erased since the draft was begun is not written to again; the draft has
     // particulars of its own.

@@ -40,6 +40,7 @@ pub(super) async fn page(
     let shown = given.iter().map(|(_, page)| Photo {
         src: Some(format!("/cases/{case}/photo/{}", page.hash)),
         name: page.name.clone(),
+        small: false,
         about: format!("{} · {}", page.taken, l.size(u64::from(page.bytes))),
         retake: None,
     });
@@ -85,9 +86,9 @@ pub(super) async fn photo(
     let spec = opened.item()?.material(&key).ok_or(AppError::NotFound)?;
     let name = spec.pages.get(usize::from(slot)).cloned().unwrap_or_else(|| spec.name.clone());
     let address = format!("/cases/{case}/supplement/{key}");
-    let (id, bytes) = photos::keep(&signed, form.photo, &address).await?;
-    let page = photos::page(signed.replica(), id, bytes, &name);
+    let stored = photos::keep(&signed, form.photo, &address).await?;
+    let page = photos::page(signed.replica(), &stored, &name);
     let write = Write::set(Section::Supplement, supplement_key(round, &key, slot), json(&page));
-    keep_with_photo(&signed, opened.subject, id, bytes, vec![write]).await?;
+    keep_with_photo(&signed, opened.subject, stored, vec![write]).await?;
     Ok(Redirect::to(&format!("/cases/{case}?done=photo")).into_response())
 }

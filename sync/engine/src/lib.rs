@@ -14,6 +14,7 @@ mod pack;
 mod perform;
 mod port;
 mod quota;
+pub mod ranges;
 mod reconcile;
 mod session;
 mod sums;
@@ -22,8 +23,8 @@ mod wire;
 pub use backoff::Backoff;
 pub use perform::perform;
 pub use port::{
-    Admitted, Loaded, Named, Part, PeerInfo, Picked, Port, PortError, RefusalCode, Refused,
-    Repaired,
+    Admitted, Given, Kept, Loaded, Named, Part, PeerInfo, Picked, Port, PortError, RefusalCode,
+    Refused, Repaired,
 };
 pub use quota::{Knock, Limits, Quotas, Rate, TooMuch};
 pub use reconcile::RANGE_BYTES_MAX;

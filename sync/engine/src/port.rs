@@ -1,7 +1,9 @@
 //! What a driver asks of the store behind a session. Implemented by the replica.
 
+use crate::ranges::{Outline, Outliner, span};
 use crate::wire::Hello;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// Why a peer is sent away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +132,28 @@ impl PortError {
     }
 }
 
+/// What an attachment's peer may have of us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Given<T> {
+    /// Not here, or not for this peer.
+    Lacking,
+    /// Today's bytes are used up: not before so long.
+    Later(Duration),
+    /// This.
+    Here(T),
+}
+
+/// What became of groups that were received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// On disk; more are to come.
+    Part,
+    /// All of it is here, on disk.
+    Whole,
+    /// Nobody wants it any more: erased, or left, while it was on its way.
+    Unwanted,
+}
+
 /// The store behind a session. All calls may block.
 pub trait Port: Send + Sync + 'static {
     /// Whether the holder of this key may talk to us, as what.
@@ -224,6 +248,78 @@ pub trait Port: Send + Sync + 'static {
     /// # Errors
     /// When the store fails.
     fn keep_attachment(&self, id: &[u8; 32], bytes: &[u8]) -> Result<(), PortError>;
+
+    /// The outline of an attachment, when the peer may have it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn outline(&self, peer: &PeerInfo, id: &[u8; 32]) -> Result<Given<Outline>, PortError> {
+        let Some(bytes) = self.attachment(peer, id)? else { return Ok(Given::Lacking) };
+        let mut outliner = Outliner::default();
+        outliner.read(&bytes);
+        outliner.finish().map(Given::Here).map_err(|e| PortError(e.to_string()))
+    }
+
+    /// The length of an attachment and some of its groups, when the peer may have it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn groups(
+        &self,
+        peer: &PeerInfo,
+        id: &[u8; 32],
+        first: u16,
+        count: u8,
+    ) -> Result<Given<(u64, Vec<u8>)>, PortError> {
+        let Some(bytes) = self.attachment(peer, id)? else { return Ok(Given::Lacking) };
+        let length = bytes.len() as u64;
+        let (from, all) = span(length, first, count);
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        let part = bytes.get(from..).and_then(|rest| rest.get(..all)).unwrap_or_default();
+        Ok(Given::Here((length, part.to_vec())))
+    }
+
+    /// What is here of an attachment that is on its way: its outline, and how many groups from the
+    /// first on.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn part(&self, _id: &[u8; 32]) -> Result<Option<(Outline, u16)>, PortError> {
+        Ok(None)
+    }
+
+    /// What is here of an attachment is not to be gone on with.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn drop_part(&self, _id: &[u8; 32]) -> Result<(), PortError> {
+        Ok(())
+    }
+
+    /// Keeps groups that have been checked, the first of them being number `first`; on disk when
+    /// this returns.
+    ///
+    /// # Errors
+    /// When the store fails, or keeps nothing in pieces.
+    fn keep_groups(&self, _of: &Outline, _first: u16, _bytes: &[u8]) -> Result<Kept, PortError> {
+        Err(PortError("this store keeps attachments whole".into()))
+    }
+
+    /// How long this attachment has to wait because today's bytes are used up.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn lane_waits(&self, _id: &[u8; 32]) -> Result<Option<Duration>, PortError> {
+        Ok(None)
+    }
+
+    /// The peer gave bytes of an attachment that are not what its name says; in words.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn lane_fault(&self, _peer: &PeerInfo, _words: &str) -> Result<(), PortError> {
+        Ok(())
+    }
 
     /// What to ask the peer now that all is exchanged: that its log continues what it was.
     ///

@@ -24,7 +24,7 @@ mod stretch;
 
 /// Encrypted files, readable from any chunk on.
 pub mod files {
-    pub use crate::chunks::{CHUNK, encrypt, length, open, open_from};
+    pub use crate::chunks::{CHUNK, Pieces, Reader, Writer, encrypt, length, open, open_from};
 }
 pub use codes::{CHALLENGE_DIGITS, EXTENSION_DIGITS, extension_code};
 pub use kept::{keep_sealed, read_sealed};

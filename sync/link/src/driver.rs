@@ -5,8 +5,10 @@ use crate::{
     CLOSE_HEARD, CLOSE_REFUSED, CLOSE_SCOPES, CLOSE_VIOLATION, LinkError, attachments, explain,
     frames,
 };
+use cunkou_engine::ranges::Pace;
 use cunkou_engine::{
-    Call, FRAME_BYTES_MAX, Input, Output, PeerInfo, Port, PortError, Progress, Session, perform,
+    Call, FRAME_BYTES_MAX, Input, Output, PeerInfo, Port, PortError, Progress, Session, features,
+    perform,
 };
 use quinn::{Connection, RecvStream, SendStream};
 use std::sync::Arc;
@@ -64,6 +66,7 @@ impl Conversation {
             Ok((port.hello(&peer)?, call))
         })
         .await??;
+        let ours = hello.features.unwrap_or(0);
         let mut session = Session::new(Duration::ZERO, hello, call);
         let (frame_tx, mut frame_rx) = mpsc::channel(READ_AHEAD);
         let mut tasks = JoinSet::new();
@@ -77,16 +80,26 @@ impl Conversation {
         let mut pulling = false;
         loop {
             while let Some(output) = session.poll_output() {
-                let greeted = matches!(output, Output::Greeted(_) | Output::GreetedAgain { .. });
-                if greeted && !pulling {
+                let theirs = match &output {
+                    Output::Greeted(hello) => Some(hello.features.unwrap_or(0)),
+                    Output::GreetedAgain { features, .. } => Some(*features),
+                    _ => None,
+                };
+                if let (Some(theirs), false) = (theirs, pulling) {
                     pulling = true;
-                    tasks.spawn(attachments::pull(
-                        self.connection.clone(),
-                        Arc::clone(&self.port),
-                        self.peer.clone(),
-                        self.changes.clone(),
-                        self.account.clone(),
-                    ));
+                    // What the hellos say is on its way, before the lane asks.
+                    self.progress.send_replace(Some(session.progress()));
+                    let puller = attachments::Puller {
+                        connection: self.connection.clone(),
+                        port: Arc::clone(&self.port),
+                        peer: self.peer.clone(),
+                        changes: self.changes.clone(),
+                        progress: self.progress.subscribe(),
+                        account: self.account.clone(),
+                        in_pieces: ours & theirs & features::RANGES != 0,
+                        pace: Pace::default(),
+                    };
+                    tasks.spawn(puller.run());
                     // The greeting is stored below before anything else is loaded.
                 }
                 self.perform(&mut session, &mut send, begun, output).await?;
@@ -308,13 +321,10 @@ async fn answer_requests(
     loop {
         let (send, receive) = connection.accept_bi().await.map_err(|e| explain(&e))?;
         // One after another: a peer cannot make us read many photos at once.
-        let answered = attachments::answer(Arc::clone(&port), peer.clone(), send, receive).await;
-        match answered {
-            Ok(bytes) => {
-                if let Some(account) = &account {
-                    tokio::time::sleep(account.attachment_out(bytes)).await;
-                }
-            }
+        let (port, of) = (Arc::clone(&port), peer.clone());
+        match attachments::answer(port, of, send, receive, account.as_deref()).await {
+            Ok(()) => {}
+            Err(error @ LinkError::Violation(_)) => return Err(error),
             Err(error) => warn!(peer = %peer.name, %error, "an attachment was not sent"),
         }
     }

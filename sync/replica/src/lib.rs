@@ -18,6 +18,7 @@ mod farewell;
 mod file;
 mod guarded;
 mod kinds;
+mod lane;
 mod materialise;
 mod peer;
 mod prepare;
@@ -42,6 +43,7 @@ pub use evict::{EVICT_DAYS, Evicted};
 pub use export::ExportError;
 pub use farewell::LastWord;
 pub use file::{CaseFile, EditNote, Gathered, ResidentFile, StepNote};
+pub use lane::{Budget, LaneStatus};
 pub use prepare::{Prepared, Proof};
 pub use rebuild::Rebuilt;
 pub use rescue::{HelpError, Helpable, Helped};
@@ -96,6 +98,7 @@ pub struct Replica {
     listeners: Mutex<Vec<Box<dyn Fn() + Send + Sync>>>,
     /// Held while statements are made, so that each follows the one before.
     stating: Mutex<()>,
+    lane: lane::Lane,
 }
 
 impl std::fmt::Debug for Replica {
@@ -144,11 +147,13 @@ impl Replica {
             release: RwLock::default(),
             listeners: Mutex::default(),
             stating: Mutex::default(),
+            lane: lane::Lane::default(),
         };
         replica.ensure_identity()?;
         replica.reload_county()?;
         replica.store.write(|tx| tx.mark_reason_dirty(guarded::UNJUDGED))?;
         replica.materialise_dirty()?;
+        replica.sweep_lane()?;
         Ok(replica)
     }
 

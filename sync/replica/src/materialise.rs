@@ -7,10 +7,10 @@ use crate::kinds::{CASE, ERASURE, RESIDENT, schema_of};
 use crate::search::keys;
 use cunkou_casework::case::{Standing, fold, still_counts};
 use cunkou_casework::county::CountyLog;
-use cunkou_casework::document::{Document, Section};
+use cunkou_casework::document::{Document, Projection, Section};
 use cunkou_casework::event::{Level, Step};
 use cunkou_casework::ids::{DeviceId, EntryId, Scope, SubjectId};
-use cunkou_casework::material::attachments_named;
+use cunkou_casework::material::{attachments_named, pages_named};
 use cunkou_casework::registry;
 use cunkou_casework::resident::Resident;
 use cunkou_store::{CaseRow, EntryState, ResidentRow, StoreError, StoredDocument, Txn};
@@ -117,6 +117,7 @@ impl Replica {
         for id in attachments {
             tx.attachment_named(&id.0, &scope, &subject.0)?;
         }
+        describe(tx, &now, &scope, subject)?;
         let open_conflicts = now.conflicts().any(|(section, ..)| {
             folded.state.submission.is_none()
                 || Section::of(section).is_some_and(Section::open_after_submission)
@@ -172,6 +173,7 @@ impl Replica {
         for id in attachments_named(&content) {
             tx.attachment_named(&id.0, &scope, &subject.0)?;
         }
+        describe(tx, &content, &scope, subject)?;
         let resident = Resident::read(&content);
         let row = ResidentRow {
             subject: subject.0,
@@ -302,4 +304,21 @@ pub(crate) fn level_key(level: Level) -> &'static str {
         Level::Township => "township",
         Level::County => "county",
     }
+}
+
+/// Names the previews, too, and tells the lane what the document says of its photos.
+fn describe(
+    tx: &Txn<'_>,
+    content: &Projection,
+    scope: &str,
+    subject: SubjectId,
+) -> Result<(), StoreError> {
+    for page in pages_named(content) {
+        tx.attachment_described(&page.hash.0, false, page.bytes)?;
+        if let Some(preview) = page.preview {
+            tx.attachment_named(&preview.hash.0, scope, &subject.0)?;
+            tx.attachment_described(&preview.hash.0, true, preview.bytes)?;
+        }
+    }
+    Ok(())
 }

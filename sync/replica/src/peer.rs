@@ -5,16 +5,19 @@ use cunkou_casework::county::{CountyLog, DeviceKind};
 use cunkou_casework::entry::Entry;
 use cunkou_casework::ids::{DeviceId, Scope};
 use cunkou_casework::suite::PublicKey;
+use cunkou_engine::ranges::Outline;
 use cunkou_engine::{
-    Admitted, Hello, Loaded, Named, PROTOCOL, Part, PeerInfo, Picked, Port, PortError, RefusalCode,
-    Refused, Repaired, SCOPES_MAX, ScopeState, features,
+    Admitted, Given, Hello, Kept, Loaded, Named, PROTOCOL, Part, PeerInfo, Picked, Port, PortError,
+    RefusalCode, Refused, Repaired, SCOPES_MAX, ScopeState, features,
 };
 use cunkou_store::{PeerRow, RepairRow, Said, StoreError, View};
 use std::sync::PoisonError;
+use std::time::Duration;
 use tracing::{info, warn};
 
 /// What this program understands beside the first version.
-const FEATURES: u64 = features::BRIEF | features::PACKED | features::OFFER | features::RECONCILE;
+const FEATURES: u64 =
+    features::BRIEF | features::PACKED | features::OFFER | features::RECONCILE | features::RANGES;
 
 /// So many damaged entries of a scope are asked for in one conversation.
 const HEALED_MAX: usize = 10_000;
@@ -371,30 +374,56 @@ impl Port for Replica {
     }
 
     fn attachment(&self, peer: &PeerInfo, id: &[u8; 32]) -> Result<Option<Vec<u8>>, PortError> {
-        let allowed =
-            self.store.read(|view| view.attachment_in(id, &peer.scopes)).map_err(failed)?;
-        if !allowed {
-            return Ok(None);
-        }
-        self.store.read_attachment(id).map_err(failed)
+        let read = || self.store.read_attachment(id);
+        Ok(match self.give(peer, id, read, Vec::len).map_err(failed)? {
+            Given::Here(bytes) => Some(bytes),
+            Given::Lacking | Given::Later(_) => None,
+        })
     }
 
     fn keep_attachment(&self, id: &[u8; 32], bytes: &[u8]) -> Result<(), PortError> {
+        self.moved(bytes.len()).map_err(failed)?;
         self.store.write_attachment(id, bytes).map_err(failed)?;
-        let published = self.county().catalogue().is_some_and(|(_, digest)| digest.0 == *id);
-        let kept = self.store.write(|tx| match published {
-            true => tx.attachment_here(id, bytes.len() as u64).map(|()| true),
-            false => tx.attachment_arrived(id, bytes.len() as u64),
-        });
-        if !kept.map_err(|e: StoreError| failed(e))? {
-            // It was erased, or left, while it was on its way.
-            self.store.remove_attachment(id).map_err(failed)?;
-        }
-        if published {
-            self.reload_release();
-        }
-        self.changed();
-        Ok(())
+        self.arrived(id, bytes.len() as u64).map(|_| ()).map_err(failed)
+    }
+
+    fn outline(&self, peer: &PeerInfo, id: &[u8; 32]) -> Result<Given<Outline>, PortError> {
+        let read = || self.store.attachment_outline(id);
+        self.give(peer, id, read, |outline| outline.names().len()).map_err(failed)
+    }
+
+    fn groups(
+        &self,
+        peer: &PeerInfo,
+        id: &[u8; 32],
+        first: u16,
+        count: u8,
+    ) -> Result<Given<(u64, Vec<u8>)>, PortError> {
+        let read = || self.store.attachment_groups(id, first, count);
+        self.give(peer, id, read, |(_, bytes)| bytes.len()).map_err(failed)
+    }
+
+    fn part(&self, id: &[u8; 32]) -> Result<Option<(Outline, u16)>, PortError> {
+        self.store.part(id).map_err(failed)
+    }
+
+    fn drop_part(&self, id: &[u8; 32]) -> Result<(), PortError> {
+        self.store.remove_part(id).map_err(failed)
+    }
+
+    fn keep_groups(&self, of: &Outline, first: u16, bytes: &[u8]) -> Result<Kept, PortError> {
+        self.keep_pieces(of, first, bytes).map_err(failed)
+    }
+
+    fn lane_waits(&self, id: &[u8; 32]) -> Result<Option<Duration>, PortError> {
+        self.waits(id).map_err(failed)
+    }
+
+    fn lane_fault(&self, peer: &PeerInfo, words: &str) -> Result<(), PortError> {
+        let now_ms = self.now_ms();
+        self.store
+            .write(|tx| tx.lane_fault(&peer.device, words, now_ms))
+            .map_err(|e: StoreError| failed(e))
     }
 
     fn question(&self, peer: &PeerInfo) -> Result<Option<Vec<u8>>, PortError> {

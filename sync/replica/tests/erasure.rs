@@ -48,7 +48,13 @@ fn closed() -> (County, SubjectId, AttachmentId) {
 
 fn file(station: &Station, id: AttachmentId) -> SubjectId {
     let case = station.open_case(AGENT_YUNLING, YUNLING);
-    let page = Page { hash: id, name: "人像面".into(), bytes: 9, taken: "2026-11-22".into() };
+    let page = Page {
+        hash: id,
+        name: "人像面".into(),
+        bytes: 9,
+        taken: "2026-11-22".into(),
+        preview: None,
+    };
     let writes = [
         Write::set(Section::Materials, page_key("id-card", 0), json(&page)),
         Write::set(Section::Particulars, "name", "金丝雀甲"),
@@ -411,4 +417,33 @@ fn the_number_of_an_erased_case_is_not_given_out_again_by_an_old_disk() {
     }
     let next = old.open_case(AGENT_YUNLING, YUNLING);
     assert_ne!(old.row(next).expect("here").number, number);
+}
+
+#[test]
+fn a_photo_that_is_half_here_when_its_case_is_erased_goes_with_it_and_does_not_come_back() {
+    let (county, _, _) = closed();
+    let photo: Vec<u8> = (0..100_000).map(|i| (i % 249) as u8).collect();
+    let id = attachment_id(&photo);
+    county.yunling.store().write_attachment(&id.0, &photo).expect("photographed");
+    let here = county.yunling.store().write(|tx| tx.attachment_here(&id.0, photo.len() as u64));
+    here.expect("the store works");
+    let case = file(&county.yunling, id);
+    withdraw(&county.yunling, case);
+    county.settle();
+    county.relay.keep_attachment(&id.0, &photo).expect("received");
+    let of = county.relay.store().attachment_outline(&id.0).expect("readable").expect("here");
+    let half = &photo[..3 * cunkou_engine::ranges::GROUP];
+    assert_eq!(county.centre.keep_groups(&of, 0, half), Ok(cunkou_engine::Kept::Part));
+    assert!(county.centre.part(&id.0).expect("readable").is_some());
+    erase(&county.relay, case);
+    county.settle();
+    county.centre.finish_erasures().expect("the disk works");
+    assert_eq!(county.centre.part(&id.0), Ok(None));
+    // What was on its way arrives all the same: from the first byte on, and in the middle.
+    assert_eq!(county.centre.keep_groups(&of, 0, half), Ok(cunkou_engine::Kept::Unwanted));
+    let next = &photo[half.len()..half.len() + cunkou_engine::ranges::GROUP];
+    assert_eq!(county.centre.keep_groups(&of, 3, next), Ok(cunkou_engine::Kept::Unwanted));
+    assert_eq!(county.centre.part(&id.0), Ok(None), "nothing of it is left");
+    let asked = county.relay.outline(&county.relay.peer(&county.centre), &id.0);
+    assert_eq!(asked, Ok(cunkou_engine::Given::Lacking));
 }

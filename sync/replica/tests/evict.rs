@@ -16,7 +16,13 @@ const PHOTO: &[u8] = b"the picture side of an ID card, photographed once";
 const NAME: &str = "金丝雀甲";
 
 fn page(id: AttachmentId) -> Vec<Write> {
-    let page = Page { hash: id, name: "人像面".into(), bytes: 9, taken: "2026-11-22".into() };
+    let page = Page {
+        hash: id,
+        name: "人像面".into(),
+        bytes: 9,
+        taken: "2026-11-22".into(),
+        preview: None,
+    };
     vec![
         Write::set(Section::Materials, page_key("id-card", 0), json(&page)),
         Write::set(Section::Particulars, "name", NAME),

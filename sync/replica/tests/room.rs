@@ -25,7 +25,13 @@ fn with_photo(county: &County) -> AttachmentId {
     let id = attachment_id(b"a photo");
     county.yunling.store().write_attachment(&id.0, b"a photo").expect("photographed");
     let case = county.yunling.open_case(AGENT_YUNLING, YUNLING);
-    let page = Page { hash: id, name: "人像面".into(), bytes: 7, taken: "2026-11-22".into() };
+    let page = Page {
+        hash: id,
+        name: "人像面".into(),
+        bytes: 7,
+        taken: "2026-11-22".into(),
+        preview: None,
+    };
     let write = Write::set(Section::Materials, page_key("id-card", 0), json(&page));
     county.yunling.save(AGENT_YUNLING, case, &[write]);
     let step = Step::Submitted { filer: Filer::Applicant, attachments: vec![id], deferred: vec![] };

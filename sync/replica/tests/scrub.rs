@@ -21,7 +21,13 @@ const OURS: &str = "place:11";
 
 fn file(station: &Station, id: AttachmentId) -> (SubjectId, EntryId) {
     let case = station.open_case(AGENT_YUNLING, YUNLING);
-    let page = Page { hash: id, name: "人像面".into(), bytes: 9, taken: "2026-11-22".into() };
+    let page = Page {
+        hash: id,
+        name: "人像面".into(),
+        bytes: 9,
+        taken: "2026-11-22".into(),
+        preview: None,
+    };
     let mut writes = phone("13900000101");
     writes.push(Write::set(Section::Materials, page_key("id-card", 0), json(&page)));
     station.save(AGENT_YUNLING, case, &writes);

@@ -1,13 +1,17 @@
 //! Attachments: encrypted files whose names say nothing, and rows that say which are here and
 //! whose they are.
 
+use crate::ranges::{FileWriter, sync_folder};
 use crate::scrub::HALF;
 use crate::{Store, StoreError, Txn, View};
 use cunkou_keys::files;
-use rusqlite::OptionalExtension;
+use rusqlite::{OptionalExtension, params_from_iter, types::Value};
 use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
+
+/// What is not longer comes with the previews. Bytes.
+const SMALL_BYTES: u64 = 32 * 1024;
 
 /// Whether an attachment is here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,13 +44,6 @@ impl Store {
         self.attachments.join(&name[..2]).join(&name[2..])
     }
 
-    fn file_of(&self, id: &[u8; 32], bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
-        match &self.files {
-            Some(keys) => Ok(files::encrypt(&keys.content, id, bytes)?),
-            None => Ok(bytes.to_vec()),
-        }
-    }
-
     /// The content of a file, if it is whole.
     fn content_of(&self, id: &[u8; 32], file: Vec<u8>) -> Option<Vec<u8>> {
         let bytes = match &self.files {
@@ -70,15 +67,41 @@ impl Store {
         if fs::read(&path).is_ok_and(|kept| self.content_of(id, kept).is_some()) {
             return Ok(());
         }
-        let file_bytes = self.file_of(id, bytes)?;
-        let disk = |source| StoreError::Disk { path: path.clone(), source };
+        self.place_file(id, bytes.len() as u64, |to| to.write(bytes).map(|()| true))?;
+        Ok(())
+    }
+
+    /// Writes a file beside its place and moves it there when `fill` has given all of it and said
+    /// yes; on disk when this returns.
+    pub(crate) fn place_file(
+        &self,
+        id: &[u8; 32],
+        length: u64,
+        fill: impl FnOnce(&mut FileWriter<'_>) -> io::Result<bool>,
+    ) -> Result<bool, StoreError> {
+        let path = self.attachment_path(id);
         let folder = path.parent().unwrap_or(&self.attachments);
-        fs::create_dir_all(folder).map_err(disk)?;
         let part = path.with_extension(format!("{HALF}{:?}", std::thread::current().id()));
-        let mut file = File::create(&part).map_err(disk)?;
-        file.write_all(&file_bytes).and_then(|()| file.sync_all()).map_err(disk)?;
-        fs::rename(&part, &path).map_err(disk)?;
-        sync_folder(folder).and_then(|()| sync_folder(&self.attachments)).map_err(disk)
+        let write = || -> io::Result<bool> {
+            fs::create_dir_all(folder)?;
+            let file = File::create(&part)?;
+            let mut to = match &self.files {
+                Some(keys) => {
+                    FileWriter::Sealed(files::Writer::new(&keys.content, id, length, file)?)
+                }
+                None => FileWriter::Plain(file),
+            };
+            if !fill(&mut to)? {
+                fs::remove_file(&part)?;
+                return Ok(false);
+            }
+            to.finish()?.sync_all()?;
+            fs::rename(&part, &path)?;
+            sync_folder(folder)?;
+            sync_folder(&self.attachments)?;
+            Ok(true)
+        };
+        write().map_err(|source| StoreError::Disk { path: path.clone(), source })
     }
 
     /// Reads an attachment and checks it against its hash.
@@ -92,27 +115,25 @@ impl Store {
                 Some(bytes) => Ok(Some(bytes)),
                 None => Err(StoreError::Damaged { what: "attachment" }),
             },
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(StoreError::Disk { path, source }),
         }
     }
 
-    /// Removes an attachment's file; the row is changed in a transaction before.
+    /// Removes an attachment's file, and what is here of one that was on its way; the row is
+    /// changed in a transaction before.
     ///
     /// # Errors
     /// When the disk fails.
     pub fn remove_attachment(&self, id: &[u8; 32]) -> Result<(), StoreError> {
+        self.remove_part(id)?;
         let path = self.attachment_path(id);
         match fs::remove_file(&path) {
             Ok(()) => Ok(()),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(source) => Err(StoreError::Disk { path, source }),
         }
     }
-}
-
-fn sync_folder(folder: &Path) -> std::io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 impl View<'_> {
@@ -170,35 +191,58 @@ impl View<'_> {
         Ok(false)
     }
 
-    /// Wanted attachments of these scopes.
+    /// Wanted attachments of these scopes, in the order in which they are to be fetched: the
+    /// catalogue, what a person wants now, previews and what is small, then those of open cases, the latest first.
     ///
     /// # Errors
     /// When SQLite fails.
     pub fn wanted(&self, scopes: &[String], limit: usize) -> Result<Vec<[u8; 32]>, StoreError> {
+        let marks = vec!["?"; scopes.len()].join(", ");
+        let sql = format!(
+            "SELECT a.id FROM attachment a JOIN attachment_of o ON o.attachment = a.id
+             LEFT JOIN case_row c ON c.subject = o.subject
+             LEFT JOIN lane_now n ON n.subject = o.subject
+             WHERE a.state = 0 AND o.scope IN ({marks}) GROUP BY a.id
+             ORDER BY max(o.scope = 'system') DESC, max(n.subject IS NOT NULL) DESC,
+               (a.preview = 1 OR a.named_bytes BETWEEN 1 AND {SMALL_BYTES}) DESC,
+               max(coalesce(c.open, 0)) DESC, max(coalesce(c.changed_ms, 0)) DESC, a.id
+             LIMIT {limit}"
+        );
+        let mut query = self.0.prepare(&sql)?;
+        let scopes = scopes.iter().map(|scope| Value::from(scope.clone()));
+        let rows = query.query_map(params_from_iter(scopes), |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// All attachments that are wanted: how many, and their bytes as far as who names them says.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn wanted_count(&self) -> Result<(u64, u64), StoreError> {
+        let sql = "SELECT count(*), coalesce(sum(named_bytes), 0) FROM attachment WHERE state = 0";
+        let mut query = self.0.prepare_cached(sql)?;
+        Ok(query.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?)
+    }
+
+    /// All attachments that are wanted.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn all_wanted(&self) -> Result<Vec<[u8; 32]>, StoreError> {
         let mut query = self.0.prepare_cached("SELECT id FROM attachment WHERE state = 0")?;
-        let mut rows = query.query([])?;
-        let mut out = Vec::new();
-        while let Some(row) = rows.next()? {
-            let id: [u8; 32] = row.get(0)?;
-            if self.attachment_in(&id, scopes)? {
-                out.push(id);
-                if out.len() >= limit {
-                    break;
-                }
-            }
-        }
-        Ok(out)
+        let rows = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        Ok(rows)
     }
 
     /// How many of a subject's attachments are here, and how many are to be: those that left
-    /// earlier and are cited again do not count.
+    /// earlier and are cited again do not count, nor do previews.
     ///
     /// # Errors
     /// When SQLite fails.
     pub fn attachments_of(&self, subject: &[u8; 16]) -> Result<(u64, u64), StoreError> {
         let sql = "SELECT coalesce(sum(a.state = 1), 0), count(*) FROM
                    (SELECT DISTINCT attachment FROM attachment_of WHERE subject = ?1) o
-                   JOIN attachment a ON a.id = o.attachment WHERE a.state <> 2";
+                   JOIN attachment a ON a.id = o.attachment WHERE a.state <> 2 AND a.preview = 0";
         let row =
             self.0.prepare_cached(sql)?.query_row([subject], |r| Ok((r.get(0)?, r.get(1)?)))?;
         Ok(row)
@@ -252,6 +296,23 @@ impl Txn<'_> {
         let name =
             "INSERT OR IGNORE INTO attachment_of(attachment, scope, subject) VALUES(?1, ?2, ?3)";
         self.0.prepare_cached(name)?.execute((id, scope, subject))?;
+        Ok(())
+    }
+
+    /// What whoever names an attachment says of it: whether it is the preview of another, and its
+    /// bytes. It orders the lane and is believed for nothing else.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn attachment_described(
+        &self,
+        id: &[u8; 32],
+        preview: bool,
+        bytes: u32,
+    ) -> Result<(), StoreError> {
+        let sql = "UPDATE attachment SET preview = ?2, named_bytes = ?3
+                   WHERE id = ?1 AND (preview <> ?2 OR named_bytes <> ?3)";
+        self.0.prepare_cached(sql)?.execute((id, preview, bytes))?;
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use std::sync::{Mutex, Once};
 use zeroize::Zeroizing;
 
 /// What each version added.
-const SCHEMAS: [&str; 7] = [
+const SCHEMAS: [&str; 8] = [
     include_str!("schema-1.sql"),
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
@@ -19,6 +19,7 @@ const SCHEMAS: [&str; 7] = [
     include_str!("schema-5.sql"),
     include_str!("schema-6.sql"),
     include_str!("schema-7.sql"),
+    include_str!("schema-8.sql"),
 ];
 /// The version since which each scope has a sum of its names.
 const SUMMED: i64 = 5;
@@ -50,6 +51,8 @@ pub struct Store {
     lock: Lock,
     pub(crate) attachments: PathBuf,
     pub(crate) files: Option<FileKeys>,
+    /// Held while a part file is written.
+    pub(crate) parts: Mutex<()>,
 }
 
 /// The keys of attachments: one for what is in them, one for their names.
@@ -112,7 +115,15 @@ impl Store {
             Lock::Plain => None,
         };
         let (writer, readers) = (Mutex::new(writer), Mutex::default());
-        Ok(Self { writer, readers, path, lock: lock.clone(), attachments, files })
+        Ok(Self {
+            writer,
+            readers,
+            path,
+            lock: lock.clone(),
+            attachments,
+            files,
+            parts: Mutex::default(),
+        })
     }
 
     /// Runs one transaction. It is on disk (FULL) when this returns `Ok`, and undone on `Err`.

@@ -8,7 +8,8 @@ use crate::{Vault, VaultError};
 use cunkou_casework::entry::{Entry, Kind};
 use cunkou_casework::event::{decode, encode};
 use cunkou_casework::ids::Scope;
-use cunkou_engine::{Admitted, Hello, Loaded, PeerInfo, Port, PortError, Refused};
+use cunkou_engine::ranges::Outline;
+use cunkou_engine::{Admitted, Hello, Kept, Loaded, PeerInfo, Port, PortError, Refused};
 use cunkou_keys::{BoxSecret, Key, open_sealed, seal_to};
 use cunkou_store::{InboxRow, StoreError};
 use minicbor::bytes::ByteVec;
@@ -158,6 +159,22 @@ impl Port for Vault {
 
     fn keep_attachment(&self, id: &[u8; 32], bytes: &[u8]) -> Result<(), PortError> {
         self.open.keep_attachment(id, bytes)
+    }
+
+    fn part(&self, id: &[u8; 32]) -> Result<Option<(Outline, u16)>, PortError> {
+        self.open.part(id)
+    }
+
+    fn drop_part(&self, id: &[u8; 32]) -> Result<(), PortError> {
+        self.open.drop_part(id)
+    }
+
+    fn keep_groups(&self, of: &Outline, first: u16, bytes: &[u8]) -> Result<Kept, PortError> {
+        self.open.keep_groups(of, first, bytes)
+    }
+
+    fn lane_fault(&self, peer: &PeerInfo, words: &str) -> Result<(), PortError> {
+        self.open.lane_fault(peer, words)
     }
 
     fn on_change(&self, notify: Box<dyn Fn() + Send + Sync>) {

@@ -17,6 +17,7 @@ mod forgotten;
 pub mod forms;
 pub mod helping;
 pub mod hosts;
+pub mod lane;
 pub mod lists;
 pub mod login;
 pub mod look;

@@ -6,10 +6,11 @@ use axum::extract::Multipart;
 use axum::extract::multipart::Field;
 use axum::response::{IntoResponse, Response};
 use cunkou_casework::calendar::{china_day, china_time};
-use cunkou_casework::ids::AttachmentId;
-use cunkou_casework::material::Page;
+use cunkou_casework::ids::{AttachmentId, SubjectId};
+use cunkou_casework::material::{Page, Preview};
 use cunkou_casework::suite::attachment_id;
 use cunkou_replica::{Replica, Room};
+use cunkou_store::{AttachmentState, StoreError, Txn};
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::FilterType;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits, RgbImage};
@@ -214,8 +215,64 @@ fn on_white(picture: &DynamicImage) -> RgbImage {
     out
 }
 
-/// Prepares a photo, one at a time on this box, and writes it to disk. The row that makes it part
-/// of a case follows in the caller's transaction.
+/// What may become of a preview: its long edge and its quality, the first that is small enough.
+const PREVIEWS: [(u32, u8); 6] = [(800, 50), (640, 45), (560, 40), (480, 35), (360, 30), (240, 20)];
+/// A preview is never longer. Bytes.
+const PREVIEW_BYTES_MAX: usize = 30_000;
+
+/// The same picture small: legible, and at most 30 kB. The same bytes each time. Nothing when the
+/// picture is as small itself.
+///
+/// # Errors
+/// [`PhotoError::NotAPhoto`] when it cannot be decoded.
+pub fn preview(picture: &[u8]) -> Result<Option<Vec<u8>>, PhotoError> {
+    if picture.len() <= PREVIEW_BYTES_MAX {
+        return Ok(None);
+    }
+    let make = || -> Result<Option<Vec<u8>>, PhotoError> {
+        let not = |_| PhotoError::NotAPhoto;
+        let whole = image::load_from_memory(picture).map_err(not)?;
+        for (edge, quality) in PREVIEWS {
+            let small = whole.resize(edge, edge, FilterType::Triangle);
+            let mut out = Vec::new();
+            let encoder = JpegEncoder::new_with_quality(&mut out, quality);
+            small.to_rgb8().write_with_encoder(encoder).map_err(not)?;
+            if out.len() <= PREVIEW_BYTES_MAX {
+                return Ok(Some(out));
+            }
+        }
+        Ok(None)
+    };
+    cunkou_guard::contained(make).unwrap_or(Err(PhotoError::NotAPhoto))
+}
+
+/// A photo that is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Its name.
+    pub id: AttachmentId,
+    /// Its bytes.
+    pub bytes: u64,
+    /// Its preview, when it has one.
+    pub preview: Option<Preview>,
+}
+
+impl Stored {
+    /// Says in a transaction that the files are on disk; what names them follows in the same.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn here(&self, tx: &Txn<'_>) -> Result<(), StoreError> {
+        tx.attachment_here(&self.id.0, self.bytes)?;
+        match &self.preview {
+            Some(preview) => tx.attachment_here(&preview.hash.0, u64::from(preview.bytes)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Prepares a photo, one at a time on this box, and writes it and its preview to disk. The rows that
+/// make it part of a case follow in the caller's transaction.
 ///
 /// # Errors
 /// A photo that cannot be used, told with `back`; our own failures.
@@ -223,7 +280,7 @@ pub async fn keep(
     signed: &Signed,
     photo: Result<Vec<u8>, PhotoError>,
     back: &str,
-) -> Result<(AttachmentId, u64), AppError> {
+) -> Result<Stored, AppError> {
     let bytes = photo.map_err(|e| e.told(back))?;
     if signed.replica().room() >= Room::NoPhotos {
         return Err(AppError::Photo {
@@ -235,7 +292,7 @@ pub async fn keep(
     let app = Arc::clone(&signed.app);
     let replica = Arc::clone(signed.replica());
     let _turn = app.photos.acquire().await.map_err(|e| AppError::Ours(e.to_string()))?;
-    let work = move || -> Result<Result<(AttachmentId, u64), PhotoError>, AppError> {
+    let work = move || -> Result<Result<Stored, PhotoError>, AppError> {
         match prepare(&bytes) {
             Ok(picture) => Ok(Ok(write(&replica, &picture)?)),
             Err(why) => Ok(Err(why)),
@@ -244,24 +301,59 @@ pub async fn keep(
     tokio::task::spawn_blocking(work).await??.map_err(|e| e.told(back))
 }
 
-/// Writes a picture to disk.
+/// Writes a picture and its preview to disk.
 ///
 /// # Errors
 /// When the disk fails.
-pub fn write(replica: &Replica, picture: &[u8]) -> Result<(AttachmentId, u64), AppError> {
+pub fn write(replica: &Replica, picture: &[u8]) -> Result<Stored, AppError> {
     let id = attachment_id(picture);
     replica.store().write_attachment(&id.0, picture)?;
-    Ok((id, picture.len() as u64))
+    // A photo counts without a preview, too.
+    let small = preview(picture).unwrap_or(None);
+    let preview = match small {
+        Some(small) => {
+            let hash = attachment_id(&small);
+            replica.store().write_attachment(&hash.0, &small)?;
+            Some(Preview { hash, bytes: u32::try_from(small.len()).unwrap_or(u32::MAX) })
+        }
+        None => None,
+    };
+    Ok(Stored { id, bytes: picture.len() as u64, preview })
 }
 
 /// The page of a material that a photo makes.
 #[must_use]
-pub fn page(replica: &Replica, id: AttachmentId, bytes: u64, name: &str) -> Page {
+pub fn page(replica: &Replica, photo: &Stored, name: &str) -> Page {
     Page {
-        hash: id,
+        hash: photo.id,
         name: name.to_owned(),
-        bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
+        bytes: u32::try_from(photo.bytes).unwrap_or(u32::MAX),
         taken: china_day(replica.now_ms()).to_string(),
+        preview: photo.preview,
+    }
+}
+
+/// The address under which a page's photo is shown, and whether that is its preview: the photo
+/// itself is still on its way. Nothing while neither is here.
+///
+/// # Errors
+/// When the store fails.
+pub fn shown(
+    signed: &Signed,
+    case: SubjectId,
+    page: &Page,
+) -> Result<(Option<String>, bool), AppError> {
+    let here = |id: AttachmentId| -> Result<bool, AppError> {
+        let row = signed.replica().store().read(|view| view.attachment(&id.0))?;
+        Ok(row.is_some_and(|row| row.state == AttachmentState::Here))
+    };
+    let address = |id: AttachmentId| format!("/cases/{case}/photo/{id}");
+    if here(page.hash)? {
+        return Ok((Some(address(page.hash)), false));
+    }
+    match &page.preview {
+        Some(preview) if here(preview.hash)? => Ok((Some(address(preview.hash)), true)),
+        _ => Ok((None, false)),
     }
 }
 
@@ -372,6 +464,34 @@ mod tests {
         assert!(differ > 1000 && differ < 900 * 600 / 8, "{differ} pixels");
         assert!(watermarked(b"no picture", "x").is_err());
         watermarked(&prepare(&jpeg(3, 2)).expect("tiny"), "李建国").expect("tiny, too");
+    }
+
+    /// A picture with something to see everywhere, like a page of print.
+    fn printed(width: u32, height: u32) -> Vec<u8> {
+        let mut seed = 1u32;
+        let picture = RgbImage::from_fn(width, height, |x, y| {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let ink = (x / 6 + y / 9) % 3 == 0;
+            image::Rgb([if ink { 20 } else { 200 } + (seed >> 27) as u8; 3])
+        });
+        let mut out = Vec::new();
+        let encoder = JpegEncoder::new_with_quality(&mut out, 90);
+        picture.write_with_encoder(encoder).expect("a picture");
+        out
+    }
+
+    #[test]
+    fn a_preview_is_small_and_the_same_each_time_and_a_small_photo_needs_none() {
+        let kept = prepare(&printed(2200, 1500)).expect("a photo");
+        assert!(kept.len() > 10 * PREVIEW_BYTES_MAX, "{} bytes", kept.len());
+        let small = preview(&kept).expect("a picture").expect("a preview");
+        assert!(small.len() <= PREVIEW_BYTES_MAX, "{} bytes", small.len());
+        assert_eq!(Some(&small), preview(&kept).expect("a picture").as_ref());
+        let picture = image::load_from_memory(&small).expect("a picture");
+        assert!(picture.width() >= 240 && picture.width() > picture.height(), "of the same form");
+        let little = prepare(&jpeg(60, 40)).expect("a photo");
+        assert_eq!(preview(&little), Ok(None));
+        assert!(preview(&vec![7; PREVIEW_BYTES_MAX + 1]).is_err());
     }
 
     #[test]

@@ -8,8 +8,10 @@ use maud::{Markup, html};
 /// A photo of a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Photo {
-    /// Address of the picture; absent while it is still on its way.
+    /// Address of the picture, or of its preview; absent while neither has come.
     pub src: Option<String>,
+    /// The picture is a preview: the photo itself is still on its way.
+    pub small: bool,
     /// Which page.
     pub name: String,
     /// Date and size, in words.
@@ -170,6 +172,9 @@ pub fn photos(l: Lang, photos: &[Photo]) -> Markup {
                     }
                     figcaption {
                         (photo.name) br; span class="hint" { (photo.about) }
+                        @if photo.small {
+                            p class="hint" { (l.t("这是小图,清晰的照片还在路上。", "This is a small picture. The clear one is on its way.")) }
+                        }
                         @if let Some(retake) = &photo.retake {
                             form method="post" action=(retake) { button class="quiet" { (l.t("重拍", "Retake")) } }
                         }

@@ -9,6 +9,7 @@ use cunkou_casework::erasure::Saying;
 use cunkou_casework::event::{Event, Witness, decode, encode};
 use cunkou_casework::looking::Looks;
 use cunkou_casework::receipt::SignedReceipt;
+use cunkou_engine::ranges::{ATTACHMENT_BYTES_MAX, Answer, Ask, GROUP, Outline, Outliner};
 use cunkou_engine::{
     Call, ENTRIES_MAX, Frame, Hello, Input, Output, PROTOCOL, ScopeState, Session,
 };
@@ -71,6 +72,41 @@ pub(crate) fn frame(data: &[u8]) {
             assert!(entries.len() <= ENTRIES_MAX);
         }
         assert_eq!(Frame::decode(&frame.encode()).as_ref(), Ok(&frame));
+    }
+}
+
+/// An outline that is said to be of these bytes: 8 bytes of length, names, then 20 bytes that may be
+/// an ask and an answer.
+pub(crate) fn ranges(data: &[u8]) {
+    let mut asked = [0; Ask::BYTES];
+    let mut answered = [0; Answer::BYTES];
+    let tail = data.iter().rev();
+    for (to, from) in asked.iter_mut().chain(&mut answered).zip(tail) {
+        *to = *from;
+    }
+    if let Ok(ask) = Ask::decode(asked) {
+        assert_eq!(ask.encode(), asked);
+    }
+    if let Ok(answer) = Answer::decode(answered) {
+        assert_eq!(answer.encode(), answered);
+        if let Answer::Here(length) = answer {
+            assert!((1..=ATTACHMENT_BYTES_MAX).contains(&length));
+        }
+    }
+    let Some((length, names)) = data.split_first_chunk() else { return };
+    let length = u64::from_be_bytes(*length);
+    let mut outliner = Outliner::default();
+    outliner.read(names);
+    // What is true of some bytes is never true of others.
+    if let Ok(own) = outliner.finish() {
+        assert_eq!(own.verify(0, names.get(..GROUP).unwrap_or(names)), Ok(()));
+        assert_eq!(Outline::check(*own.id(), own.length(), &own.names()).as_ref(), Ok(&own));
+        if let Ok(outline) = Outline::check(*own.id(), length, names) {
+            assert!(outline.groups() <= 512 && outline.names().len() == names.len());
+            for group in [0, 1, 511, u16::MAX] {
+                let _ = outline.verify(group, names);
+            }
+        }
     }
 }
 

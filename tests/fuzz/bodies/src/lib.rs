@@ -57,6 +57,7 @@ pub const TARGETS: &[Target] = &[
     target("session", bodies::session, seeds::conversations, 256, 100_000),
     // A sealed record costs a key exchange and a chunk of 64 KiB.
     target("bundle", carried::bundle, carried::bundles, 256, 10_000),
+    target("ranges", bodies::ranges, seeds::ranges, 64, 200_000),
     target("enrol", bodies::enrol, seeds::enrolments, 64, 200_000),
     target("guard", bodies::guard, seeds::changes, 64, 3_000),
     target("catalogue", bodies::catalogue, seeds::catalogues, 64, 3_000),

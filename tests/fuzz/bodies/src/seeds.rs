@@ -5,8 +5,10 @@ use cunkou_casework::catalogue::{Contacts, Items, Release};
 use cunkou_casework::document::{Document, Schema, Section, Write};
 use cunkou_casework::hex;
 use cunkou_engine::Frame;
+use cunkou_engine::ranges::{Answer, Ask, GROUP, Outliner};
 use cunkou_guard::{Candidate, Job, job_bytes};
 use cunkou_link::{EnrolRequest, EnrolResponse, OfferedEnrolment};
+use std::time::Duration;
 
 pub(crate) const ACTOR: [u8; 16] = [7; 16];
 
@@ -64,6 +66,25 @@ pub(crate) fn frames() -> Vec<Vec<u8>> {
             .encode(),
         Frame::Ack { scope, upto }.encode(),
     ]
+}
+
+pub(crate) fn ranges() -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    for length in [1, GROUP, GROUP + 1, 5 * GROUP] {
+        let mut outliner = Outliner::default();
+        outliner.read(&vec![7; length]);
+        let names = outliner.finish().map(|outline| outline.names()).unwrap_or_default();
+        let ask = Ask::Groups { first: 1, count: 4 };
+        let (here, later) = (Answer::Here(length as u64), Answer::Later(Duration::from_secs(9)));
+        for answer in [here, later, Answer::Lacking] {
+            let mut tail = answer.encode();
+            tail.reverse();
+            let mut asked = ask.encode();
+            asked.reverse();
+            all.push([&(length as u64).to_be_bytes()[..], &names, &tail, &asked].concat());
+        }
+    }
+    all
 }
 
 pub(crate) fn conversations() -> Vec<Vec<u8>> {

@@ -3,7 +3,7 @@
 use super::carried::ByHand;
 use super::{Opened, offers};
 use crate::lists::{left_words, when};
-use crate::{AppError, Office, Signed, papers};
+use crate::{AppError, Office, Signed, papers, photo as photos};
 use cunkou_casework::calendar::{china_day, day_in_words};
 use cunkou_casework::case::{Attestation, Phase, Reason, Standing};
 use cunkou_casework::catalogue::Item;
@@ -19,7 +19,6 @@ use cunkou_casework::number::grouped;
 use cunkou_casework::resident::Resident;
 use cunkou_casework::sensitive::{is_covered, is_sensitive};
 use cunkou_replica::{CaseFile, EditNote, StepNote};
-use cunkou_store::AttachmentState;
 use cunkou_ui::Lang;
 use cunkou_ui::page::case::{Case, Event, Material};
 use cunkou_ui::page::materials::Photo;
@@ -38,10 +37,10 @@ pub(super) fn names(file: &CaseFile, id: AttachmentId) -> bool {
 
 /// A page with its address, when the photo is here.
 pub(super) fn photo(signed: &Signed, opened: &Opened, page: &Page) -> Result<Photo, AppError> {
-    let row = signed.replica().store().read(|view| view.attachment(&page.hash.0))?;
-    let here = row.is_some_and(|r| r.state == AttachmentState::Here);
+    let (src, small) = photos::shown(signed, opened.subject, page)?;
     Ok(Photo {
-        src: here.then(|| format!("/cases/{}/photo/{}", opened.subject, page.hash)),
+        src,
+        small,
         name: page.name.clone(),
         about: format!("{} · {}", page.taken, signed.lang.size(u64::from(page.bytes))),
         retake: None,
