@@ -2,6 +2,7 @@
 //! it ends.
 
 use crate::home::{Home, failed};
+use crate::links::Links;
 use crate::wallet::Wallet;
 use crate::web;
 use axum::Router;
@@ -49,6 +50,7 @@ pub(crate) struct Keeper {
     wallet: Arc<Wallet>,
     data: PathBuf,
     relays: Vec<String>,
+    links: Links,
     lock_after: Option<Duration>,
     now: RwLock<Option<Now>>,
     /// Unlocking, locking and ending happen one at a time.
@@ -71,6 +73,7 @@ impl Keeper {
         wallet: Arc<Wallet>,
         data: PathBuf,
         relays: Vec<String>,
+        links: Links,
         lock_after: Option<Duration>,
     ) -> Result<Arc<Self>, Failure> {
         let keeper = Arc::new_cyclic(|me| Self {
@@ -78,6 +81,7 @@ impl Keeper {
             wallet,
             data,
             relays,
+            links,
             lock_after,
             now: RwLock::default(),
             turn: Mutex::default(),
@@ -105,7 +109,8 @@ impl Keeper {
         let _runtime = self.runtime.enter();
         let kind = replica.device().map_or(DeviceKind::Village, |d| d.kind);
         let office = if kind == DeviceKind::Township { Office::Township } else { Office::Village };
-        let dialer = Dialer::new(self.relays.clone(), self.wallet.clone(), port);
+        let dialer = Dialer::new(self.relays.clone(), self.wallet.clone(), port)
+            .with_settings(self.links.settings);
         let (link, hosts, door) = (Some(dialer.handle()), self.wallet.hosts(), self.door()?);
         let app = Arc::new(App::new(office, Arc::clone(&replica), link, hosts, door));
         let jitter = Arc::clone(&replica);

@@ -4,6 +4,7 @@ mod command;
 mod enrol;
 mod home;
 mod keeper;
+mod links;
 mod options;
 mod practice;
 mod run;

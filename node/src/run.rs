@@ -3,6 +3,7 @@
 use crate::command::Executor;
 use crate::home::{self, failed};
 use crate::keeper::Keeper;
+use crate::links::LinkConfig;
 use crate::options::{Options, ServeOptions};
 use crate::wallet::Wallet;
 use cunkou_edge::cli::{Exit, Failure, abort_on_panic};
@@ -15,7 +16,17 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
-const KEYS: [&str; 6] = ["https", "http", "relays", "addresses", "hours", "lock_after"];
+const KEYS: [&str; 9] = [
+    "https",
+    "http",
+    "relays",
+    "addresses",
+    "hours",
+    "lock_after",
+    "link",
+    "congestion",
+    "mtu_discovery",
+];
 
 /// Configuration of a serving box.
 #[derive(Debug, Deserialize)]
@@ -32,6 +43,8 @@ struct Config {
     hours: Option<String>,
     #[serde(default)]
     lock_after: Option<Minutes>,
+    #[serde(flatten)]
+    links: LinkConfig,
 }
 
 fn address(text: &str, what: &str) -> Result<SocketAddr, Failure> {
@@ -67,6 +80,7 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
         config::read(given.config.as_deref(), "CUNKOU_NODE", &KEYS, &["relays", "addresses"])?;
     let https = given.https.clone().or(config.https).unwrap_or_else(|| "127.0.0.1:8443".into());
     let https = address(&https, "https")?;
+    let links = config.links.read()?;
     let http = given.http.clone().or(config.http);
     let http = http.map(|http| address(&http, "http")).transpose()?;
     let data = options.data.clone();
@@ -86,7 +100,9 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
     if let Some(addresses) = config.addresses {
         wallet.reached_at(addresses)?;
     }
-    let keeper = Keeper::begin(home, wallet.clone(), options.data.clone(), relays, lock_after)?;
+    info!(link = %links.profile, congestion = links.settings.congestion.word(), "the link");
+    let data = options.data.clone();
+    let keeper = Keeper::begin(home, wallet.clone(), data, relays, links, lock_after)?;
     let socket = control::bind(&options.data).map_err(failed)?;
     let executor = Arc::new(Executor { keeper: keeper.clone(), data: options.data.clone() });
     let socket = tokio::spawn(control::serve(socket, executor));

@@ -1,6 +1,8 @@
 //! Enrolment: a box with a one-time file becomes a box of the county.
 
 use crate::identity::{fingerprint, pem_to_der};
+use crate::profile::Settings;
+use crate::reach;
 use crate::renewal::RelayCredentials;
 use crate::verify::Clock;
 use crate::{ALPN_ENROL, CLOSE_DONE, LinkError, explain, frames, tls};
@@ -355,17 +357,15 @@ async fn attempt(
 ) -> Result<EnrolResponse, LinkError> {
     // The file is the first that a box hears of its county: nothing vouches for its clock yet.
     let clock = Clock { now_ms: 0, floor_ms: 0 };
-    let config = match believe {
+    let tls = match believe {
         Believe::Roots(roots) => tls::client(roots, None, clock, ALPN_ENROL)?,
         Believe::Anybody => tls::client_of_anybody(ALPN_ENROL)?,
     };
-    let (endpoint, address) = tls::dial(relay, config).await?;
+    let settings = Settings::default();
+    let config = tls::quic_client(tls, &settings)?;
+    let reached = reach::quic(relay, relay_name, config, &settings).await?;
     let talk = async {
-        let connection = endpoint
-            .connect(address, relay_name)
-            .map_err(|e| LinkError::Setup(e.to_string()))?
-            .await
-            .map_err(|e| explain(&e))?;
+        let connection = reached.connection.clone();
         let (mut send, mut receive) = connection.open_bi().await.map_err(|e| explain(&e))?;
         frames::send(&mut send, message).await?;
         let answer = frames::receive(&mut receive, RESPONSE_BYTES_MAX).await?;
@@ -376,7 +376,7 @@ async fn attempt(
     let result = tokio::time::timeout(PATIENCE, talk)
         .await
         .unwrap_or_else(|_| Err(LinkError::Unreachable("no answer".into())));
-    endpoint.wait_idle().await;
+    reached.end().await;
     result
 }
 

@@ -12,7 +12,10 @@ mod enrol;
 mod frames;
 mod https;
 mod identity;
+mod order;
+mod profile;
 mod quotas;
+mod reach;
 mod renewal;
 mod serve;
 mod tls;
@@ -31,12 +34,15 @@ pub use https::{Https, TlsConnection, WebSettings};
 pub use identity::{
     DeviceCertificate, Facts, IdentityError, address_bytes, address_of, fingerprint, pem_to_der,
 };
+pub use profile::{Congestion, Profile, Settings};
 pub use renewal::{
     ANSWER_BYTES_MAX, Credentials, REQUEST_BYTES_MAX, RelayCredentials, RenewRequest, Renewed,
     SignedRenewal, renew,
 };
 pub use serve::Server;
 pub use verify::Clock;
+
+use std::time::Duration;
 
 /// Why a conversation could not be had, in words for the person who looks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +53,9 @@ pub enum LinkError {
     /// The other side does not want to talk to us.
     #[error("refused by the relay: {0}")]
     Refused(String),
+    /// The relay has no time for us now.
+    #[error("the relay is busy; trying again in {} s", .0.as_secs())]
+    Busy(Duration),
     /// Our certificate has run out; it is to be renewed first.
     #[error("the certificate of this box has run out; it is being renewed")]
     RunOut,
@@ -77,6 +86,7 @@ pub(crate) const CLOSE_VIOLATION: u32 = 2;
 pub(crate) const CLOSE_SCOPES: u32 = 3;
 pub(crate) const CLOSE_RUN_OUT: u32 = 4;
 pub(crate) const CLOSE_HEARD: u32 = 5;
+pub(crate) const CLOSE_BUSY: u32 = 6;
 
 pub(crate) const ALPN_SYNC: &[u8] = b"cunkou-sync/1";
 pub(crate) const ALPN_RENEW: &[u8] = b"cunkou-renew/1";
@@ -95,6 +105,10 @@ pub(crate) fn explain(e: &quinn::ConnectionError) -> LinkError {
             LinkError::RunOut
         }
         E::ApplicationClosed(close) if close.error_code == CLOSE_HEARD.into() => LinkError::Heard,
+        E::ApplicationClosed(close) if close.error_code == CLOSE_BUSY.into() => {
+            let seconds = str::from_utf8(&close.reason).ok().and_then(|s| s.parse().ok());
+            LinkError::Busy(Duration::from_secs(seconds.unwrap_or(60)))
+        }
         E::ConnectionClosed(close) if about_certificate(close.error_code.into()) => {
             LinkError::OtherCounty("the relay does not accept this box's certificate".into())
         }

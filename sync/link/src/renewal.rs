@@ -4,6 +4,8 @@
 //! the same on a stick as on the wire.
 
 use crate::enrol::Enroller;
+use crate::profile::Settings;
+use crate::reach;
 use crate::verify::Clock;
 use crate::{DeviceCertificate, LinkError, explain, frames, tls};
 use cunkou_engine::{Port, Refused};
@@ -221,15 +223,12 @@ pub(crate) async fn answer(
 /// [`LinkError`] in words.
 pub async fn renew(relay: &str, me: Arc<dyn Credentials>) -> Result<(), LinkError> {
     let certificate = me.certificate()?;
-    let config =
-        tls::client(&certificate.roots, Some(&certificate), me.clock(), crate::ALPN_RENEW)?;
-    let (endpoint, address) = tls::dial(relay, config).await?;
+    let tls = tls::client(&certificate.roots, Some(&certificate), me.clock(), crate::ALPN_RENEW)?;
+    let settings = Settings::default();
+    let config = tls::quic_client(tls, &settings)?;
+    let reached = reach::quic(relay, &certificate.relay_name, config, &settings).await?;
     let talk = async {
-        let connection = endpoint
-            .connect(address, &certificate.relay_name)
-            .map_err(|e| LinkError::Setup(e.to_string()))?
-            .await
-            .map_err(|e| explain(&e))?;
+        let connection = reached.connection.clone();
         let (mut send, mut receive) = connection.open_bi().await.map_err(|e| explain(&e))?;
         let bytes = minicbor::to_vec(me.request()).map_err(|e| LinkError::Setup(e.to_string()))?;
         frames::send(&mut send, &bytes).await?;
@@ -244,7 +243,7 @@ pub async fn renew(relay: &str, me: Arc<dyn Credentials>) -> Result<(), LinkErro
     let answer = tokio::time::timeout(PATIENCE, talk)
         .await
         .unwrap_or_else(|_| Err(LinkError::Unreachable("no answer".into())));
-    endpoint.wait_idle().await;
+    reached.end().await;
     let answer = answer?;
     tokio::task::spawn_blocking(move || me.renewed(&answer))
         .await

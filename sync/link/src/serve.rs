@@ -1,12 +1,14 @@
 //! The relay's side: accepts boxes, sends strangers away with a reason.
 
 use crate::driver::Conversation;
+use crate::profile::Settings;
 use crate::quotas::Accounts;
 use crate::renewal::RelayCredentials;
 use crate::{
-    ALPN_ENROL, ALPN_RENEW, CLOSE_REFUSED, CLOSE_RUN_OUT, LinkError, enrol, explain, renewal, tls,
+    ALPN_ENROL, ALPN_RENEW, CLOSE_BUSY, CLOSE_REFUSED, CLOSE_RUN_OUT, LinkError, enrol, explain,
+    renewal, tls,
 };
-use cunkou_engine::{Knock, Limits, Port};
+use cunkou_engine::{Knock, Limits, Port, TooMuch};
 use quinn::{Connection, Endpoint, Incoming};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,6 +29,7 @@ pub struct Server {
     accounts: Accounts,
     strangers: Arc<Semaphore>,
     renewed: watch::Receiver<u64>,
+    settings: Settings,
 }
 
 impl std::fmt::Debug for Server {
@@ -59,12 +62,13 @@ impl Server {
         // Before the certificate is read, so that no change is missed.
         let renewed = relay.changes();
         let me = relay.certificate()?;
-        let config = Some(tls::server(&me)?);
+        let settings = Settings::relay();
+        let config = Some(tls::quic_server(tls::server(&me)?, &settings)?);
         let endpoint = Endpoint::new(tls::endpoint(&me), config, socket, runtime).map_err(taken)?;
         let changes = watch_changes(&*port);
         let accounts = Accounts::new(Limits::START);
         let strangers = Arc::new(Semaphore::new(STRANGERS_MAX));
-        Ok(Self { endpoint, port, relay, changes, accounts, strangers, renewed })
+        Ok(Self { endpoint, port, relay, changes, accounts, strangers, renewed, settings })
     }
 
     /// With other limits than the start values.
@@ -72,6 +76,17 @@ impl Server {
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.accounts = Accounts::new(limits);
         self
+    }
+
+    /// With other settings of the transport, for connections from now on.
+    ///
+    /// # Errors
+    /// [`LinkError::Setup`] when the certificate cannot be used.
+    pub fn with_settings(mut self, settings: Settings) -> Result<Self, LinkError> {
+        self.settings = settings;
+        let config = tls::quic_server(tls::server(&self.relay.certificate()?)?, &settings)?;
+        self.endpoint.set_server_config(Some(config));
+        Ok(self)
     }
 
     /// Accepts until `stop` says so, then says goodbye to everybody.
@@ -93,7 +108,9 @@ impl Server {
 
     /// Connections that are open stay; new ones see the new certificate and the new roots.
     fn show_new_certificate(&self) {
-        match self.relay.certificate().and_then(|me| tls::server(&me)) {
+        let settings = &self.settings;
+        let config = self.relay.certificate().and_then(|me| tls::server(&me));
+        match config.and_then(|tls| tls::quic_server(tls, settings)) {
             Ok(config) => {
                 self.endpoint.set_server_config(Some(config));
                 info!("showing a new certificate to boxes");
@@ -173,7 +190,11 @@ async fn talk(
     };
     let account = match accounts.open(peer.device) {
         Ok(account) => account,
-        Err(too_much) => return refuse(&too_much.to_string()),
+        Err(TooMuch::Often(seconds)) => {
+            info!(peer = %peer.name, seconds, "it connects too often");
+            return connection.close(CLOSE_BUSY.into(), seconds.to_string().as_bytes());
+        }
+        Err(too_much @ TooMuch::Open(_)) => return refuse(&too_much.to_string()),
     };
     // The handshake lets a certificate that has run out through, for renewal.
     if tls::peer_holds(&connection, now_ms) != Some(true) {
