@@ -4,9 +4,9 @@
 //! that the peer does not have it, or not for us.
 
 use crate::LinkError;
+use crate::line::{Connection, RecvStream, SendStream};
 use crate::quotas::Account;
 use cunkou_engine::{PeerInfo, Port, PortError};
-use quinn::{Connection, RecvStream, SendStream};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,9 +87,9 @@ pub(crate) async fn pull(
 async fn fetch(connection: &Connection, id: &[u8; 32]) -> Result<Option<Vec<u8>>, LinkError> {
     let broken = |e: String| LinkError::Broken(e);
     let (mut send, mut receive) = connection.open_bi().await.map_err(|e| crate::explain(&e))?;
-    send.set_priority(-1).ok();
+    send.set_priority(-1);
     send.write_all(id).await.map_err(|e| broken(e.to_string()))?;
-    send.finish().ok();
+    send.finish();
     let mut length = [0; 8];
     receive.read_exact(&mut length).await.map_err(|e| broken(e.to_string()))?;
     let length = u64::from_be_bytes(length);
@@ -124,9 +124,9 @@ pub(crate) async fn answer(
     receive.read_exact(&mut id).await.map_err(|e| broken(e.to_string()))?;
     let found = blocking(move || port.attachment(&peer, &id)).await??;
     let bytes = found.unwrap_or_default();
-    send.set_priority(-1).ok();
+    send.set_priority(-1);
     send.write_all(&(bytes.len() as u64).to_be_bytes()).await.map_err(|e| broken(e.to_string()))?;
     send.write_all(&bytes).await.map_err(|e| broken(e.to_string()))?;
-    send.finish().ok();
+    send.finish();
     Ok(bytes.len())
 }

@@ -1,14 +1,14 @@
 //! The box's side: finds its relay, again and again, with growing waits.
 
+use crate::call::{Call, Called, Links, Place, Way};
 use crate::driver::Conversation;
 use crate::order::{Order, Then};
-use crate::profile::Settings;
-use crate::reach::{self, Reached};
 use crate::renewal::{self, Credentials};
 use crate::serve::watch_changes;
 use crate::{ALPN_SYNC, DeviceCertificate, LinkError, explain, tls};
 use cunkou_engine::{Backoff, Port, Progress};
 use rustls::client::Resumption;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -18,6 +18,8 @@ use tracing::{info, warn};
 const LOOK_AROUND: Duration = Duration::from_secs(5);
 /// With a relay that is not the first for so long, a box looks whether the first answers again.
 const FIRST_AGAIN: Duration = Duration::from_secs(3600);
+/// Over HTTPS for so long, a box looks whether QUIC gets through now. An attempt costs 5 kB.
+const QUIC_AGAIN: Duration = Duration::from_secs(6 * 3600);
 /// A relay that is busy is believed when it asks for so long at most.
 const BUSY_MAX: Duration = Duration::from_secs(900);
 /// So often a box that is connected looks whether its certificates are to be renewed.
@@ -41,11 +43,35 @@ pub enum LinkState {
     },
 }
 
+/// The relay that is talked to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact {
+    /// As the list of relays names it.
+    pub relay: String,
+    /// Over what.
+    pub way: Way,
+}
+
+/// When to look whether what is better works again.
+#[derive(Clone, Copy, Debug)]
+pub struct Again {
+    /// With another relay than the first for so long.
+    pub first: Duration,
+    /// Over HTTPS for so long.
+    pub quic: Duration,
+}
+
+impl Default for Again {
+    fn default() -> Self {
+        Self { first: FIRST_AGAIN, quic: QUIC_AGAIN }
+    }
+}
+
 /// Lets others see where the link stands and hurry it.
 #[derive(Clone, Debug)]
 pub struct LinkHandle {
     state: watch::Receiver<LinkState>,
-    contact: watch::Receiver<Option<String>>,
+    contact: watch::Receiver<Option<Contact>>,
     nudge: Arc<Notify>,
 }
 
@@ -56,9 +82,9 @@ impl LinkHandle {
         self.state.borrow().clone()
     }
 
-    /// The relay that is talked to, as the list of relays names it.
+    /// Whom this box talks to, and how.
     #[must_use]
-    pub fn relay(&self) -> Option<String> {
+    pub fn contact(&self) -> Option<Contact> {
         self.contact.borrow().clone()
     }
 
@@ -75,15 +101,17 @@ pub struct Dialer {
     relays: Vec<String>,
     me: Arc<dyn Credentials>,
     port: Arc<dyn Port>,
-    settings: Settings,
-    first_again: Duration,
+    links: Links,
+    again: Again,
     changes: watch::Receiver<u64>,
     state: watch::Sender<LinkState>,
-    contact: watch::Sender<Option<String>>,
+    contact: watch::Sender<Option<Contact>>,
     nudge: Arc<Notify>,
     backoff: Backoff,
     order: Order,
     tickets: Tickets,
+    /// Relays to which QUIC did not get through lately.
+    by_web: BTreeSet<String>,
 }
 
 impl std::fmt::Debug for Dialer {
@@ -96,8 +124,16 @@ impl std::fmt::Debug for Dialer {
 enum Ended {
     /// Nothing more is to be said, ever.
     ForGood,
-    /// The first relay answers again.
-    FirstAgain,
+    /// What is better works again.
+    For(Better),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Better {
+    /// The first relay.
+    First,
+    /// The same relay over QUIC.
+    Quic,
 }
 
 impl Dialer {
@@ -105,36 +141,37 @@ impl Dialer {
     #[must_use]
     pub fn new(relays: Vec<String>, me: Arc<dyn Credentials>, port: Arc<dyn Port>) -> Self {
         let changes = watch_changes(&*port);
-        let settings = Settings::default();
+        let links = Links::default();
+        let settings = &links.settings;
         Self {
             order: Order::new(relays.len()),
             relays,
             me,
             port,
-            settings,
-            first_again: FIRST_AGAIN,
+            again: Again::default(),
             changes,
             state: watch::channel(LinkState::Connecting).0,
             contact: watch::channel(None).0,
             nudge: Arc::default(),
             backoff: Backoff::new(settings.retry_first, settings.retry_most),
+            links,
             tickets: Tickets::default(),
+            by_web: BTreeSet::new(),
         }
     }
 
-    /// With the settings of another kind of link.
+    /// Over a link of another kind.
     #[must_use]
-    pub fn with_settings(mut self, settings: Settings) -> Self {
-        self.backoff = Backoff::new(settings.retry_first, settings.retry_most);
-        self.settings = settings;
+    pub fn with_links(mut self, links: Links) -> Self {
+        self.backoff = Backoff::new(links.settings.retry_first, links.settings.retry_most);
+        self.links = links;
         self
     }
 
-    /// After so long with another relay it is looked whether the first answers again; an hour
-    /// unless told.
+    /// Looking for what is better after other times.
     #[must_use]
-    pub fn with_first_again(mut self, after: Duration) -> Self {
-        self.first_again = after;
+    pub fn with_again(mut self, again: Again) -> Self {
+        self.again = again;
         self
     }
 
@@ -162,9 +199,12 @@ impl Dialer {
             self.contact.send_replace(None);
             let error = match ended {
                 Ok(Ended::ForGood) | Err(LinkError::Heard) => return,
-                Ok(Ended::FirstAgain) => {
-                    info!(from = %relay, "going back to the first relay");
-                    self.order.first_again();
+                Ok(Ended::For(better)) => {
+                    info!(from = %relay, ?better, "what is better works again");
+                    match better {
+                        Better::First => self.order.first_again(),
+                        Better::Quic => drop(self.by_web.remove(&relay)),
+                    }
                     continue;
                 }
                 Err(error) => error,
@@ -210,31 +250,46 @@ impl Dialer {
     async fn attempt(&mut self, relay: &str) -> Result<Ended, LinkError> {
         if self.me.due() {
             // One that still holds serves meanwhile; else the relay says so below.
-            if let Err(error) = renewal::renew(relay, Arc::clone(&self.me)).await {
+            if let Err(error) = self.renew(relay).await {
                 warn!(%relay, %error, "the certificates were not renewed");
             }
         }
         match self.converse(relay).await {
             // Our clock may be behind, so that we did not know.
             Err(LinkError::RunOut) => {
-                renewal::renew(relay, Arc::clone(&self.me)).await?;
+                self.renew(relay).await?;
                 self.converse(relay).await
             }
             result => result,
         }
     }
 
-    async fn reach(&mut self, relay: &str) -> Result<Reached, LinkError> {
+    fn first_way(&self, relay: &str) -> Way {
+        if self.by_web.contains(relay) { Way::Web } else { Way::Quic }
+    }
+
+    fn renew(&self, relay: &str) -> impl Future<Output = Result<(), LinkError>> + Send + 'static {
+        let (relay, first) = (relay.to_owned(), self.first_way(relay));
+        let (me, links) = (Arc::clone(&self.me), self.links.clone());
+        async move { renewal::renew_over(&relay, me, &links, first).await }
+    }
+
+    async fn call(&mut self, relay: &str) -> Result<Called, LinkError> {
         let me = self.me.certificate()?;
         let mut tls = tls::client(&me.roots, Some(&me), self.me.clock(), ALPN_SYNC)?;
         tls.resumption = self.tickets.of(relay, &me);
-        let config = tls::quic_client(tls, &self.settings)?;
-        reach::quic(relay, &me.relay_name, config, &self.settings).await
+        let call = Call { relay, name: &me.relay_name, tls, links: &self.links, single: false };
+        let called = call.make(self.first_way(relay)).await?;
+        match called.way {
+            Way::Quic => drop(self.by_web.remove(relay)),
+            Way::Web => drop(self.by_web.insert(relay.to_owned())),
+        }
+        Ok(called)
     }
 
     async fn converse(&mut self, relay: &str) -> Result<Ended, LinkError> {
-        let mut reached = self.reach(relay).await?;
-        let connection = reached.connection.clone();
+        let mut called = self.call(relay).await?;
+        let (connection, way) = (called.connection.clone(), called.way);
         let key = tls::peer_key(&connection)
             .ok_or_else(|| LinkError::OtherCounty("the relay shows no key".into()))?;
         let peer = self.port.admit_peer(&key).map_err(|r| LinkError::Refused(r.words))?;
@@ -255,19 +310,19 @@ impl Dialer {
         tokio::pin!(talk);
         let mut look = tokio::time::interval(LOOK);
         let mut around = tokio::time::interval(LOOK_AROUND);
-        let probe = self.until_first_answers();
-        tokio::pin!(probe);
+        let better = self.until_better(relay, way);
+        tokio::pin!(better);
         let result = loop {
             tokio::select! {
                 result = &mut talk => break result.map(|()| Ended::ForGood),
-                () = &mut probe => break Ok(Ended::FirstAgain),
-                _ = around.tick() => reached.look_around(),
+                better = &mut better => break Ok(Ended::For(better)),
+                _ = around.tick() => called.look_around(),
                 _ = look.tick() => if self.me.due() {
                     // Beside the conversation, which may last for months.
-                    let (relay, me) = (relay.to_owned(), Arc::clone(&self.me));
+                    let renewing = self.renew(relay);
                     tokio::spawn(async move {
-                        if let Err(error) = renewal::renew(&relay, me).await {
-                            warn!(%relay, %error, "the certificates were not renewed");
+                        if let Err(error) = renewing.await {
+                            warn!(%error, "the certificates were not renewed");
                         }
                     });
                 },
@@ -277,8 +332,9 @@ impl Dialer {
                         self.backoff.reset();
                         self.order.worked();
                         self.contact.send_if_modified(|contact| {
-                            let new = contact.as_deref() != Some(relay);
-                            *contact = Some(relay.to_owned());
+                            let now = Some(Contact { relay: relay.to_owned(), way });
+                            let new = *contact != now;
+                            *contact = now;
                             new
                         });
                         let now = LinkState::Online(progress);
@@ -291,31 +347,47 @@ impl Dialer {
                 }
             }
         };
-        reached.end().await;
+        called.end().await;
         result
     }
 
-    /// Ends when the first relay answers again, looked at now and then; never for a box that talks
-    /// to it. The handshake alone: what a relay is worth shows only there.
-    fn until_first_answers(&self) -> impl Future<Output = ()> + Send + 'static {
+    /// Ends when what is better than this works again, looked at now and then: the first relay, or
+    /// QUIC. The handshake alone: what it is worth beyond shows only there.
+    fn until_better(&self, relay: &str, way: Way) -> impl Future<Output = Better> + Send + 'static {
         let first = self.order.is_second_choice().then(|| self.relays[0].clone());
-        let (me, settings, every) = (Arc::clone(&self.me), self.settings, self.first_again);
+        let first_way = first.as_ref().map_or(Way::Quic, |first| self.first_way(first));
+        let by_quic = Place::read(relay).ok().and_then(|place| place.only_quic());
+        let by_quic = by_quic.filter(|_| way == Way::Web);
+        let (me, links, again) = (Arc::clone(&self.me), self.links.clone(), self.again);
         async move {
-            let Some(first) = first else { return std::future::pending().await };
-            loop {
-                tokio::time::sleep(every).await;
-                let probe = async {
-                    let certificate = me.certificate()?;
-                    let tls =
-                        tls::client(&certificate.roots, Some(&certificate), me.clock(), ALPN_SYNC)?;
-                    let config = tls::quic_client(tls, &settings)?;
-                    reach::quic(&first, &certificate.relay_name, config, &settings).await
-                };
-                match probe.await {
-                    Ok(reached) => return reached.end().await,
-                    Err(error) => info!(relay = %first, %error, "the first relay is still away"),
-                }
+            tokio::select! {
+                () = answers(&*me, &links, first, first_way, again.first) => Better::First,
+                () = answers(&*me, &links, by_quic, Way::Quic, again.quic) => Better::Quic,
             }
+        }
+    }
+}
+
+/// Ends when the relay answers, asked each so often; never without a relay.
+async fn answers(
+    me: &dyn Credentials,
+    links: &Links,
+    relay: Option<String>,
+    first: Way,
+    every: Duration,
+) {
+    let Some(relay) = relay else { return std::future::pending().await };
+    loop {
+        tokio::time::sleep(every).await;
+        let probe = async {
+            let own = me.certificate()?;
+            let tls = tls::client(&own.roots, Some(&own), me.clock(), ALPN_SYNC)?;
+            let call = Call { relay: &relay, name: &own.relay_name, tls, links, single: false };
+            call.make(first).await
+        };
+        match probe.await {
+            Ok(called) => return called.end().await,
+            Err(error) => info!(%relay, %error, "it does not answer yet"),
         }
     }
 }

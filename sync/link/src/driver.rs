@@ -1,12 +1,12 @@
 //! Drives one session: moves bytes, timers and store calls. Takes no decisions.
 
+use crate::line::{Connection, RecvStream, SendStream};
 use crate::quotas::Account;
 use crate::{
     CLOSE_HEARD, CLOSE_REFUSED, CLOSE_SCOPES, CLOSE_VIOLATION, LinkError, attachments, explain,
     frames,
 };
 use cunkou_engine::{FRAME_BYTES_MAX, Input, Output, PeerInfo, Port, Progress, Session};
-use quinn::{Connection, RecvStream, SendStream};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};

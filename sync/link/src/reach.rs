@@ -112,7 +112,7 @@ async fn shake(
     let connection = tokio::time::timeout(patience, connecting)
         .await
         .map_err(|_| LinkError::Unreachable("no answer".into()))?
-        .map_err(|e| explain(&e))?;
+        .map_err(|e| explain(&e.into()))?;
     debug!(%to, "reached");
     Ok(Reached { endpoint, connection, from: source(to) })
 }

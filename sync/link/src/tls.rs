@@ -1,6 +1,7 @@
 //! TLS 1.3 settings of both sides, and the transport's.
 
 use crate::identity::{DeviceCertificate, Facts};
+use crate::line::Connection;
 use crate::profile::Settings;
 use crate::verify::{Anybody, BoxVerifier, Clock, RelayVerifier};
 use crate::{ALPN_ENROL, ALPN_RENEW, ALPN_SYNC, LinkError};
@@ -147,10 +148,22 @@ pub(crate) fn vouched(
     Ok(())
 }
 
+/// Towards whoever answers on 443: a proxy of any kind, of which nothing is believed. TLS 1.2, too,
+/// for that is what many speak.
+pub(crate) fn outer() -> Result<rustls::ClientConfig, LinkError> {
+    let mut tls = rustls::ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(setup)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Anybody(provider())))
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(tls)
+}
+
 /// Whether the certificate of the peer holds at a moment, milliseconds since 1970 UTC.
-pub(crate) fn peer_holds(connection: &quinn::Connection, now_ms: i64) -> Option<bool> {
-    let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
-    let facts = Facts::read(chain.first()?).ok()?;
+pub(crate) fn peer_holds(connection: &Connection, now_ms: i64) -> Option<bool> {
+    let facts = Facts::read(&connection.peer_certificate()?).ok()?;
     Some(facts.from_ms <= now_ms && now_ms <= facts.until_ms)
 }
 
@@ -170,9 +183,8 @@ pub(crate) fn web(
 }
 
 /// The Ed25519 key in the peer's certificate, which TLS has checked.
-pub(crate) fn peer_key(connection: &quinn::Connection) -> Option<[u8; 32]> {
-    let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
-    key_of(chain.first()?)
+pub(crate) fn peer_key(connection: &Connection) -> Option<[u8; 32]> {
+    key_of(&connection.peer_certificate()?)
 }
 
 /// The Ed25519 key in a certificate.

@@ -4,8 +4,7 @@ mod county;
 
 use county::*;
 use cunkou_link::{
-    Credentials, LinkError, LinkState, RelayCredentials, RenewRequest, Renewed, RootAuthority,
-    SignedRenewal, renew,
+    Credentials, LinkError, LinkState, RenewRequest, Renewed, RootAuthority, SignedRenewal, renew,
 };
 use std::sync::atomic::Ordering;
 

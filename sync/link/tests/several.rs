@@ -3,7 +3,7 @@
 mod county;
 
 use county::*;
-use cunkou_link::{Dialer, LinkHandle, Profile, Settings};
+use cunkou_link::{Again, Dialer, LinkHandle, Profile, Settings};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,14 +29,14 @@ fn talk(relays: &[&str], me: &Arc<Kept>, first_again: Duration) -> Talking {
     let port = Empty::new();
     let relays = relays.iter().map(|r| (*r).to_owned()).collect();
     let dialer = Dialer::new(relays, me.clone(), port.clone())
-        .with_settings(quick())
-        .with_first_again(first_again);
+        .with_links(quick().into())
+        .with_again(Again { first: first_again, ..Again::default() });
     Talking { link: dialer.handle(), port, task: tokio::spawn(dialer.run(|| 0)) }
 }
 
 impl Talking {
     async fn with(&self, relay: &str) {
-        while self.link.relay().as_deref() != Some(relay) {
+        while self.link.contact().is_none_or(|contact| contact.relay != relay) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

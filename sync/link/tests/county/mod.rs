@@ -13,7 +13,7 @@ use cunkou_engine::{
 use cunkou_link::{
     Bounds, Clock, Credentials, DeviceCertificate, Dialer, EnrolRequest, Enroller, Facts,
     IssuingAuthority, LinkError, LinkState, OfferedEnrolment, Purpose, RelayCredentials,
-    RenewRequest, Renewed, RootAuthority, Server, SignedRenewal, WebKey, device_spki,
+    RenewRequest, Renewed, RootAuthority, Server, SignedRenewal, WebDoor, WebKey, device_spki,
 };
 use ed25519_dalek::SigningKey;
 use std::net::UdpSocket;
@@ -274,6 +274,7 @@ impl Credentials for Kept {
 pub struct Running {
     pub address: String,
     pub port: Arc<Empty>,
+    pub web: WebDoor,
     pub stop: Option<tokio::sync::oneshot::Sender<()>>,
 }
 
@@ -287,11 +288,12 @@ pub fn serve(relay: &Arc<Relay>) -> Running {
 pub fn serve_at(address: std::net::SocketAddr, relay: &Arc<Relay>) -> Running {
     let port = Empty::new();
     let server = Server::bind(address, port.clone(), relay.clone()).expect("as the test made it");
+    let web = server.web_door();
     let (stop, stopped) = tokio::sync::oneshot::channel();
     tokio::spawn(server.run(async {
         let _ = stopped.await;
     }));
-    Running { address: address.to_string(), port, stop: Some(stop) }
+    Running { address: address.to_string(), port, web, stop: Some(stop) }
 }
 
 impl Drop for Running {
