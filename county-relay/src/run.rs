@@ -2,7 +2,7 @@
 
 use crate::home::{self, Home};
 use crate::options::{Options, ServeOptions};
-use crate::web;
+use crate::{link, web};
 use cunkou_edge::cli::{Exit, Failure, abort_on_panic};
 use cunkou_edge::deciding::Deciding;
 use cunkou_edge::hosts::Hosts;
@@ -124,9 +124,10 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
     let until = |mut stopping: tokio::sync::watch::Receiver<bool>| async move {
         let _ = stopping.wait_for(|stop| *stop).await;
     };
+    let door = server.web_door();
     let boxes = tokio::spawn(server.run(until(stopping.clone())));
-    let console =
-        serve::https(https, home.certificates.web(), web::router(app.clone(), home.clone()));
+    let pages = link::beside(web::router(app.clone(), home.clone()), door);
+    let console = serve::https(https, home.certificates.web(), pages);
     let console = tokio::spawn(console.await.map_err(failed)?);
     let trusted = home.clone();
     let open = Open {

@@ -61,6 +61,12 @@ impl Execute for Executor {
                 let alarms = replica.alarms().map_err(failed)?;
                 let alarms = alarms.iter().map(|a| json!({ "words": a.words, "at_ms": a.at_ms }));
                 status["alarms"] = alarms.collect();
+                let contact = self.keeper.app().and_then(|app| app.link.as_ref()?.contact());
+                status["link"] = json!({
+                    "profile": self.keeper.reach().profile.word(),
+                    "relay": contact.as_ref().map(|c| c.relay.clone()),
+                    "over": contact.as_ref().map(|c| c.way.word()),
+                });
                 status["host"] = json!(self.keeper.wallet().hosts().first());
                 Ok(status)
             }

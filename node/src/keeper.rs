@@ -2,7 +2,7 @@
 //! it ends.
 
 use crate::home::{Home, failed};
-use crate::links::Links;
+use crate::links::Reach;
 use crate::wallet::Wallet;
 use crate::web;
 use axum::Router;
@@ -50,7 +50,7 @@ pub(crate) struct Keeper {
     wallet: Arc<Wallet>,
     data: PathBuf,
     relays: Vec<String>,
-    links: Links,
+    reach: Reach,
     lock_after: Option<Duration>,
     now: RwLock<Option<Now>>,
     /// Unlocking, locking and ending happen one at a time.
@@ -73,7 +73,7 @@ impl Keeper {
         wallet: Arc<Wallet>,
         data: PathBuf,
         relays: Vec<String>,
-        links: Links,
+        reach: Reach,
         lock_after: Option<Duration>,
     ) -> Result<Arc<Self>, Failure> {
         let keeper = Arc::new_cyclic(|me| Self {
@@ -81,7 +81,7 @@ impl Keeper {
             wallet,
             data,
             relays,
-            links,
+            reach,
             lock_after,
             now: RwLock::default(),
             turn: Mutex::default(),
@@ -110,7 +110,7 @@ impl Keeper {
         let kind = replica.device().map_or(DeviceKind::Village, |d| d.kind);
         let office = if kind == DeviceKind::Township { Office::Township } else { Office::Village };
         let dialer = Dialer::new(self.relays.clone(), self.wallet.clone(), port)
-            .with_settings(self.links.settings);
+            .with_links(self.reach.links.clone());
         let (link, hosts, door) = (Some(dialer.handle()), self.wallet.hosts(), self.door()?);
         let app = Arc::new(App::new(office, Arc::clone(&replica), link, hosts, door));
         let jitter = Arc::clone(&replica);
@@ -174,6 +174,11 @@ impl Keeper {
     /// Addresses of relays.
     pub(crate) fn relays(&self) -> &[String] {
         &self.relays
+    }
+
+    /// What kind of link is configured.
+    pub(crate) fn reach(&self) -> &Reach {
+        &self.reach
     }
 
     /// The six words that county IT compares.

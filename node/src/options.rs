@@ -135,7 +135,8 @@ pub(crate) enum Action {
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
     /// TOML file with the keys https, http, relays, addresses, hours, lock_after, link (wired, 4g, 2g
-    /// or satellite), congestion and mtu_discovery.
+    /// or satellite), congestion, mtu_discovery and
+    /// proxy.
     #[arg(long)]
     pub(crate) config: Option<PathBuf>,
     /// Address of the pages, e.g. 0.0.0.0:443.

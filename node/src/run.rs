@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "https",
     "http",
     "relays",
@@ -26,6 +26,7 @@ const KEYS: [&str; 9] = [
     "link",
     "congestion",
     "mtu_discovery",
+    "proxy",
 ];
 
 /// Configuration of a serving box.
@@ -44,7 +45,7 @@ struct Config {
     #[serde(default)]
     lock_after: Option<Minutes>,
     #[serde(flatten)]
-    links: LinkConfig,
+    link: LinkConfig,
 }
 
 fn address(text: &str, what: &str) -> Result<SocketAddr, Failure> {
@@ -80,7 +81,7 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
         config::read(given.config.as_deref(), "CUNKOU_NODE", &KEYS, &["relays", "addresses"])?;
     let https = given.https.clone().or(config.https).unwrap_or_else(|| "127.0.0.1:8443".into());
     let https = address(&https, "https")?;
-    let links = config.links.read()?;
+    let reach = config.link.read()?;
     let http = given.http.clone().or(config.http);
     let http = http.map(|http| address(&http, "http")).transpose()?;
     let data = options.data.clone();
@@ -100,9 +101,10 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
     if let Some(addresses) = config.addresses {
         wallet.reached_at(addresses)?;
     }
-    info!(link = %links.profile, congestion = links.settings.congestion.word(), "the link");
+    let congestion = reach.links.settings.congestion.word();
+    info!(link = %reach.profile, congestion, "the link");
     let data = options.data.clone();
-    let keeper = Keeper::begin(home, wallet.clone(), data, relays, links, lock_after)?;
+    let keeper = Keeper::begin(home, wallet.clone(), data, relays, reach, lock_after)?;
     let socket = control::bind(&options.data).map_err(failed)?;
     let executor = Arc::new(Executor { keeper: keeper.clone(), data: options.data.clone() });
     let socket = tokio::spawn(control::serve(socket, executor));
