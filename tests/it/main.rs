@@ -17,6 +17,7 @@ mod flood;
 mod forgotten_pin;
 mod keys;
 mod kill;
+mod link;
 mod looks;
 mod receipt;
 mod routes;

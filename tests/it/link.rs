@@ -1,0 +1,157 @@
+//! Links as they are: a proxy that ends TLS, a network that lets only HTTPS out, bad radio.
+
+use anyhow::{Context, Result, ensure};
+use cunkou_tests::agent::{Agent, Dice, Filed, Papers};
+use cunkou_tests::county::{County, until};
+use cunkou_tests::net::{Namespace, Nginx};
+use cunkou_tests::weather::{Weather, Wire};
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
+
+fn sign_in(county: &County, login: &str) -> Result<Agent> {
+    let person = county.person(login);
+    Agent::sign_in(county.url(&person.node), login, &person.pin)
+}
+
+fn over(county: &County, node: &str) -> Option<String> {
+    county.status(node).ok()?["link"]["over"].as_str().map(str::to_owned)
+}
+
+fn file(li: &Agent, width: u32) -> Result<Filed> {
+    let resident = li.search("张桂兰")?.first().context("a resident")?.clone();
+    li.file(&resident, "S1-gaoling", &mut Papers::New(Dice::new(5), width, width * 3 / 4))
+}
+
+/// The township has the case, and what was sent is acknowledged.
+fn arrives(county: &County, filed: &Filed, seconds: u64) -> Result<()> {
+    let wang = sign_in(county, "wang")?;
+    until("the township has it", seconds, || {
+        wang.get(&format!("/cases/{}", filed.case)).ok().filter(|a| a.status == 200)
+    })?;
+    until("it is acknowledged", seconds, || {
+        (county.status("village1").ok()?["unsent"]["entries"] == 0).then_some(())
+    })
+}
+
+/// Where the relay's pages and its boxes come in.
+fn relay(county: &County) -> Result<(String, String)> {
+    let config: toml::Table = county.config("relay")?.parse()?;
+    let text = |key: &str| config[key].as_str().map(str::to_owned).context("an address");
+    Ok((text("https")?, text("quic")?))
+}
+
+/// An address at which nobody answers over UDP.
+fn dead() -> Result<SocketAddr> {
+    Ok(std::net::UdpSocket::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+#[test]
+fn a_case_with_photos_goes_through_a_web_server_that_ends_tls() -> Result<()> {
+    let county = County::start()?;
+    let (pages, _) = relay(&county)?;
+    let gate = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let nginx = Nginx::start(gate, &pages)?;
+    let only = format!("{}+https://{gate}/link", dead()?);
+    county.restart_with("village1", |config| {
+        config.insert("relays".into(), vec![only].into());
+    })?;
+    until("it talks", 60, || over(&county, "village1").filter(|over| over == "https"))?;
+    let li = sign_in(&county, "li")?;
+    let filed = file(&li, 1200)?;
+    arrives(&county, &filed, 60)?;
+    let wang = sign_in(&county, "wang")?;
+    until("the photos are there", 60, || {
+        wang.whole_photos(&filed.case).ok().filter(|photos| *photos == filed.photos)
+    })?;
+    // It went through the web server: what it carried is in its log when the line ends.
+    county.stop("village1")?;
+    until("the line is in its log", 20, || nginx.log().contains("GET /link").then_some(()))?;
+    ensure!(nginx.log().contains(" 101 "), "{}", nginx.log());
+    Ok(())
+}
+
+/// Ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+#[ignore = "needs root: ./tests/run link-443"]
+fn a_box_that_loses_udp_goes_on_over_443_and_what_it_held_reaches_the_county() -> Result<()> {
+    let county = County::start()?;
+    let namespace = Namespace::new()?;
+    let here = namespace.here;
+    let (pages, quic) = relay(&county)?;
+    let port = quic.rsplit_once(':').context("a port")?.1.to_owned();
+    let everywhere = format!("0.0.0.0:{port}");
+    county.stop("relay")?;
+    let filed = file(&sign_in(&county, "li")?, 400)?;
+    county.edit("relay", |config| {
+        config.insert("quic".into(), everywhere.into());
+    })?;
+    county.start_node("relay")?;
+    let _nginx = Nginx::start(format!("{here}:443").parse()?, &pages)?;
+    county.stop("village1")?;
+    county.edit("village1", |config| {
+        // Nothing is said of HTTPS: where it is follows from the host.
+        config.insert("relays".into(), vec![format!("{here}:{port}")].into());
+    })?;
+    let log = county.told.data.join("logs/village1-inside.log");
+    let _box = Running(namespace.spawn(&county.node("village1").argv, &log)?);
+    until("it talks over QUIC", 60, || over(&county, "village1").filter(|over| over == "quic"))?;
+
+    namespace.only_443()?;
+    until("it talks over HTTPS", 120, || over(&county, "village1").filter(|over| over == "https"))?;
+    // Opened without a browser: its pages are inside.
+    let li = county.person("li");
+    let program = &county.node("village1").argv[0];
+    let mut opening = Command::new(program)
+        .arg("--data")
+        .arg(county.data("village1"))
+        .args(["unlock", "--login", &li.login])
+        .stdin(Stdio::piped())
+        .spawn()?;
+    opening.stdin.take().context("input")?.write_all(li.pin.as_bytes())?;
+    ensure!(opening.wait()?.success(), "the box does not open");
+    arrives(&county, &filed, 60)?;
+    ensure!(over(&county, "village1").as_deref() == Some("https"), "it went another way");
+    Ok(())
+}
+
+#[test]
+fn a_case_reaches_the_county_over_bad_radio_and_is_acknowledged() -> Result<()> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
+    let seed = std::env::var("CUNKOU_WEATHER_SEED").ok().and_then(|s| s.parse().ok());
+    let weather = Weather {
+        seed: seed.unwrap_or(now),
+        delay: Duration::from_millis(300),
+        jitter: Duration::from_millis(80),
+        loss: 50,
+        bits: 64_000,
+        queue: Duration::from_secs(3),
+    };
+    println!("CUNKOU_WEATHER_SEED={}", weather.seed);
+    let county = County::start()?;
+    let wire = Wire::open(&relay(&county)?.1, weather)?;
+    let by_wire = format!("{}+", wire.address);
+    county.restart_with("village1", |config| {
+        config.insert("relays".into(), vec![by_wire].into());
+        config.insert("link".into(), "2g".into());
+    })?;
+    let li = sign_in(&county, "li")?;
+    until("it talks", 120, || over(&county, "village1"))?;
+    let filed = file(&li, 160)?;
+    arrives(&county, &filed, 240)?;
+    let lost = wire.up.lost.load(Ordering::Relaxed) + wire.down.lost.load(Ordering::Relaxed);
+    println!("{wire:?}");
+    ensure!(lost > 0, "the weather was fine: nothing is shown");
+    Ok(())
+}
