@@ -38,6 +38,7 @@ impl Nginx {
                      ssl_certificate {root}/own.pem; ssl_certificate_key {root}/own.key;
                      location /link {{
                          proxy_pass https://{relay};
+                         proxy_ssl_protocols TLSv1.3;
                          proxy_http_version 1.1;
                          proxy_set_header Upgrade $http_upgrade;
                          proxy_set_header Connection \"upgrade\";

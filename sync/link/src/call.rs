@@ -166,7 +166,7 @@ impl Call<'_> {
         let settings = &self.links.settings;
         // Three handshakes one after another.
         let patience = settings.connect * 2;
-        let shake = tokio::time::timeout(patience, self.shake(at)).await;
+        let shake = tokio::time::timeout(patience, Box::pin(self.shake(at))).await;
         let connection =
             shake.unwrap_or_else(|_| Err(unreachable("no answer over HTTPS".to_owned())))?;
         Ok(Called { connection: Connection::Web(connection), way: Way::Web, quic: None })

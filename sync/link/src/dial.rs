@@ -5,9 +5,8 @@ use crate::driver::Conversation;
 use crate::order::{Order, Then};
 use crate::renewal::{self, Credentials};
 use crate::serve::watch_changes;
-use crate::{ALPN_SYNC, DeviceCertificate, LinkError, explain, tls};
+use crate::{ALPN_SYNC, LinkError, explain, tls};
 use cunkou_engine::{Backoff, Port, Progress};
-use rustls::client::Resumption;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,7 +108,6 @@ pub struct Dialer {
     nudge: Arc<Notify>,
     backoff: Backoff,
     order: Order,
-    tickets: Tickets,
     /// Relays to which QUIC did not get through lately.
     by_web: BTreeSet<String>,
 }
@@ -155,7 +153,6 @@ impl Dialer {
             nudge: Arc::default(),
             backoff: Backoff::new(settings.retry_first, settings.retry_most),
             links,
-            tickets: Tickets::default(),
             by_web: BTreeSet::new(),
         }
     }
@@ -276,8 +273,7 @@ impl Dialer {
 
     async fn call(&mut self, relay: &str) -> Result<Called, LinkError> {
         let me = self.me.certificate()?;
-        let mut tls = tls::client(&me.roots, Some(&me), self.me.clock(), ALPN_SYNC)?;
-        tls.resumption = self.tickets.of(relay, &me);
+        let tls = tls::client(&me.roots, Some(&me), self.me.clock(), ALPN_SYNC)?;
         let call = Call { relay, name: &me.relay_name, tls, links: &self.links, single: false };
         let called = call.make(self.first_way(relay)).await?;
         match called.way {
@@ -389,27 +385,5 @@ async fn answers(
             Ok(called) => return called.end().await,
             Err(error) => info!(%relay, %error, "it does not answer yet"),
         }
-    }
-}
-
-/// What relays gave to shorten the next handshake, for at most a day (they say so themselves): in
-/// memory alone, and only for the very certificate that it was given to.
-#[derive(Default)]
-struct Tickets {
-    of: Vec<(String, DerChain, Resumption)>,
-}
-
-type DerChain = Vec<rustls_pki_types::CertificateDer<'static>>;
-
-impl Tickets {
-    fn of(&mut self, relay: &str, me: &DeviceCertificate) -> Resumption {
-        let known = self.of.iter().find(|(of, chain, _)| of == relay && *chain == me.chain);
-        if let Some((_, _, tickets)) = known {
-            return tickets.clone();
-        }
-        let tickets = Resumption::in_memory_sessions(4);
-        self.of.retain(|(of, _, _)| of != relay);
-        self.of.push((relay.to_owned(), me.chain.clone(), tickets.clone()));
-        tickets
     }
 }
