@@ -3,6 +3,7 @@
 use crate::enrol;
 use crate::home::{self, failed};
 use crate::keeper::Keeper;
+use crate::link_test;
 use crate::options::Options;
 use crate::wallet::Wallet;
 use cunkou_casework::entry::ClockSource;
@@ -74,6 +75,12 @@ impl Execute for Executor {
             Some("renew") => {
                 take(self.keeper.wallet(), command["answer"].as_str().unwrap_or_default())
             }
+            Some("link_test") => link_test::of_box(
+                self.keeper.wallet(),
+                self.keeper.relays(),
+                self.keeper.reach(),
+                &command,
+            ),
             Some("export") => {
                 let text = |key: &str| command[key].as_str().unwrap_or_default();
                 let photos = command["photos"].as_bool().unwrap_or(true);
@@ -154,10 +161,10 @@ fn take(wallet: &Wallet, text: &str) -> Result<Value, Failure> {
 }
 
 /// Asks the running box, or does it here.
-async fn by_box(
+pub(crate) async fn by_box(
     options: &Options,
     asked: Value,
-    here: impl FnOnce(&Replica, &Wallet) -> Result<Value, Failure> + Send + 'static,
+    here: impl FnOnce(&Replica, &Wallet, &[String]) -> Result<Value, Failure> + Send + 'static,
 ) -> Result<Value, Failure> {
     if let Some(value) = control::ask(&options.data, &asked, &|_| ()).await? {
         return Ok(value);
@@ -167,7 +174,7 @@ async fn by_box(
         let home = home::open(&data)?;
         let replica = home.vault.open_replica();
         let wallet = Wallet::open(&data, replica.clone())?;
-        here(replica, &wallet)
+        here(replica, &wallet, &home.kept.relays)
     };
     tokio::task::spawn_blocking(work).await.map_err(failed)?
 }
@@ -175,7 +182,7 @@ async fn by_box(
 /// Writes a request for new certificates.
 pub(crate) async fn renew_request(options: &Options, out: &Path) -> Result<(), Failure> {
     let asked = json!({ "do": "renew_request" });
-    let made = by_box(options, asked, |replica, wallet| Ok(request_of(replica, wallet))).await?;
+    let made = by_box(options, asked, |replica, wallet, _| Ok(request_of(replica, wallet))).await?;
     let text = made["request"].as_str().unwrap_or_default();
     std::fs::write(out, text).map_err(|e| failed(format!("{}: {e}", out.display())))?;
     let words = format!(
@@ -191,7 +198,7 @@ pub(crate) async fn renew(options: &Options, file: &Path) -> Result<(), Failure>
     let text =
         std::fs::read_to_string(file).map_err(|e| failed(format!("{}: {e}", file.display())))?;
     let asked = json!({ "do": "renew", "answer": text });
-    let done = by_box(options, asked, move |_, wallet| take(wallet, &text)).await?;
+    let done = by_box(options, asked, move |_, wallet, _| take(wallet, &text)).await?;
     show(options.json, &done, &format!("renewed for {} days", done["certificate_days"]));
     Ok(())
 }

@@ -26,7 +26,7 @@ enum Switch {
 }
 
 /// The kind of the link and the settings that follow from it and from what else is configured.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Reach {
     pub(crate) profile: Profile,
     pub(crate) links: Links,

@@ -126,9 +126,26 @@ pub(crate) enum Action {
     /// Lock a running box now: everybody is signed out; it goes on receiving.
     #[command(after_help = "Example:\n  cunkou-node --data ./box lock")]
     Lock,
+    /// Measure the link to the first relay, with both ways of congestion control, and say which
+    /// settings fit. Says first how much it will use. Needs UDP to the relay.
+    #[command(
+        after_help = "Examples:\n  cunkou-node --data ./box link-test\n  cunkou-node --data ./box link-test --kilobytes 256 --json"
+    )]
+    LinkTest(LinkTest),
     /// How the box is.
     #[command(after_help = "Example:\n  cunkou-node --data ./box status --json")]
     Status,
+}
+
+/// How much a test of the link may use.
+#[derive(Debug, Args)]
+pub(crate) struct LinkTest {
+    /// One transfer moves so many kilobytes at most; there are four. 24 to 8192.
+    #[arg(long, default_value_t = 1024)]
+    pub(crate) kilobytes: u64,
+    /// One transfer lasts about so many seconds. 1 to 20.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) seconds: u64,
 }
 
 /// How to serve.

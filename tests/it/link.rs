@@ -127,6 +127,58 @@ fn a_box_that_loses_udp_goes_on_over_443_and_what_it_held_reaches_the_county() -
 }
 
 #[test]
+fn a_measured_link_is_told_for_what_it_is_in_words_and_json_and_only_to_boxes_of_the_county()
+-> Result<()> {
+    let county = County::start()?;
+    let weather = Weather {
+        seed: 26,
+        delay: Duration::from_millis(75),
+        jitter: Duration::from_millis(10),
+        loss: 20,
+        bits: 8_000_000,
+        queue: Duration::from_millis(500),
+    };
+    let wire = Wire::open(&relay(&county)?.1, weather)?;
+    let by_wire = format!("{}+", wire.address);
+    county.restart_with("village1", |config| {
+        config.insert("relays".into(), vec![by_wire].into());
+    })?;
+    until("it talks", 60, || over(&county, "village1"))?;
+    let before = wire.up.bytes.load(Ordering::Relaxed) + wire.down.bytes.load(Ordering::Relaxed);
+    let test = |data: &std::path::Path, json: bool| {
+        let mut command = Command::new(&county.node("village1").argv[0]);
+        command.arg("--data").arg(data).args(["link-test", "--kilobytes", "512"]);
+        if json {
+            command.arg("--json");
+        }
+        command.output()
+    };
+    let done = test(&county.data("village1"), true)?;
+    let said = String::from_utf8(done.stderr)?;
+    ensure!(done.status.success(), "{said}");
+    ensure!(said.contains("最多用") && said.contains("uses at most"), "{said}");
+    let told: serde_json::Value = serde_json::from_slice(&done.stdout)?;
+    println!("{told:#}");
+    ensure!(told["schema"] == 1 && told["advice"]["link"] == "4g", "{told}");
+    let words = told["words"].as_str().context("words")?;
+    ensure!(words.contains("link = \"4g\"") && words.contains("建议"), "{words}");
+    for sample in told["samples"].as_array().context("samples")? {
+        ensure!(sample["rtt_ms"]["median"].as_u64() >= Some(130), "{sample}");
+        ensure!(sample["up_loss_permille"].as_u64() > Some(0), "{sample}");
+    }
+    let used = wire.up.bytes.load(Ordering::Relaxed) + wire.down.bytes.load(Ordering::Relaxed);
+    let most: u64 = said
+        .split_whitespace()
+        .find_map(|word| word.parse().ok())
+        .context("a number of kilobytes")?;
+    ensure!(used - before <= most * 1000, "{} of {most} kB", used - before);
+    // A folder without a box measures nothing.
+    let empty = tempfile::tempdir()?;
+    ensure!(test(empty.path(), false)?.status.code() == Some(4), "not enrolled");
+    Ok(())
+}
+
+#[test]
 fn a_case_reaches_the_county_over_bad_radio_and_is_acknowledged() -> Result<()> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs();
     let seed = std::env::var("CUNKOU_WEATHER_SEED").ok().and_then(|s| s.parse().ok());

@@ -4,6 +4,7 @@
 //! attachment, at a lower priority. **Invariant:** no decisions about entries are taken here; what
 //! to say is the engine's matter, what to keep is the port's.
 
+mod advice;
 mod attachments;
 mod authority;
 mod call;
@@ -14,6 +15,7 @@ mod frames;
 mod https;
 mod identity;
 mod line;
+mod measure;
 mod order;
 mod profile;
 mod quotas;
@@ -24,6 +26,7 @@ mod tls;
 mod verify;
 mod web;
 
+pub use advice::{Advice, advise};
 pub use authority::{
     ADDRESSES_MAX, BACKDATED_MS, Bounds, DEVICE_DAYS, IssuingAuthority, Purpose, RootAuthority,
     SUBNETS, WebKey, device_spki, is_web_key,
@@ -38,6 +41,7 @@ pub use https::{Https, TlsConnection, WebSettings};
 pub use identity::{
     DeviceCertificate, Facts, IdentityError, address_bytes, address_of, fingerprint, pem_to_der,
 };
+pub use measure::{Sample, TRANSFER_BYTES_MAX, TestBounds, measure};
 pub use profile::{Congestion, Profile, Settings};
 pub use renewal::{
     ANSWER_BYTES_MAX, Credentials, REQUEST_BYTES_MAX, RelayCredentials, RenewRequest, Renewed,
@@ -59,7 +63,7 @@ pub enum LinkError {
     #[error("refused by the relay: {0}")]
     Refused(String),
     /// The relay has no time for us now.
-    #[error("the relay is busy; trying again in {} s", .0.as_secs())]
+    #[error("the relay has no time for this box now; it may ask again in {} s", .0.as_secs())]
     Busy(Duration),
     /// Our certificate has run out; it is to be renewed first.
     #[error("the certificate of this box has run out; it is being renewed")]
@@ -95,6 +99,7 @@ pub(crate) const CLOSE_BUSY: u32 = 6;
 
 pub(crate) const ALPN_SYNC: &[u8] = b"cunkou-sync/1";
 pub(crate) const ALPN_RENEW: &[u8] = b"cunkou-renew/1";
+pub(crate) const ALPN_TEST: &[u8] = b"cunkou-test/1";
 pub(crate) const ALPN_ENROL: &[u8] = b"cunkou-enrol/1";
 
 /// What a closed connection means to a person.

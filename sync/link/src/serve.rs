@@ -6,8 +6,8 @@ use crate::profile::Settings;
 use crate::quotas::Accounts;
 use crate::renewal::RelayCredentials;
 use crate::{
-    ALPN_ENROL, ALPN_RENEW, CLOSE_BUSY, CLOSE_REFUSED, CLOSE_RUN_OUT, LinkError, enrol, explain,
-    renewal, tls, web,
+    ALPN_ENROL, ALPN_RENEW, ALPN_TEST, CLOSE_BUSY, CLOSE_REFUSED, CLOSE_RUN_OUT, LinkError, enrol,
+    explain, measure, renewal, tls, web,
 };
 use cunkou_engine::{Knock, Limits, Port, TooMuch};
 use hyper::{Request, Response, StatusCode};
@@ -171,9 +171,19 @@ impl Server {
             return incoming.ignore();
         };
         let hall = self.hall.clone();
+        // Only a test of a link asks for this.
+        let otherwise = measure::wished(&incoming.orig_dst_cid()).and_then(|congestion| {
+            let settings = Settings { congestion, ..hall.settings };
+            tls::quic_server((**self.tls.borrow()).clone(), &settings).ok()
+        });
         tokio::spawn(async move {
             let address = incoming.remote_address();
-            match tokio::time::timeout(HANDSHAKE, incoming).await {
+            let accepted = match otherwise {
+                Some(config) => incoming.accept_with(Arc::new(config)),
+                None => incoming.accept(),
+            };
+            let shaking = async { accepted?.await };
+            match tokio::time::timeout(HANDSHAKE, shaking).await {
                 Ok(Ok(connection)) => hall.receive(Connection::Quic(connection), stranger).await,
                 Ok(Err(error)) => refused(address, explain(&error.into())),
                 Err(_) => warn!(%address, "a connection was begun and left"),
@@ -194,6 +204,15 @@ impl Hall {
     async fn receive(self, connection: Connection, stranger: OwnedSemaphorePermit) {
         match connection.alpn().as_deref() {
             Some(ALPN_ENROL) => enrol::answer(connection, self.relay).await,
+            Some(ALPN_TEST) => {
+                drop(stranger);
+                // One that has run out renews first; then it may test.
+                if tls::peer_holds(&connection, self.relay.now_ms()) == Some(true) {
+                    measure::answer(connection, self.port, &self.accounts).await;
+                } else {
+                    connection.close(CLOSE_RUN_OUT.into(), b"the certificate has run out");
+                }
+            }
             Some(ALPN_RENEW) => renewal::answer(connection, self.port, self.relay).await,
             _ => {
                 drop(stranger);

@@ -4,7 +4,7 @@ use crate::identity::{DeviceCertificate, Facts};
 use crate::line::Connection;
 use crate::profile::Settings;
 use crate::verify::{Anybody, BoxVerifier, Clock, RelayVerifier};
-use crate::{ALPN_ENROL, ALPN_RENEW, ALPN_SYNC, LinkError};
+use crate::{ALPN_ENROL, ALPN_RENEW, ALPN_SYNC, ALPN_TEST, LinkError};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{ClientConfig, EndpointConfig, ServerConfig};
 use quinn_proto::HashedConnectionIdGenerator;
@@ -66,7 +66,7 @@ pub(crate) fn server(me: &DeviceCertificate) -> Result<rustls::ServerConfig, Lin
         .with_client_cert_verifier(Arc::new(BoxVerifier { usual }))
         .with_single_cert(me.chain.clone(), me.key.clone_key())
         .map_err(setup)?;
-    tls.alpn_protocols = vec![ALPN_SYNC.to_vec(), ALPN_RENEW.to_vec(), ALPN_ENROL.to_vec()];
+    tls.alpn_protocols = [ALPN_SYNC, ALPN_RENEW, ALPN_ENROL, ALPN_TEST].map(<[u8]>::to_vec).into();
     Ok(tls)
 }
 

@@ -8,7 +8,8 @@
 )]
 
 use cunkou_engine::{
-    Admitted, Hello, Loaded, PROTOCOL, PeerInfo, Port, PortError, RefusalCode, Refused, ScopeState,
+    Admitted, Hello, Limits, Loaded, PROTOCOL, PeerInfo, Port, PortError, RefusalCode, Refused,
+    ScopeState,
 };
 use cunkou_link::{
     Bounds, Clock, Credentials, DeviceCertificate, Dialer, EnrolRequest, Enroller, Facts,
@@ -279,15 +280,24 @@ pub struct Running {
 }
 
 pub fn serve(relay: &Arc<Relay>) -> Running {
-    let probe = UdpSocket::bind("127.0.0.1:0").expect("as the test made it");
-    let address = probe.local_addr().expect("as the test made it");
-    drop(probe);
-    serve_at(address, relay)
+    serve_with(relay, Limits::START)
 }
 
 pub fn serve_at(address: std::net::SocketAddr, relay: &Arc<Relay>) -> Running {
+    serve_limited(address, relay, Limits::START)
+}
+
+pub fn serve_with(relay: &Arc<Relay>, limits: Limits) -> Running {
+    let probe = UdpSocket::bind("127.0.0.1:0").expect("as the test made it");
+    let address = probe.local_addr().expect("as the test made it");
+    drop(probe);
+    serve_limited(address, relay, limits)
+}
+
+fn serve_limited(address: std::net::SocketAddr, relay: &Arc<Relay>, limits: Limits) -> Running {
     let port = Empty::new();
     let server = Server::bind(address, port.clone(), relay.clone()).expect("as the test made it");
+    let server = server.with_limits(limits);
     let web = server.web_door();
     let (stop, stopped) = tokio::sync::oneshot::channel();
     tokio::spawn(server.run(async {
