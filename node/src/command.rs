@@ -5,6 +5,7 @@ use crate::home::{self, failed};
 use crate::keeper::Keeper;
 use crate::link_test;
 use crate::options::Options;
+use crate::traffic;
 use crate::wallet::Wallet;
 use cunkou_casework::entry::ClockSource;
 use cunkou_edge::Door;
@@ -68,6 +69,8 @@ impl Execute for Executor {
                     "relay": contact.as_ref().map(|c| c.relay.clone()),
                     "over": contact.as_ref().map(|c| c.way.word()),
                 });
+                let used = traffic::of(replica, self.keeper.open()).map_err(failed)?;
+                status["traffic"] = used.iter().map(traffic::Used::json).collect();
                 status["host"] = json!(self.keeper.wallet().hosts().first());
                 Ok(status)
             }

@@ -9,6 +9,7 @@ mod links;
 mod options;
 mod practice;
 mod run;
+mod traffic;
 mod wallet;
 mod web;
 

@@ -66,8 +66,13 @@ fn a_case_with_photos_goes_through_a_web_server_that_ends_tls() -> Result<()> {
     until("the photos are there", 60, || {
         wang.whole_photos(&filed.case).ok().filter(|photos| *photos == filed.photos)
     })?;
-    // It went through the web server: what it carried is in its log when the line ends.
+    // What it cost is told when the conversation has ended, and survives the process.
     county.stop("village1")?;
+    county.start_node("village1")?;
+    let status = until("it runs again", 20, || county.status("village1").ok())?;
+    let used = status["traffic"][0]["sent"].as_u64().context("traffic")?;
+    ensure!(used > 20_000, "{status}");
+    // It went through the web server: what it carried is in its log when the line ends.
     until("the line is in its log", 20, || nginx.log().contains("GET /link").then_some(()))?;
     ensure!(nginx.log().contains(" 101 "), "{}", nginx.log());
     Ok(())

@@ -5,6 +5,7 @@ use crate::driver::Conversation;
 use crate::order::{Order, Then};
 use crate::renewal::{self, Credentials};
 use crate::serve::watch_changes;
+use crate::tally::{self, Tally};
 use crate::{ALPN_SYNC, LinkError, explain, tls};
 use cunkou_engine::{Backoff, Port, Progress};
 use std::collections::BTreeSet;
@@ -289,6 +290,7 @@ impl Dialer {
         let key = tls::peer_key(&connection)
             .ok_or_else(|| LinkError::OtherCounty("the relay shows no key".into()))?;
         let peer = self.port.admit_peer(&key).map_err(|r| LinkError::Refused(r.words))?;
+        let mut tally = Tally::new(connection.clone(), Arc::clone(&self.port), peer.clone());
         let (send, receive) = connection.open_bi().await.map_err(|e| explain(&e))?;
         let (progress, mut watched) = watch::channel(None);
         let conversation = Conversation {
@@ -306,12 +308,15 @@ impl Dialer {
         tokio::pin!(talk);
         let mut look = tokio::time::interval(LOOK);
         let mut around = tokio::time::interval(LOOK_AROUND);
+        let mut telling = tokio::time::interval(tally::EVERY);
+        telling.reset();
         let better = self.until_better(relay, way);
         tokio::pin!(better);
         let result = loop {
             tokio::select! {
                 result = &mut talk => break result.map(|()| Ended::ForGood),
                 better = &mut better => break Ok(Ended::For(better)),
+                _ = telling.tick() => tally.tell(),
                 _ = around.tick() => called.look_around(),
                 _ = look.tick() => if self.me.due() {
                     // Beside the conversation, which may last for months.

@@ -22,6 +22,7 @@ mod quotas;
 mod reach;
 mod renewal;
 mod serve;
+mod tally;
 mod tls;
 mod verify;
 mod web;

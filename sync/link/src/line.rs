@@ -133,6 +133,19 @@ impl Connection {
         }
     }
 
+    /// Bytes that went out and came in so far, with the headers of IP (28 of each datagram; of a
+    /// WebSocket about 60 of each message).
+    pub(crate) fn carried(&self) -> (u64, u64) {
+        match self {
+            Self::Quic(connection) => {
+                let stats = connection.stats();
+                let with = |udp: quinn::UdpStats| udp.bytes + 28 * udp.datagrams;
+                (with(stats.udp_tx), with(stats.udp_rx))
+            }
+            Self::Web(connection) => connection.carried(),
+        }
+    }
+
     /// Where the peer is, or the proxy before it; for logs.
     pub(crate) fn remote_address(&self) -> SocketAddr {
         match self {

@@ -14,6 +14,7 @@ use futures_util::{SinkExt, StreamExt};
 use rustls_pki_types::{CertificateDer, ServerName};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
@@ -67,6 +68,7 @@ struct Shared {
     alpn: Option<Vec<u8>>,
     remote: SocketAddr,
     closed: watch::Receiver<Option<Closed>>,
+    meter: Arc<Meter>,
     kind: Kind,
 }
 
@@ -89,12 +91,27 @@ impl std::fmt::Debug for Box<dyn Io> {
     }
 }
 
+/// What went through a WebSocket.
+#[derive(Debug, Default)]
+struct Meter {
+    sent: AtomicU64,
+    received: AtomicU64,
+}
+
+/// Beside its bytes a message takes about so many for WebSocket, outer TLS, TCP and IP.
+const HEADERS: u64 = 60;
+
+fn count(counter: &AtomicU64, message: &Message) {
+    counter.fetch_add(message.len() as u64 + HEADERS, Ordering::Relaxed);
+}
+
 /// Carries bytes between a WebSocket and what runs inside, until one of them ends.
 async fn pump<S: Io>(
     socket: WebSocketStream<S>,
     inside: DuplexStream,
     beat: Option<Duration>,
     silence: Duration,
+    meter: &Meter,
 ) -> Closed {
     let (mut to, mut from) = socket.split();
     let (mut read, mut write) = tokio::io::split(inside);
@@ -115,6 +132,7 @@ async fn pump<S: Io>(
                 },
                 _ = beats.tick(), if beat.is_some() => Message::Ping(Vec::new().into()),
             };
+            count(&meter.sent, &message);
             // Who takes nothing for so long is gone, even if something is still heard of it.
             match tokio::time::timeout(silence, to.send(message)).await {
                 Ok(Ok(())) => {}
@@ -131,6 +149,7 @@ async fn pump<S: Io>(
                 Ok(Some(Err(e))) => return broken(e),
                 Ok(Some(Ok(message))) => message,
             };
+            count(&meter.received, &message);
             if let Message::Binary(bytes) = message
                 && write.write_all(&bytes).await.is_err()
             {
@@ -146,19 +165,25 @@ async fn pump<S: Io>(
 }
 
 /// The inner end of a WebSocket, and why it ended once it has.
-fn inside<S: Io>(
-    socket: WebSocketStream<S>,
-    settings: &Settings,
-) -> (DuplexStream, watch::Receiver<Option<Closed>>) {
+fn inside<S: Io>(socket: WebSocketStream<S>, settings: &Settings) -> (DuplexStream, Ended) {
     let (ours, theirs) = tokio::io::duplex(BUFFER);
     let (told, ended) = watch::channel(None);
     let (beat, silence) = (settings.keep_alive, settings.silence);
+    let meter = Arc::new(Meter::default());
+    let ended = Ended { why: ended, meter: Arc::clone(&meter) };
     tokio::spawn(async move {
-        let why = pump(socket, theirs, beat, silence).await;
+        let why = pump(socket, theirs, beat, silence, &meter).await;
         debug!(?why, "a WebSocket ended");
         told.send_replace(Some(why));
     });
     (ours, ended)
+}
+
+/// Why a WebSocket ended, once it has, and what it carried.
+#[derive(Clone)]
+struct Ended {
+    why: watch::Receiver<Option<Closed>>,
+    meter: Arc<Meter>,
 }
 
 fn in_tls(e: &std::io::Error) -> LinkError {
@@ -255,21 +280,20 @@ impl Connection {
         stream: &TlsStream<DuplexStream>,
         remote: SocketAddr,
         closed: watch::Receiver<Option<Closed>>,
+        meter: Arc<Meter>,
         kind: Kind,
     ) -> Self {
         let (_, session) = stream.get_ref();
         let certificate = session.peer_certificates().and_then(|chain| chain.first());
         let certificate = certificate.map(|certificate| certificate.clone().into_owned());
         let alpn = session.alpn_protocol().map(<[u8]>::to_vec);
-        Self(Arc::new(Shared { certificate, alpn, remote, closed, kind }))
+        Self(Arc::new(Shared { certificate, alpn, remote, closed, meter, kind }))
     }
 
-    fn single(
-        stream: TlsStream<DuplexStream>,
-        remote: SocketAddr,
-        ended: watch::Receiver<Option<Closed>>,
-    ) -> Self {
-        let mut this = Self::new(&stream, remote, ended, Kind::Single(Mutex::default()));
+    fn single(stream: TlsStream<DuplexStream>, remote: SocketAddr, ended: Ended) -> Self {
+        let closed = ended.why.clone();
+        let kind = Kind::Single(Mutex::default());
+        let mut this = Self::new(&stream, remote, closed, ended.meter, kind);
         if let Some(shared) = Arc::get_mut(&mut this.0) {
             shared.kind = Kind::Single(Mutex::new(Some(Box::new(stream))));
         }
@@ -279,16 +303,16 @@ impl Connection {
     fn lanes(
         stream: TlsStream<DuplexStream>,
         remote: SocketAddr,
-        ended: watch::Receiver<Option<Closed>>,
+        ended: Ended,
         mode: yamux::Mode,
     ) -> Self {
         let (orders, ordered) = mpsc::unbounded_channel();
         let (give, inbound) = mpsc::channel(LANES_MAX);
         let (told, closed) = watch::channel(None);
         let kind = Kind::Lanes { orders, inbound: Mutex::new(inbound) };
-        let this = Self::new(&stream, remote, closed, kind);
+        let this = Self::new(&stream, remote, closed, ended.meter, kind);
         tokio::spawn(async move {
-            let why = run(stream, mode, ordered, give, ended).await;
+            let why = run(stream, mode, ordered, give, ended.why).await;
             told.send_replace(Some(why));
         });
         this
@@ -346,6 +370,11 @@ impl Connection {
 
     pub(crate) fn close_reason(&self) -> Option<Closed> {
         self.0.closed.borrow().clone()
+    }
+
+    pub(crate) fn carried(&self) -> (u64, u64) {
+        let Meter { sent, received } = &*self.0.meter;
+        (sent.load(Ordering::Relaxed), received.load(Ordering::Relaxed))
     }
 
     pub(crate) fn remote_address(&self) -> SocketAddr {

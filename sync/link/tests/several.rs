@@ -57,6 +57,11 @@ async fn a_box_whose_relay_goes_away_talks_to_the_next_and_knows_it_as_another_p
     let met = talking.port.met.lock().expect("as the test made it").clone();
     assert_eq!(met.first(), Some(&device(&RELAY)));
     assert_eq!(met.last(), Some(&device(&SECOND)));
+    // What the first conversation cost was written down when it ended, for that relay.
+    let carried = talking.port.carried.lock().expect("as the test made it").clone();
+    let [(of, sent, received)] = carried[..] else { panic!("one row: {carried:?}") };
+    assert_eq!(of, device(&RELAY));
+    assert!(sent > 1200 && received > 1200, "{carried:?}");
     talking.task.abort();
 }
 

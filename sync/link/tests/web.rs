@@ -195,6 +195,9 @@ async fn a_stopped_relay_says_so_over_https() {
     while talking.link.contact().is_some() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    let carried = talking.port.carried.lock().expect("as the test made it").clone();
+    assert!(carried.iter().all(|(_, sent, received)| *sent > 500 && *received > 500));
+    assert!(!carried.is_empty());
 }
 
 /// A proxy that carries what it is asked to CONNECT, and counts it.

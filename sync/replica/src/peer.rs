@@ -1,13 +1,14 @@
 //! The replica as a session sees it.
 
 use crate::Replica;
+use cunkou_casework::calendar::china_day;
 use cunkou_casework::county::DeviceKind;
 use cunkou_casework::ids::{DeviceId, Scope};
 use cunkou_casework::suite::PublicKey;
 use cunkou_engine::{
     Admitted, Hello, Loaded, PROTOCOL, PeerInfo, Port, PortError, RefusalCode, Refused, ScopeState,
 };
-use cunkou_store::{PeerRow, StoreError};
+use cunkou_store::{PeerRow, StoreError, TrafficRow};
 use std::sync::PoisonError;
 
 /// What this program understands beside the first version.
@@ -173,6 +174,15 @@ impl Port for Replica {
         let known = self.known_peer(peer)?;
         let now_ms = self.now_ms();
         self.store.write(|tx| tx.set_completed(known.id, now_ms)).map_err(|e: StoreError| failed(e))
+    }
+
+    fn carried(&self, peer: &PeerInfo, sent: u64, received: u64) -> Result<(), PortError> {
+        let day = china_day(self.now_ms());
+        let month =
+            u32::from(day.year().unsigned_abs()) * 100 + u32::from(day.month().unsigned_abs());
+        let row =
+            TrafficRow { month, device: peer.device, name: peer.name.clone(), sent, received };
+        self.store.write(|tx| tx.add_traffic(&row)).map_err(|e: StoreError| failed(e))
     }
 
     fn heads(&self, peer: &PeerInfo) -> Result<Vec<(String, u64)>, PortError> {

@@ -22,6 +22,7 @@ mod people;
 mod quarantine;
 mod residents;
 mod sync;
+mod traffic;
 mod tree;
 mod upward;
 
@@ -40,5 +41,6 @@ pub use people::{EnrolmentRow, Redeemed, Throttle};
 pub use quarantine::{FATAL_REASON, PARKED_REASON, Suspension};
 pub use residents::{KeyKind, ResidentRow, SearchHit};
 pub use sync::{ContactRow, PeerRow, Unsent};
+pub use traffic::TrafficRow;
 pub use tree::{AlarmRow, CosignedRow};
 pub use upward::WaitingLooks;

@@ -9,12 +9,13 @@ use std::sync::{Mutex, Once};
 use zeroize::Zeroizing;
 
 /// What each version added.
-const SCHEMAS: [&str; 5] = [
+const SCHEMAS: [&str; 6] = [
     include_str!("schema-1.sql"),
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
     include_str!("schema-4.sql"),
     include_str!("schema-5.sql"),
+    include_str!("schema-links.sql"),
 ];
 const SCHEMA: i64 = SCHEMAS.len() as i64;
 const READERS: usize = 3;

@@ -158,6 +158,10 @@ impl Port for Vault {
         self.open.keep_attachment(id, bytes)
     }
 
+    fn carried(&self, peer: &PeerInfo, sent: u64, received: u64) -> Result<(), PortError> {
+        self.open.carried(peer, sent, received)
+    }
+
     fn on_change(&self, notify: Box<dyn Fn() + Send + Sync>) {
         self.open.on_change(notify);
     }
