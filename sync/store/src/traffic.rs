@@ -54,3 +54,32 @@ impl Txn<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Lock, Store};
+
+    #[test]
+    fn months_and_relays_are_counted_apart_and_the_newest_comes_first() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(folder.path(), &Lock::Plain).expect("a store");
+        let row = |month, device: u8, sent| TrafficRow {
+            month,
+            device: [device; 16],
+            name: format!("relay {device}"),
+            sent,
+            received: 1,
+        };
+        for (month, device, sent) in [(202_611, 1, 5), (202_612, 1, 7), (202_612, 2, 90)] {
+            for _ in 0..2 {
+                let add = |tx: &Txn<'_>| tx.add_traffic(&row(month, device, sent));
+                store.write(add).expect("written");
+            }
+        }
+        let rows = store.read(|view| view.traffic(10)).expect("read");
+        let seen: Vec<_> =
+            rows.iter().map(|r| (r.month, r.device[0], r.sent, r.received)).collect();
+        assert_eq!(seen, [(202_612, 2, 180, 2), (202_612, 1, 14, 2), (202_611, 1, 10, 2)]);
+    }
+}
