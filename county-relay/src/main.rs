@@ -15,6 +15,7 @@ mod histories;
 mod home;
 mod import;
 mod keys;
+mod link;
 mod looks;
 mod options;
 mod run;

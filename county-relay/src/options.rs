@@ -496,7 +496,8 @@ fn power(word: &str) -> Result<Power, String> {
 /// How to serve.
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
-    /// TOML file with the keys https, http, quic, hours, rp_id and require_security_key.
+    /// TOML file with the keys https, http, quic, hours, rp_id, require_security_key and congestion
+    /// (bbr or cubic).
     #[arg(long)]
     pub(crate) config: Option<PathBuf>,
     /// Address of the console, e.g. 0.0.0.0:443.

@@ -2,14 +2,14 @@
 
 use crate::home::{self, Home};
 use crate::options::{Options, ServeOptions};
-use crate::web;
+use crate::{link, web};
 use cunkou_edge::cli::{Exit, Failure, abort_on_panic};
 use cunkou_edge::deciding::Deciding;
 use cunkou_edge::hosts::Hosts;
 use cunkou_edge::open::Open;
 use cunkou_edge::{App, Door, Office, OpenDoor, config, control, serve};
 use cunkou_engine::Port;
-use cunkou_link::{RelayCredentials, Server};
+use cunkou_link::{RelayCredentials, Server, Settings};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,7 +17,8 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 
-const KEYS: [&str; 6] = ["https", "http", "quic", "hours", "rp_id", "require_security_key"];
+const KEYS: [&str; 7] =
+    ["https", "http", "quic", "hours", "rp_id", "require_security_key", "congestion"];
 /// So often the relay looks whether its own certificates are to be renewed.
 const LOOK: Duration = Duration::from_secs(3600);
 
@@ -36,6 +37,8 @@ struct Config {
     rp_id: Option<String>,
     #[serde(default)]
     require_security_key: Option<Switch>,
+    #[serde(default)]
+    congestion: Option<String>,
 }
 
 /// On or off: a TOML boolean, or the words of an environment variable.
@@ -59,6 +62,17 @@ fn demands_keys(given: &ServeOptions, config: &Config) -> Result<bool, Failure> 
     }
 }
 
+/// How the relay sends to boxes.
+fn settings(config: &Config) -> Result<Settings, Failure> {
+    let mut settings = Settings::relay();
+    if let Some(word) = &config.congestion {
+        settings.congestion = word
+            .parse()
+            .map_err(|e: String| Failure::new(Exit::Usage, format!("congestion: {e}")))?;
+    }
+    Ok(settings)
+}
+
 fn failed(e: impl std::fmt::Display) -> Failure {
     Failure::new(Exit::Failed, e.to_string())
 }
@@ -79,6 +93,7 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
     let http = given.http.as_ref().or(config.http.as_ref());
     let http = http.map(|http| address(Some(http), "0.0.0.0:80", "http")).transpose()?;
     let quic = address(given.quic.as_ref().or(config.quic.as_ref()), "127.0.0.1:4443", "quic")?;
+    let settings = settings(&config)?;
     let data = options.data.clone();
     let home = tokio::task::spawn_blocking(move || home::open(&data)).await.map_err(failed)??;
     let Some(home) = home else {
@@ -97,7 +112,8 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
         tracing::warn!("{words}");
     }
     let relay: Arc<dyn RelayCredentials> = home.clone();
-    let server = Server::bind(quic, port, relay).map_err(failed)?;
+    let server = Server::bind(quic, port, relay).and_then(|server| server.with_settings(settings));
+    let server = server.map_err(failed)?;
     let hosts = Arc::new(Hosts::new(home.certificates.hosts()));
     let door: Arc<dyn Door> = Arc::new(OpenDoor(home.replica.clone()));
     let app = Arc::new(App::new(Office::County, home.replica.clone(), None, hosts, door));
@@ -108,9 +124,10 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
     let until = |mut stopping: tokio::sync::watch::Receiver<bool>| async move {
         let _ = stopping.wait_for(|stop| *stop).await;
     };
+    let door = server.web_door();
     let boxes = tokio::spawn(server.run(until(stopping.clone())));
-    let console =
-        serve::https(https, home.certificates.web(), web::router(app.clone(), home.clone()));
+    let pages = link::beside(web::router(app.clone(), home.clone()), door);
+    let console = serve::https(https, home.certificates.web(), pages);
     let console = tokio::spawn(console.await.map_err(failed)?);
     let trusted = home.clone();
     let open = Open {

@@ -3,7 +3,9 @@
 use crate::enrol;
 use crate::home::{self, failed};
 use crate::keeper::Keeper;
+use crate::link_test;
 use crate::options::{BundleAction, Options};
+use crate::traffic;
 use crate::wallet::Wallet;
 use cunkou_casework::entry::ClockSource;
 use cunkou_edge::Door;
@@ -76,6 +78,14 @@ impl Execute for Executor {
                 status["storage"] = storage::status(replica)?;
                 status["ferry"] = json!(carry::ferry::standing(replica)?);
                 status["attachments"] = lane::status(replica).map_err(failed)?;
+                let contact = self.keeper.app().and_then(|app| app.link.as_ref()?.contact());
+                status["link"] = json!({
+                    "profile": self.keeper.reach().profile.word(),
+                    "relay": contact.as_ref().map(|c| c.relay.clone()),
+                    "over": contact.as_ref().map(|c| c.way.word()),
+                });
+                let used = traffic::of(replica, self.keeper.open()).map_err(failed)?;
+                status["traffic"] = used.iter().map(traffic::Used::json).collect();
                 status["host"] = json!(self.keeper.wallet().hosts().first());
                 Ok(status)
             }
@@ -83,6 +93,12 @@ impl Execute for Executor {
             Some("renew") => {
                 take(self.keeper.wallet(), command["answer"].as_str().unwrap_or_default())
             }
+            Some("link_test") => link_test::of_box(
+                self.keeper.wallet(),
+                self.keeper.relays(),
+                self.keeper.reach(),
+                &command,
+            ),
             Some("export") => {
                 let text = |key: &str| command[key].as_str().unwrap_or_default();
                 let photos = command["photos"].as_bool().unwrap_or(true);
@@ -234,10 +250,10 @@ fn take(wallet: &Wallet, text: &str) -> Result<Value, Failure> {
 }
 
 /// Asks the running box, or does it here.
-async fn by_box(
+pub(crate) async fn by_box(
     options: &Options,
     asked: Value,
-    here: impl FnOnce(&Replica, &Wallet) -> Result<Value, Failure> + Send + 'static,
+    here: impl FnOnce(&Replica, &Wallet, &[String]) -> Result<Value, Failure> + Send + 'static,
 ) -> Result<Value, Failure> {
     if let Some(value) = control::ask(&options.data, &asked, &|_| ()).await? {
         return Ok(value);
@@ -247,7 +263,7 @@ async fn by_box(
         let home = home::open(&data)?;
         let replica = home.vault.open_replica();
         let wallet = Wallet::open(&data, replica.clone())?;
-        here(replica, &wallet)
+        here(replica, &wallet, &home.kept.relays)
     };
     tokio::task::spawn_blocking(work).await.map_err(failed)?
 }
@@ -255,7 +271,7 @@ async fn by_box(
 /// Writes a request for new certificates.
 pub(crate) async fn renew_request(options: &Options, out: &Path) -> Result<(), Failure> {
     let asked = json!({ "do": "renew_request" });
-    let made = by_box(options, asked, |replica, wallet| Ok(request_of(replica, wallet))).await?;
+    let made = by_box(options, asked, |replica, wallet, _| Ok(request_of(replica, wallet))).await?;
     let text = made["request"].as_str().unwrap_or_default();
     std::fs::write(out, text).map_err(|e| failed(format!("{}: {e}", out.display())))?;
     let words = format!(
@@ -271,7 +287,7 @@ pub(crate) async fn renew(options: &Options, file: &Path) -> Result<(), Failure>
     let text =
         std::fs::read_to_string(file).map_err(|e| failed(format!("{}: {e}", file.display())))?;
     let asked = json!({ "do": "renew", "answer": text });
-    let done = by_box(options, asked, move |_, wallet| take(wallet, &text)).await?;
+    let done = by_box(options, asked, move |_, wallet, _| take(wallet, &text)).await?;
     show(options.json, &done, &format!("renewed for {} days", done["certificate_days"]));
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! it ends.
 
 use crate::home::{Home, failed};
+use crate::links::Reach;
 use crate::wallet::Wallet;
 use crate::web;
 use axum::Router;
@@ -49,6 +50,7 @@ pub(crate) struct Keeper {
     wallet: Arc<Wallet>,
     data: PathBuf,
     relays: Vec<String>,
+    reach: Reach,
     lock_after: Option<Duration>,
     /// What the lane of attachments may move.
     budget: Budget,
@@ -73,6 +75,7 @@ impl Keeper {
         wallet: Arc<Wallet>,
         data: PathBuf,
         relays: Vec<String>,
+        reach: Reach,
         lock_after: Option<Duration>,
         budget: Budget,
     ) -> Result<Arc<Self>, Failure> {
@@ -81,6 +84,7 @@ impl Keeper {
             wallet,
             data,
             relays,
+            reach,
             lock_after,
             budget,
             now: RwLock::default(),
@@ -109,7 +113,8 @@ impl Keeper {
         let _runtime = self.runtime.enter();
         let kind = replica.device().map_or(DeviceKind::Village, |d| d.kind);
         let office = if kind == DeviceKind::Township { Office::Township } else { Office::Village };
-        let dialer = Dialer::new(self.relays.clone(), self.wallet.clone(), port);
+        let dialer = Dialer::new(self.relays.clone(), self.wallet.clone(), port)
+            .with_links(self.reach.links.clone());
         let (link, hosts, door) = (Some(dialer.handle()), self.wallet.hosts(), self.door()?);
         let app = Arc::new(App::new(office, Arc::clone(&replica), link, hosts, door));
         let jitter = Arc::clone(&replica);
@@ -173,6 +178,11 @@ impl Keeper {
     /// Addresses of relays.
     pub(crate) fn relays(&self) -> &[String] {
         &self.relays
+    }
+
+    /// What kind of link is configured.
+    pub(crate) fn reach(&self) -> &Reach {
+        &self.reach
     }
 
     /// The six words that county IT compares.

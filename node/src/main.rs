@@ -4,9 +4,12 @@ mod command;
 mod enrol;
 mod home;
 mod keeper;
+mod link_test;
+mod links;
 mod options;
 mod practice;
 mod run;
+mod traffic;
 mod wallet;
 mod web;
 
@@ -31,6 +34,7 @@ async fn program() -> ExitCode {
         Action::EnrolRequest { file, out, address } => enrol::request(&options, file, out, address),
         Action::EnrolFinish { file } => enrol::finish(&options, file).await,
         Action::Bind { code } => enrol::bind(&options, code).await,
+        Action::LinkTest(given) => link_test::run(&options, given).await,
         Action::RenewRequest { out } => command::renew_request(&options, out).await,
         Action::Renew { file } => command::renew(&options, file).await,
         Action::Routes => {

@@ -164,6 +164,12 @@ pub(crate) enum Action {
         after_help = "Example:\n  cunkou-node --data ./box scrub --json\n\nWhat has rotted is not shown and not sent, and comes back from the county with the next contact."
     )]
     Scrub,
+    /// Measure the link to the first relay, with both ways of congestion control, and say which
+    /// settings fit. Says first how much it will use. Needs UDP to the relay.
+    #[command(
+        after_help = "Examples:\n  cunkou-node --data ./box link-test\n  cunkou-node --data ./box link-test --kilobytes 256 --json"
+    )]
+    LinkTest(LinkTest),
     /// How the box is.
     #[command(after_help = "Example:\n  cunkou-node --data ./box status --json")]
     Status,
@@ -190,10 +196,22 @@ pub(crate) enum BundleAction {
     },
 }
 
+/// How much a test of the link may use.
+#[derive(Debug, Args)]
+pub(crate) struct LinkTest {
+    /// One transfer moves so many kilobytes at most; there are four. 24 to 8192.
+    #[arg(long, default_value_t = 1024)]
+    pub(crate) kilobytes: u64,
+    /// One transfer lasts about so many seconds. 1 to 20.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) seconds: u64,
+}
+
 /// How to serve.
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
-    /// TOML file with the keys https, http, relays, addresses, hours, lock_after and photo_bytes.
+    /// TOML file with the keys https, http, relays, addresses, hours, lock_after, photo_bytes, link
+    /// (wired, 4g, 2g or satellite), congestion, mtu_discovery and proxy.
     #[arg(long)]
     pub(crate) config: Option<PathBuf>,
     /// Address of the pages, e.g. 0.0.0.0:443.

@@ -3,6 +3,7 @@
 use crate::command::Executor;
 use crate::home::{self, failed};
 use crate::keeper::Keeper;
+use crate::links::LinkConfig;
 use crate::options::{Options, ServeOptions};
 use crate::wallet::Wallet;
 use cunkou_edge::cli::{Exit, Failure, abort_on_panic};
@@ -16,8 +17,19 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
-const KEYS: [&str; 7] =
-    ["https", "http", "relays", "addresses", "hours", "lock_after", "photo_bytes"];
+const KEYS: [&str; 11] = [
+    "https",
+    "http",
+    "relays",
+    "addresses",
+    "hours",
+    "lock_after",
+    "photo_bytes",
+    "link",
+    "congestion",
+    "mtu_discovery",
+    "proxy",
+];
 
 /// Configuration of a serving box.
 #[derive(Debug, Deserialize)]
@@ -36,6 +48,8 @@ struct Config {
     lock_after: Option<Number>,
     #[serde(default)]
     photo_bytes: Option<Number>,
+    #[serde(flatten)]
+    link: LinkConfig,
 }
 
 fn address(text: &str, what: &str) -> Result<SocketAddr, Failure> {
@@ -71,6 +85,7 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
         config::read(given.config.as_deref(), "CUNKOU_NODE", &KEYS, &["relays", "addresses"])?;
     let https = given.https.clone().or(config.https).unwrap_or_else(|| "127.0.0.1:8443".into());
     let https = address(&https, "https")?;
+    let reach = config.link.read()?;
     let http = given.http.clone().or(config.http);
     let http = http.map(|http| address(&http, "http")).transpose()?;
     let data = options.data.clone();
@@ -90,13 +105,17 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
         Some(bytes) => Some(bytes),
         None => config.photo_bytes.map(|n| n.read("photo_bytes")).transpose()?,
     };
+    let of_link = reach.links.settings.attachment_bytes_per_day;
+    let bytes_per_day = bytes_per_day.or((of_link != u64::MAX).then_some(of_link));
     let budget = Budget { bytes_per_day };
     let wallet = Arc::new(Wallet::open(&options.data, home.vault.open_replica().clone())?);
     if let Some(addresses) = config.addresses {
         wallet.reached_at(addresses)?;
     }
+    let congestion = reach.links.settings.congestion.word();
+    info!(link = %reach.profile, congestion, "the link");
     let data = options.data.clone();
-    let keeper = Keeper::begin(home, wallet.clone(), data, relays, lock_after, budget)?;
+    let keeper = Keeper::begin(home, wallet.clone(), data, relays, reach, lock_after, budget)?;
     let socket = control::bind(&options.data).map_err(failed)?;
     let executor = Arc::new(Executor { keeper: keeper.clone(), data: options.data.clone() });
     let socket = tokio::spawn(control::serve(socket, executor));

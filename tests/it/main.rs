@@ -19,6 +19,7 @@ mod forgotten_pin;
 mod keys;
 mod kill;
 mod lane;
+mod link;
 mod looks;
 mod receipt;
 mod routes;

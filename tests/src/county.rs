@@ -198,6 +198,41 @@ impl County {
         self.tell("start", node)
     }
 
+    fn config_file(&self, node: &str) -> Result<PathBuf> {
+        let argv = &self.node(node).argv;
+        let at = argv.iter().position(|a| a == "--config").context("a configuration")?;
+        Ok(argv.get(at + 1).context("a configuration")?.into())
+    }
+
+    /// A node's configuration, TOML.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn config(&self, node: &str) -> Result<String> {
+        Ok(std::fs::read_to_string(self.config_file(node)?)?)
+    }
+
+    /// Changes a node's configuration; it counts from its next start.
+    ///
+    /// # Errors
+    /// When it cannot be read or written.
+    pub fn edit(&self, node: &str, change: impl FnOnce(&mut toml::Table)) -> Result<()> {
+        let mut config = self.config(node)?.parse()?;
+        change(&mut config);
+        std::fs::write(self.config_file(node)?, toml::to_string(&config)?)?;
+        Ok(())
+    }
+
+    /// Stops a node and starts it with another configuration.
+    ///
+    /// # Errors
+    /// When it does not stop or start.
+    pub fn restart_with(&self, node: &str, change: impl FnOnce(&mut toml::Table)) -> Result<()> {
+        self.stop(node)?;
+        self.edit(node, change)?;
+        self.start_node(node)
+    }
+
     /// The folder of a node's data.
     #[must_use]
     pub fn data(&self, node: &str) -> PathBuf {

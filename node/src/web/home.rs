@@ -1,6 +1,7 @@
 //! An agent's day, sync, and the practice room.
 
 use crate::practice;
+use crate::traffic;
 use axum::Extension;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -125,6 +126,10 @@ pub(crate) async fn sync(signed: Signed) -> Result<Markup, AppError> {
         (l.t("盒子还能存", "Free on disk"), l.size(disk_free(replica.store().folder()))),
     ];
     view.rows = rows.into_iter().map(|(label, value)| (label.to_owned(), value)).collect();
+    view.traffic = traffic::of(replica, signed.app.door.replica())?
+        .into_iter()
+        .map(|t| [t.month_words(), t.name, l.size(t.sent), l.size(t.received)])
+        .collect();
     let contacts = replica.store().read(|view| view.contacts(20))?;
     view.contacts = contacts
         .into_iter()

@@ -465,6 +465,14 @@ pub trait Port: Send + Sync + 'static {
         Err(PortError::unasked())
     }
 
+    /// So many bytes went to the peer and came from it since this was told last, headers included.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn carried(&self, _peer: &PeerInfo, _sent: u64, _received: u64) -> Result<(), PortError> {
+        Ok(())
+    }
+
     /// Calls back after every commit that may be news to peers.
     fn on_change(&self, notify: Box<dyn Fn() + Send + Sync>);
 }

@@ -7,10 +7,10 @@ mod pieces;
 mod whole;
 
 use crate::LinkError;
+use crate::line::{Connection, RecvStream, SendStream};
 use crate::quotas::Account;
 use cunkou_engine::ranges::{Pace, RangeViolation};
 use cunkou_engine::{PeerInfo, Port, Progress};
-use quinn::{Connection, RecvStream, SendStream};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -172,7 +172,7 @@ pub(crate) async fn answer(
     mut receive: RecvStream,
     account: Option<&Account>,
 ) -> Result<(), LinkError> {
-    send.set_priority(-1).ok();
+    send.set_priority(-1);
     let mut id = [0; 32];
     if !whole_or_none(&mut receive, &mut id).await {
         return Ok(());

@@ -1,16 +1,27 @@
 //! The box's side: finds its relay, again and again, with growing waits.
 
+use crate::call::{Call, Called, Links, Place, Way};
 use crate::driver::Conversation;
+use crate::order::{Order, Then};
 use crate::renewal::{self, Credentials};
 use crate::serve::watch_changes;
+use crate::tally::{self, Tally};
 use crate::{ALPN_SYNC, LinkError, explain, tls};
 use cunkou_engine::{Backoff, Port, Progress};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tracing::{info, warn};
 
-const CONNECT: Duration = Duration::from_secs(6);
+/// So often a box that is connected looks whether its own address has changed.
+const LOOK_AROUND: Duration = Duration::from_secs(5);
+/// With a relay that is not the first for so long, a box looks whether the first answers again.
+const FIRST_AGAIN: Duration = Duration::from_secs(3600);
+/// Over HTTPS for so long, a box looks whether QUIC gets through now. An attempt costs 5 kB.
+const QUIC_AGAIN: Duration = Duration::from_secs(6 * 3600);
+/// A relay that is busy is believed when it asks for so long at most.
+const BUSY_MAX: Duration = Duration::from_secs(900);
 /// So often a box that is connected looks whether its certificates are to be renewed.
 const LOOK: Duration = Duration::from_secs(3600);
 /// The shortest wait between two attempts while somebody looks.
@@ -32,10 +43,35 @@ pub enum LinkState {
     },
 }
 
+/// The relay that is talked to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contact {
+    /// As the list of relays names it.
+    pub relay: String,
+    /// Over what.
+    pub way: Way,
+}
+
+/// When to look whether what is better works again.
+#[derive(Clone, Copy, Debug)]
+pub struct Again {
+    /// With another relay than the first for so long.
+    pub first: Duration,
+    /// Over HTTPS for so long.
+    pub quic: Duration,
+}
+
+impl Default for Again {
+    fn default() -> Self {
+        Self { first: FIRST_AGAIN, quic: QUIC_AGAIN }
+    }
+}
+
 /// Lets others see where the link stands and hurry it.
 #[derive(Clone, Debug)]
 pub struct LinkHandle {
     state: watch::Receiver<LinkState>,
+    contact: watch::Receiver<Option<Contact>>,
     nudge: Arc<Notify>,
 }
 
@@ -46,6 +82,12 @@ impl LinkHandle {
         self.state.borrow().clone()
     }
 
+    /// Whom this box talks to, and how.
+    #[must_use]
+    pub fn contact(&self) -> Option<Contact> {
+        self.contact.borrow().clone()
+    }
+
     /// Somebody is looking, or something new waits: a waiting link tries again soon.
     pub fn nudge(&self) {
         if matches!(*self.state.borrow(), LinkState::Offline { .. }) {
@@ -54,15 +96,21 @@ impl LinkHandle {
     }
 }
 
-/// Keeps the connection to the relay.
+/// Keeps the connection to one of the relays.
 pub struct Dialer {
     relays: Vec<String>,
     me: Arc<dyn Credentials>,
     port: Arc<dyn Port>,
+    links: Links,
+    again: Again,
     changes: watch::Receiver<u64>,
     state: watch::Sender<LinkState>,
+    contact: watch::Sender<Option<Contact>>,
     nudge: Arc<Notify>,
     backoff: Backoff,
+    order: Order,
+    /// Relays to which QUIC did not get through lately.
+    by_web: BTreeSet<String>,
 }
 
 impl std::fmt::Debug for Dialer {
@@ -71,45 +119,118 @@ impl std::fmt::Debug for Dialer {
     }
 }
 
+/// How a conversation ended that did not break.
+enum Ended {
+    /// Nothing more is to be said, ever.
+    ForGood,
+    /// What is better works again.
+    For(Better),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Better {
+    /// The first relay.
+    First,
+    /// The same relay over QUIC.
+    Quic,
+}
+
 impl Dialer {
     /// Will talk to the first of `relays` (host:port) that answers.
     #[must_use]
     pub fn new(relays: Vec<String>, me: Arc<dyn Credentials>, port: Arc<dyn Port>) -> Self {
         let changes = watch_changes(&*port);
-        let (state, _) = watch::channel(LinkState::Connecting);
-        let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
-        Self { relays, me, port, changes, state, nudge: Arc::default(), backoff }
+        let links = Links::default();
+        let settings = &links.settings;
+        Self {
+            order: Order::new(relays.len()),
+            relays,
+            me,
+            port,
+            again: Again::default(),
+            changes,
+            state: watch::channel(LinkState::Connecting).0,
+            contact: watch::channel(None).0,
+            nudge: Arc::default(),
+            backoff: Backoff::new(settings.retry_first, settings.retry_most),
+            links,
+            by_web: BTreeSet::new(),
+        }
+    }
+
+    /// Over a link of another kind.
+    #[must_use]
+    pub fn with_links(mut self, links: Links) -> Self {
+        self.backoff = Backoff::new(links.settings.retry_first, links.settings.retry_most);
+        self.links = links;
+        self
+    }
+
+    /// Looking for what is better after other times.
+    #[must_use]
+    pub fn with_again(mut self, again: Again) -> Self {
+        self.again = again;
+        self
     }
 
     /// To see where the link stands and to hurry it.
     #[must_use]
     pub fn handle(&self) -> LinkHandle {
-        LinkHandle { state: self.state.subscribe(), nudge: Arc::clone(&self.nudge) }
+        LinkHandle {
+            state: self.state.subscribe(),
+            contact: self.contact.subscribe(),
+            nudge: Arc::clone(&self.nudge),
+        }
     }
 
     /// Connects and talks until the task is dropped, or until the relay has kept this box's last
     /// word; `random` gives the jitter.
     pub async fn run(mut self, random: impl Fn() -> u32) {
+        if self.relays.is_empty() {
+            let why = "no relay is named".to_owned();
+            self.state.send_replace(LinkState::Offline { why, refused: true });
+            return std::future::pending().await;
+        }
         loop {
-            for relay in self.relays.clone() {
-                let error = match self.attempt(&relay).await {
-                    Ok(()) | Err(LinkError::Heard) => return,
-                    Err(error) => error,
-                };
-                let refused = matches!(
-                    error,
-                    LinkError::Refused(_) | LinkError::OtherCounty(_) | LinkError::Setup(_)
-                );
-                if refused {
-                    warn!(%relay, %error, "the relay does not want to talk to this box");
-                } else {
-                    info!(%relay, %error, "not connected");
+            let relay = self.relays[self.order.at()].clone();
+            let ended = self.attempt(&relay).await;
+            self.contact.send_replace(None);
+            let error = match ended {
+                Ok(Ended::ForGood) | Err(LinkError::Heard) => return,
+                Ok(Ended::For(better)) => {
+                    info!(from = %relay, ?better, "what is better works again");
+                    match better {
+                        Better::First => self.order.first_again(),
+                        Better::Quic => drop(self.by_web.remove(&relay)),
+                    }
+                    continue;
                 }
-                self.state.send_replace(LinkState::Offline { why: error.to_string(), refused });
+                Err(error) => error,
+            };
+            self.tell(&relay, &error);
+            let least = match error {
+                LinkError::Busy(wait) => wait.min(BUSY_MAX),
+                _ => Duration::ZERO,
+            };
+            if self.order.failed() == Then::Next {
+                continue;
             }
             let wait = self.backoff.next_wait(random());
-            self.rest(wait).await;
+            self.rest(wait.max(least)).await;
         }
+    }
+
+    fn tell(&self, relay: &str, error: &LinkError) {
+        let refused = matches!(
+            error,
+            LinkError::Refused(_) | LinkError::OtherCounty(_) | LinkError::Setup(_)
+        );
+        if refused {
+            warn!(%relay, %error, "the relay does not want to talk to this box");
+        } else {
+            info!(%relay, %error, "not connected");
+        }
+        self.state.send_replace(LinkState::Offline { why: error.to_string(), refused });
     }
 
     /// Waits, but not long once somebody looks or something new waits to be sent.
@@ -124,41 +245,56 @@ impl Dialer {
         let _ = tokio::time::timeout(wait, hurry).await;
     }
 
-    async fn attempt(&mut self, relay: &str) -> Result<(), LinkError> {
+    async fn attempt(&mut self, relay: &str) -> Result<Ended, LinkError> {
         if self.me.due() {
             // One that still holds serves meanwhile; else the relay says so below.
-            if let Err(error) = renewal::renew(relay, Arc::clone(&self.me)).await {
+            if let Err(error) = self.renew(relay).await {
                 warn!(%relay, %error, "the certificates were not renewed");
             }
         }
         match self.converse(relay).await {
             // Our clock may be behind, so that we did not know.
             Err(LinkError::RunOut) => {
-                renewal::renew(relay, Arc::clone(&self.me)).await?;
+                self.renew(relay).await?;
                 self.converse(relay).await
             }
             result => result,
         }
     }
 
-    async fn converse(&mut self, relay: &str) -> Result<(), LinkError> {
+    fn first_way(&self, relay: &str) -> Way {
+        if self.by_web.contains(relay) { Way::Web } else { Way::Quic }
+    }
+
+    fn renew(&self, relay: &str) -> impl Future<Output = Result<(), LinkError>> + Send + 'static {
+        let (relay, first) = (relay.to_owned(), self.first_way(relay));
+        let (me, links) = (Arc::clone(&self.me), self.links.clone());
+        async move { renewal::renew_over(&relay, me, &links, first).await }
+    }
+
+    async fn call(&mut self, relay: &str) -> Result<Called, LinkError> {
         let me = self.me.certificate()?;
-        let config = tls::client(&me.roots, Some(&me), self.me.clock(), ALPN_SYNC)?;
-        let (endpoint, address) = tls::dial(relay, config).await?;
-        let connecting = endpoint
-            .connect(address, &me.relay_name)
-            .map_err(|e| LinkError::Setup(e.to_string()))?;
-        let connection = tokio::time::timeout(CONNECT, connecting)
-            .await
-            .map_err(|_| LinkError::Unreachable("no answer".into()))?
-            .map_err(|e| explain(&e))?;
+        let tls = tls::client(&me.roots, Some(&me), self.me.clock(), ALPN_SYNC)?;
+        let call = Call { relay, name: &me.relay_name, tls, links: &self.links, single: false };
+        let called = call.make(self.first_way(relay)).await?;
+        match called.way {
+            Way::Quic => drop(self.by_web.remove(relay)),
+            Way::Web => drop(self.by_web.insert(relay.to_owned())),
+        }
+        Ok(called)
+    }
+
+    async fn converse(&mut self, relay: &str) -> Result<Ended, LinkError> {
+        let mut called = self.call(relay).await?;
+        let (connection, way) = (called.connection.clone(), called.way);
         let key = tls::peer_key(&connection)
             .ok_or_else(|| LinkError::OtherCounty("the relay shows no key".into()))?;
         let peer = self.port.admit_peer(&key).map_err(|r| LinkError::Refused(r.words))?;
+        let mut tally = Tally::new(connection.clone(), Arc::clone(&self.port), peer.clone());
         let (send, receive) = connection.open_bi().await.map_err(|e| explain(&e))?;
         let (progress, mut watched) = watch::channel(None);
         let conversation = Conversation {
-            connection: connection.clone(),
+            connection,
             port: Arc::clone(&self.port),
             peer,
             key,
@@ -172,15 +308,23 @@ impl Dialer {
         let talk = conversation.run(send, receive);
         tokio::pin!(talk);
         let mut look = tokio::time::interval(LOOK);
+        let mut around = tokio::time::interval(LOOK_AROUND);
+        let mut telling = tokio::time::interval(tally::EVERY);
+        telling.reset();
+        let better = self.until_better(relay, way);
+        tokio::pin!(better);
         let result = loop {
             tokio::select! {
-                result = &mut talk => break result,
+                result = &mut talk => break result.map(|()| Ended::ForGood),
+                better = &mut better => break Ok(Ended::For(better)),
+                _ = telling.tick() => tally.tell(),
+                _ = around.tick() => called.look_around(),
                 _ = look.tick() => if self.me.due() {
                     // Beside the conversation, which may last for months.
-                    let (relay, me) = (relay.to_owned(), Arc::clone(&self.me));
+                    let renewing = self.renew(relay);
                     tokio::spawn(async move {
-                        if let Err(error) = renewal::renew(&relay, me).await {
-                            warn!(%relay, %error, "the certificates were not renewed");
+                        if let Err(error) = renewing.await {
+                            warn!(%error, "the certificates were not renewed");
                         }
                     });
                 },
@@ -188,6 +332,13 @@ impl Dialer {
                     let progress = *watched.borrow_and_update();
                     if let Some(progress) = progress {
                         self.backoff.reset();
+                        self.order.worked();
+                        self.contact.send_if_modified(|contact| {
+                            let now = Some(Contact { relay: relay.to_owned(), way });
+                            let new = *contact != now;
+                            *contact = now;
+                            new
+                        });
                         let now = LinkState::Online(progress);
                         self.state.send_if_modified(|state| {
                             let new = *state != now;
@@ -198,8 +349,47 @@ impl Dialer {
                 }
             }
         };
-        connection.close(crate::CLOSE_DONE.into(), b"");
-        endpoint.wait_idle().await;
+        called.end().await;
         result
+    }
+
+    /// Ends when what is better than this works again, looked at now and then: the first relay, or
+    /// QUIC. The handshake alone: what it is worth beyond shows only there.
+    fn until_better(&self, relay: &str, way: Way) -> impl Future<Output = Better> + Send + 'static {
+        let first = self.order.is_second_choice().then(|| self.relays[0].clone());
+        let first_way = first.as_ref().map_or(Way::Quic, |first| self.first_way(first));
+        let by_quic = Place::read(relay).ok().and_then(|place| place.only_quic());
+        let by_quic = by_quic.filter(|_| way == Way::Web);
+        let (me, links, again) = (Arc::clone(&self.me), self.links.clone(), self.again);
+        async move {
+            tokio::select! {
+                () = answers(&*me, &links, first, first_way, again.first) => Better::First,
+                () = answers(&*me, &links, by_quic, Way::Quic, again.quic) => Better::Quic,
+            }
+        }
+    }
+}
+
+/// Ends when the relay answers, asked each so often; never without a relay.
+async fn answers(
+    me: &dyn Credentials,
+    links: &Links,
+    relay: Option<String>,
+    first: Way,
+    every: Duration,
+) {
+    let Some(relay) = relay else { return std::future::pending().await };
+    loop {
+        tokio::time::sleep(every).await;
+        let probe = async {
+            let own = me.certificate()?;
+            let tls = tls::client(&own.roots, Some(&own), me.clock(), ALPN_SYNC)?;
+            let call = Call { relay: &relay, name: &own.relay_name, tls, links, single: false };
+            call.make(first).await
+        };
+        match probe.await {
+            Ok(called) => return called.end().await,
+            Err(error) => info!(%relay, %error, "it does not answer yet"),
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Drives one session: moves bytes, timers and store calls. Takes no decisions.
 
+use crate::line::{Connection, RecvStream, SendStream};
 use crate::quotas::Account;
 use crate::{
     CLOSE_HEARD, CLOSE_REFUSED, CLOSE_SCOPES, CLOSE_VIOLATION, LinkError, attachments, explain,
@@ -10,7 +11,6 @@ use cunkou_engine::{
     Call, FRAME_BYTES_MAX, Input, Output, PeerInfo, Port, PortError, Progress, Session, features,
     perform,
 };
-use quinn::{Connection, RecvStream, SendStream};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};

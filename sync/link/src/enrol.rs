@@ -1,14 +1,15 @@
 //! Enrolment: a box with a one-time file becomes a box of the county.
 
+use crate::call::{Call, Links, Way};
 use crate::identity::{fingerprint, pem_to_der};
+use crate::line::Connection;
 use crate::renewal::RelayCredentials;
 use crate::verify::Clock;
-use crate::{ALPN_ENROL, CLOSE_DONE, LinkError, explain, frames, tls};
+use crate::{ALPN_ENROL, LinkError, explain, frames, tls};
 use cunkou_engine::{RefusalCode, Refused};
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
-use quinn::Connection;
 use rustls_pki_types::CertificateDer;
 use std::sync::Arc;
 use std::time::Duration;
@@ -229,7 +230,7 @@ pub(crate) async fn answer(connection: Connection, relay: Arc<dyn RelayCredentia
             .map_err(|e| LinkError::Broken(e.to_string()))?;
         let bytes = minicbor::to_vec(&response).map_err(|e| LinkError::Broken(e.to_string()))?;
         frames::send(&mut send, &bytes).await?;
-        send.finish().ok();
+        send.finish();
         // The box closes when it has read the answer.
         connection.closed().await;
         Ok::<(), LinkError>(())
@@ -355,28 +356,24 @@ async fn attempt(
 ) -> Result<EnrolResponse, LinkError> {
     // The file is the first that a box hears of its county: nothing vouches for its clock yet.
     let clock = Clock { now_ms: 0, floor_ms: 0 };
-    let config = match believe {
+    let tls = match believe {
         Believe::Roots(roots) => tls::client(roots, None, clock, ALPN_ENROL)?,
         Believe::Anybody => tls::client_of_anybody(ALPN_ENROL)?,
     };
-    let (endpoint, address) = tls::dial(relay, config).await?;
+    let links = Links::default();
+    let call = Call { relay, name: relay_name, tls, links: &links, single: true };
+    let called = call.make(Way::Quic).await?;
     let talk = async {
-        let connection = endpoint
-            .connect(address, relay_name)
-            .map_err(|e| LinkError::Setup(e.to_string()))?
-            .await
-            .map_err(|e| explain(&e))?;
-        let (mut send, mut receive) = connection.open_bi().await.map_err(|e| explain(&e))?;
+        let (mut send, mut receive) = called.connection.open_bi().await.map_err(|e| explain(&e))?;
         frames::send(&mut send, message).await?;
         let answer = frames::receive(&mut receive, RESPONSE_BYTES_MAX).await?;
-        connection.close(CLOSE_DONE.into(), b"");
         let answer: Option<EnrolResponse> = answer.and_then(|b| minicbor::decode(&b).ok());
         answer.ok_or_else(|| LinkError::Broken("the relay's answer cannot be read".into()))
     };
     let result = tokio::time::timeout(PATIENCE, talk)
         .await
         .unwrap_or_else(|_| Err(LinkError::Unreachable("no answer".into())));
-    endpoint.wait_idle().await;
+    called.end().await;
     result
 }
 

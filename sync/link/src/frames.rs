@@ -1,13 +1,12 @@
 //! Length-prefixed messages on a stream.
 
 use crate::LinkError;
-use quinn::{RecvStream, SendStream};
+use crate::line::{ReadError, RecvStream, SendStream};
 
 pub(crate) async fn send(stream: &mut SendStream, bytes: &[u8]) -> Result<(), LinkError> {
     let length = u32::try_from(bytes.len()).map_err(|_| LinkError::Broken("too long".into()))?;
-    let broken = |e: quinn::WriteError| LinkError::Broken(e.to_string());
-    stream.write_all(&length.to_be_bytes()).await.map_err(broken)?;
-    stream.write_all(bytes).await.map_err(broken)
+    stream.write_all(&length.to_be_bytes()).await?;
+    stream.write_all(bytes).await
 }
 
 /// Reads one message of at most `most` bytes; nothing when the stream has ended.
@@ -18,7 +17,7 @@ pub(crate) async fn receive(
     let mut length = [0; 4];
     match stream.read_exact(&mut length).await {
         Ok(()) => {}
-        Err(quinn::ReadExactError::FinishedEarly(0)) => return Ok(None),
+        Err(ReadError::Early(0)) => return Ok(None),
         Err(e) => return Err(LinkError::Broken(e.to_string())),
     }
     let length = u32::from_be_bytes(length) as usize;

@@ -4,25 +4,36 @@
 //! attachment, at a lower priority. **Invariant:** no decisions about entries are taken here; what
 //! to say is the engine's matter, what to keep is the port's.
 
+mod advice;
 mod attachments;
 mod authority;
+mod call;
 mod dial;
 mod driver;
 mod enrol;
 mod frames;
 mod https;
 mod identity;
+mod line;
+mod measure;
+mod order;
+mod profile;
 mod quotas;
+mod reach;
 mod renewal;
 mod serve;
+mod tally;
 mod tls;
 mod verify;
+mod web;
 
+pub use advice::{Advice, advise};
 pub use authority::{
     ADDRESSES_MAX, BACKDATED_MS, Bounds, DEVICE_DAYS, IssuingAuthority, Purpose, RootAuthority,
     SUBNETS, WebKey, device_spki, is_web_key,
 };
-pub use dial::{Dialer, LinkHandle, LinkState};
+pub use call::{LINK_PATH, Links, Way};
+pub use dial::{Again, Contact, Dialer, LinkHandle, LinkState};
 pub use enrol::{
     BindRequest, EnrolRequest, EnrolResponse, Enroller, OFFER_BYTES_MAX, OfferedEnrolment,
     SealedOffer, bind, enrol, enrol_under, fetch_root,
@@ -31,12 +42,17 @@ pub use https::{Https, TlsConnection, WebSettings};
 pub use identity::{
     DeviceCertificate, Facts, IdentityError, address_bytes, address_of, fingerprint, pem_to_der,
 };
+pub use measure::{Sample, TRANSFER_BYTES_MAX, TestBounds, measure};
+pub use profile::{Congestion, Profile, Settings};
 pub use renewal::{
     ANSWER_BYTES_MAX, Credentials, REQUEST_BYTES_MAX, RelayCredentials, RenewRequest, Renewed,
     SignedRenewal, renew,
 };
-pub use serve::Server;
+pub use serve::{Server, WebDoor};
 pub use verify::Clock;
+
+use line::Closed;
+use std::time::Duration;
 
 /// Why a conversation could not be had, in words for the person who looks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +63,9 @@ pub enum LinkError {
     /// The other side does not want to talk to us.
     #[error("refused by the relay: {0}")]
     Refused(String),
+    /// The relay has no time for us now.
+    #[error("the relay has no time for this box now; it may ask again in {} s", .0.as_secs())]
+    Busy(Duration),
     /// Our certificate has run out; it is to be renewed first.
     #[error("the certificate of this box has run out; it is being renewed")]
     RunOut,
@@ -77,31 +96,45 @@ pub(crate) const CLOSE_VIOLATION: u32 = 2;
 pub(crate) const CLOSE_SCOPES: u32 = 3;
 pub(crate) const CLOSE_RUN_OUT: u32 = 4;
 pub(crate) const CLOSE_HEARD: u32 = 5;
+pub(crate) const CLOSE_BUSY: u32 = 6;
 
 pub(crate) const ALPN_SYNC: &[u8] = b"cunkou-sync/1";
 pub(crate) const ALPN_RENEW: &[u8] = b"cunkou-renew/1";
+pub(crate) const ALPN_TEST: &[u8] = b"cunkou-test/1";
 pub(crate) const ALPN_ENROL: &[u8] = b"cunkou-enrol/1";
 
-/// What a broken connection means to a person.
-pub(crate) fn explain(e: &quinn::ConnectionError) -> LinkError {
+/// What a closed connection means to a person.
+pub(crate) fn explain(closed: &Closed) -> LinkError {
     use quinn::ConnectionError as E;
     // TLS alerts arrive as 0x100 + alert: 42..=49 are about certificates, 116 asks for one.
     let about_certificate = |code: u64| matches!(code, 0x12a..=0x131 | 0x174);
-    match e {
-        E::ApplicationClosed(close) if close.error_code == CLOSE_REFUSED.into() => {
-            LinkError::Refused(String::from_utf8_lossy(&close.reason).into_owned())
-        }
-        E::ApplicationClosed(close) if close.error_code == CLOSE_RUN_OUT.into() => {
-            LinkError::RunOut
-        }
-        E::ApplicationClosed(close) if close.error_code == CLOSE_HEARD.into() => LinkError::Heard,
-        E::ConnectionClosed(close) if about_certificate(close.error_code.into()) => {
+    match closed {
+        Closed::Said(code, words) => said(*code, words),
+        Closed::Quic(E::ConnectionClosed(close)) if about_certificate(close.error_code.into()) => {
             LinkError::OtherCounty("the relay does not accept this box's certificate".into())
         }
-        E::TransportError(error) if about_certificate(error.code.into()) => {
+        Closed::Quic(E::TransportError(error)) if about_certificate(error.code.into()) => {
             LinkError::OtherCounty("the relay's certificate is not of this county".into())
         }
-        E::TimedOut | E::Reset => LinkError::Unreachable("no answer".into()),
-        other => LinkError::Broken(other.to_string()),
+        Closed::Quic(E::TimedOut | E::Reset) | Closed::Silent => {
+            LinkError::Unreachable("no answer".into())
+        }
+        Closed::Quic(other) => LinkError::Broken(other.to_string()),
+        Closed::Broken(words) => LinkError::Broken(words.clone()),
+    }
+}
+
+/// What the peer said when it closed.
+fn said(code: u32, words: &[u8]) -> LinkError {
+    let text = || String::from_utf8_lossy(words).into_owned();
+    match code {
+        CLOSE_REFUSED => LinkError::Refused(text()),
+        CLOSE_RUN_OUT => LinkError::RunOut,
+        CLOSE_HEARD => LinkError::Heard,
+        CLOSE_BUSY => {
+            let seconds = text().parse().unwrap_or(60);
+            LinkError::Busy(Duration::from_secs(seconds))
+        }
+        _ => LinkError::Broken(format!("closed by peer: {} (code {code})", text())),
     }
 }

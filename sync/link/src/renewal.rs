@@ -3,14 +3,15 @@
 //! The request is signed with the device's key, the answer with the relay's, so that both are worth
 //! the same on a stick as on the wire.
 
+use crate::call::{Call, Links, Way};
 use crate::enrol::Enroller;
+use crate::line::Connection;
 use crate::verify::Clock;
 use crate::{DeviceCertificate, LinkError, explain, frames, tls};
 use cunkou_engine::{Port, Refused};
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
-use quinn::Connection;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -204,7 +205,7 @@ pub(crate) async fn answer(
         }
         let bytes = minicbor::to_vec(&response).map_err(|e| LinkError::Broken(e.to_string()))?;
         frames::send(&mut send, &bytes).await?;
-        send.finish().ok();
+        send.finish();
         connection.closed().await;
         Ok(())
     };
@@ -215,36 +216,42 @@ pub(crate) async fn answer(
     }
 }
 
-/// Renews the certificates at a relay (host:port).
+/// Renews the certificates at a relay, as the list of relays names it.
 ///
 /// # Errors
 /// [`LinkError`] in words.
 pub async fn renew(relay: &str, me: Arc<dyn Credentials>) -> Result<(), LinkError> {
-    let certificate = me.certificate()?;
-    let config =
-        tls::client(&certificate.roots, Some(&certificate), me.clock(), crate::ALPN_RENEW)?;
-    let (endpoint, address) = tls::dial(relay, config).await?;
+    renew_over(relay, me, &Links::default(), Way::Quic).await
+}
+
+/// The same over a link of another kind, trying one way first.
+pub(crate) async fn renew_over(
+    relay: &str,
+    me: Arc<dyn Credentials>,
+    links: &Links,
+    first: Way,
+) -> Result<(), LinkError> {
+    let own = me.certificate()?;
+    let tls = tls::client(&own.roots, Some(&own), me.clock(), crate::ALPN_RENEW)?;
+    let call = Call { relay, name: &own.relay_name, tls, links, single: true };
+    let called = call.make(first).await?;
     let talk = async {
-        let connection = endpoint
-            .connect(address, &certificate.relay_name)
-            .map_err(|e| LinkError::Setup(e.to_string()))?
-            .await
-            .map_err(|e| explain(&e))?;
-        let (mut send, mut receive) = connection.open_bi().await.map_err(|e| explain(&e))?;
+        let (mut send, mut receive) = called.connection.open_bi().await.map_err(|e| explain(&e))?;
         let bytes = minicbor::to_vec(me.request()).map_err(|e| LinkError::Setup(e.to_string()))?;
         frames::send(&mut send, &bytes).await?;
-        let answer = frames::receive(&mut receive, ANSWER_BYTES_MAX).await?;
-        connection.close(crate::CLOSE_DONE.into(), b"");
-        match answer.and_then(|bytes| minicbor::decode(&bytes).ok()) {
-            Some(RenewResponse::Renewed(answer)) => Ok(answer),
-            Some(RenewResponse::Refused(words)) => Err(LinkError::Refused(words)),
-            None => Err(LinkError::Broken("the relay's answer cannot be read".into())),
+        match frames::receive(&mut receive, ANSWER_BYTES_MAX).await? {
+            None => Err(explain(&called.connection.closed().await)),
+            Some(bytes) => match minicbor::decode(&bytes) {
+                Ok(RenewResponse::Renewed(answer)) => Ok(answer),
+                Ok(RenewResponse::Refused(words)) => Err(LinkError::Refused(words)),
+                Err(_) => Err(LinkError::Broken("the relay's answer cannot be read".into())),
+            },
         }
     };
     let answer = tokio::time::timeout(PATIENCE, talk)
         .await
         .unwrap_or_else(|_| Err(LinkError::Unreachable("no answer".into())));
-    endpoint.wait_idle().await;
+    called.end().await;
     let answer = answer?;
     tokio::task::spawn_blocking(move || me.renewed(&answer))
         .await

@@ -1,32 +1,61 @@
 //! The relay's side: accepts boxes, sends strangers away with a reason.
 
 use crate::driver::Conversation;
+use crate::line::{Connection, Io};
+use crate::profile::Settings;
 use crate::quotas::Accounts;
 use crate::renewal::RelayCredentials;
 use crate::{
-    ALPN_ENROL, ALPN_RENEW, CLOSE_REFUSED, CLOSE_RUN_OUT, LinkError, enrol, explain, renewal, tls,
+    ALPN_ENROL, ALPN_RENEW, ALPN_TEST, CLOSE_BUSY, CLOSE_REFUSED, CLOSE_RUN_OUT, LinkError, enrol,
+    explain, measure, renewal, tls, web,
 };
-use cunkou_engine::{Knock, Limits, Port};
-use quinn::{Connection, Endpoint, Incoming};
+use cunkou_engine::{Knock, Limits, Port, TooMuch};
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use quinn::{Endpoint, Incoming};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
-use tracing::{info, warn};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
+use tokio_tungstenite::tungstenite::protocol::Role;
+use tracing::{debug, info, warn};
 
-const HANDSHAKE: Duration = Duration::from_secs(10);
+const HANDSHAKE: Duration = Duration::from_secs(20);
 /// So many handshakes and enrolments go on at once. What is over it knocks again by itself.
 const STRANGERS_MAX: usize = 128;
 
-/// A listening relay.
-pub struct Server {
-    endpoint: Endpoint,
+/// What every connection is welcomed with, however it comes.
+#[derive(Clone)]
+struct Hall {
     port: Arc<dyn Port>,
     relay: Arc<dyn RelayCredentials>,
     changes: watch::Receiver<u64>,
     accounts: Accounts,
     strangers: Arc<Semaphore>,
+    settings: Settings,
+}
+
+/// A listening relay.
+pub struct Server {
+    endpoint: Endpoint,
+    hall: Hall,
     renewed: watch::Receiver<u64>,
+    tls: watch::Sender<Arc<rustls::ServerConfig>>,
+}
+
+/// Where connections inside WebSockets come in.
+#[derive(Clone)]
+pub struct WebDoor {
+    hall: Hall,
+    tls: watch::Receiver<Arc<rustls::ServerConfig>>,
+}
+
+impl std::fmt::Debug for WebDoor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WebDoor")
+    }
 }
 
 impl std::fmt::Debug for Server {
@@ -59,19 +88,39 @@ impl Server {
         // Before the certificate is read, so that no change is missed.
         let renewed = relay.changes();
         let me = relay.certificate()?;
-        let config = Some(tls::server(&me)?);
+        let settings = Settings::relay();
+        let tls = tls::server(&me)?;
+        let config = Some(tls::quic_server(tls.clone(), &settings)?);
         let endpoint = Endpoint::new(tls::endpoint(&me), config, socket, runtime).map_err(taken)?;
         let changes = watch_changes(&*port);
         let accounts = Accounts::new(Limits::START);
         let strangers = Arc::new(Semaphore::new(STRANGERS_MAX));
-        Ok(Self { endpoint, port, relay, changes, accounts, strangers, renewed })
+        let hall = Hall { port, relay, changes, accounts, strangers, settings };
+        Ok(Self { endpoint, hall, renewed, tls: watch::channel(Arc::new(tls)).0 })
     }
 
     /// With other limits than the start values.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
-        self.accounts = Accounts::new(limits);
+        self.hall.accounts = Accounts::new(limits);
         self
+    }
+
+    /// With other settings of the transport, for connections from now on.
+    ///
+    /// # Errors
+    /// [`LinkError::Setup`] when the certificate cannot be used.
+    pub fn with_settings(mut self, settings: Settings) -> Result<Self, LinkError> {
+        self.hall.settings = settings;
+        let config = tls::quic_server(tls::server(&self.hall.relay.certificate()?)?, &settings)?;
+        self.endpoint.set_server_config(Some(config));
+        Ok(self)
+    }
+
+    /// Where the web server brings what comes in over HTTPS, for as long as the server runs.
+    #[must_use]
+    pub fn web_door(&self) -> WebDoor {
+        WebDoor { hall: self.hall.clone(), tls: self.tls.subscribe() }
     }
 
     /// Accepts until `stop` says so, then says goodbye to everybody.
@@ -93,9 +142,14 @@ impl Server {
 
     /// Connections that are open stay; new ones see the new certificate and the new roots.
     fn show_new_certificate(&self) {
-        match self.relay.certificate().and_then(|me| tls::server(&me)) {
-            Ok(config) => {
+        let settings = &self.hall.settings;
+        let tls = self.hall.relay.certificate().and_then(|me| tls::server(&me));
+        let both =
+            tls.and_then(|tls| Ok((tls::quic_server(tls.clone(), settings)?, Arc::new(tls))));
+        match both {
+            Ok((config, tls)) => {
                 self.endpoint.set_server_config(Some(config));
+                self.tls.send_replace(tls);
                 info!("showing a new certificate to boxes");
             }
             Err(error) => warn!(%error, "the new certificate cannot be used"),
@@ -104,7 +158,7 @@ impl Server {
 
     fn welcome(&self, incoming: Incoming) {
         let (address, proved) = (incoming.remote_address(), incoming.remote_address_validated());
-        match self.accounts.knock(address.ip(), proved) {
+        match self.hall.accounts.knock(address.ip(), proved) {
             Knock::Welcome => {}
             Knock::Retry => {
                 // Fails only for an address that is proved already.
@@ -113,43 +167,118 @@ impl Server {
             }
             Knock::Ignore => return incoming.ignore(),
         }
-        let Ok(stranger) = Arc::clone(&self.strangers).try_acquire_owned() else {
+        let Ok(stranger) = Arc::clone(&self.hall.strangers).try_acquire_owned() else {
             return incoming.ignore();
         };
-        let accounts = self.accounts.clone();
-        let (port, relay) = (Arc::clone(&self.port), Arc::clone(&self.relay));
-        let changes = self.changes.clone();
+        let hall = self.hall.clone();
+        // Only a test of a link asks for this.
+        let otherwise = measure::wished(&incoming.orig_dst_cid()).and_then(|congestion| {
+            let settings = Settings { congestion, ..hall.settings };
+            tls::quic_server((**self.tls.borrow()).clone(), &settings).ok()
+        });
         tokio::spawn(async move {
             let address = incoming.remote_address();
-            let connection = match tokio::time::timeout(HANDSHAKE, incoming).await {
-                Ok(Ok(connection)) => connection,
-                Ok(Err(error)) => {
-                    let why = match explain(&error) {
-                        LinkError::OtherCounty(_) => {
-                            "its certificate is not of this county".to_owned()
-                        }
-                        other => other.to_string(),
-                    };
-                    warn!(%address, %why, "refused a connection");
-                    return;
-                }
-                Err(_) => return warn!(%address, "a connection was begun and left"),
+            let accepted = match otherwise {
+                Some(config) => incoming.accept_with(Arc::new(config)),
+                None => incoming.accept(),
             };
-            match alpn(&connection).as_deref() {
-                Some(ALPN_ENROL) => enrol::answer(connection, relay).await,
-                Some(ALPN_RENEW) => renewal::answer(connection, port, relay).await,
-                _ => {
-                    drop(stranger);
-                    talk(connection, port, changes, &accounts, relay.now_ms()).await;
-                }
+            let shaking = async { accepted?.await };
+            match tokio::time::timeout(HANDSHAKE, shaking).await {
+                Ok(Ok(connection)) => hall.receive(Connection::Quic(connection), stranger).await,
+                Ok(Err(error)) => refused(address, explain(&error.into())),
+                Err(_) => warn!(%address, "a connection was begun and left"),
             }
         });
     }
 }
 
-fn alpn(connection: &Connection) -> Option<Vec<u8>> {
-    let data = connection.handshake_data()?;
-    data.downcast::<quinn::crypto::rustls::HandshakeData>().ok()?.protocol
+fn refused(address: SocketAddr, error: LinkError) {
+    let why = match error {
+        LinkError::OtherCounty(_) => "its certificate is not of this county".to_owned(),
+        other => other.to_string(),
+    };
+    warn!(%address, %why, "refused a connection");
+}
+
+impl Hall {
+    async fn receive(self, connection: Connection, stranger: OwnedSemaphorePermit) {
+        match connection.alpn().as_deref() {
+            Some(ALPN_ENROL) => enrol::answer(connection, self.relay).await,
+            Some(ALPN_TEST) => {
+                drop(stranger);
+                // One that has run out renews first; then it may test.
+                if tls::peer_holds(&connection, self.relay.now_ms()) == Some(true) {
+                    measure::answer(connection, self.port, &self.accounts).await;
+                } else {
+                    connection.close(CLOSE_RUN_OUT.into(), b"the certificate has run out");
+                }
+            }
+            Some(ALPN_RENEW) => renewal::answer(connection, self.port, self.relay).await,
+            _ => {
+                drop(stranger);
+                let now_ms = self.relay.now_ms();
+                talk(connection, self.port, self.changes, &self.accounts, now_ms).await;
+            }
+        }
+    }
+}
+
+impl WebDoor {
+    /// Takes what a web server hands on: answers the upgrade, and talks over what it becomes. `from`
+    /// is the proxy before us, if there is one: all that come through one share its allowance.
+    pub fn welcome<B>(&self, request: &mut Request<B>, from: SocketAddr) -> Response<String> {
+        let no = |status: StatusCode, words: &str| {
+            let mut response = Response::new(words.to_owned());
+            *response.status_mut() = status;
+            response
+        };
+        // Browsers name where a page came from; no box does.
+        if request.headers().contains_key("origin") {
+            return no(StatusCode::FORBIDDEN, "for boxes alone");
+        }
+        let Ok(response) = create_response_with_body(request, String::new) else {
+            return no(StatusCode::UPGRADE_REQUIRED, "for boxes alone");
+        };
+        let busy = || no(StatusCode::SERVICE_UNAVAILABLE, "busy");
+        if !matches!(self.hall.accounts.knock(from.ip(), true), Knock::Welcome) {
+            return busy();
+        }
+        let Ok(stranger) = Arc::clone(&self.hall.strangers).try_acquire_owned() else {
+            return busy();
+        };
+        let (door, upgrading) = (self.clone(), hyper::upgrade::on(request));
+        tokio::spawn(async move {
+            match tokio::time::timeout(HANDSHAKE, upgrading).await {
+                Ok(Ok(upgraded)) => door.shake(TokioIo::new(upgraded), from, stranger).await,
+                _ => debug!(%from, "a WebSocket was begun and left"),
+            }
+        });
+        response
+    }
+
+    async fn shake<S: Io>(self, stream: S, from: SocketAddr, stranger: OwnedSemaphorePermit) {
+        let shaking = async {
+            let socket =
+                WebSocketStream::from_raw_socket(stream, Role::Server, Some(web::limits())).await;
+            let tls = Arc::clone(&self.tls.borrow());
+            web::answer(socket, from, tls, &self.hall.settings).await
+        };
+        match tokio::time::timeout(HANDSHAKE, shaking).await {
+            Ok(Ok(connection)) => {
+                let connection = Connection::Web(connection);
+                let mut serving = self.tls;
+                tokio::select! {
+                    () = self.hall.receive(connection.clone(), stranger) => {}
+                    // Whoever sends the settings ends with the server.
+                    () = async { while serving.changed().await.is_ok() {} } => {
+                        connection.close(crate::CLOSE_DONE.into(), b"the relay is being stopped");
+                    }
+                }
+            }
+            Ok(Err(error)) => refused(from, error),
+            Err(_) => warn!(address = %from, "a connection was begun and left"),
+        }
+    }
 }
 
 async fn talk(
@@ -173,7 +302,11 @@ async fn talk(
     };
     let account = match accounts.open(peer.device) {
         Ok(account) => account,
-        Err(too_much) => return refuse(&too_much.to_string()),
+        Err(TooMuch::Often(seconds)) => {
+            info!(peer = %peer.name, seconds, "it connects too often");
+            return connection.close(CLOSE_BUSY.into(), seconds.to_string().as_bytes());
+        }
+        Err(too_much @ TooMuch::Open(_)) => return refuse(&too_much.to_string()),
     };
     // The handshake lets a certificate that has run out through, for renewal.
     if tls::peer_holds(&connection, now_ms) != Some(true) {

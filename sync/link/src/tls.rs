@@ -1,12 +1,12 @@
 //! TLS 1.3 settings of both sides, and the transport's.
 
 use crate::identity::{DeviceCertificate, Facts};
+use crate::line::Connection;
+use crate::profile::Settings;
 use crate::verify::{Anybody, BoxVerifier, Clock, RelayVerifier};
-use crate::{ALPN_ENROL, ALPN_RENEW, ALPN_SYNC, LinkError};
+use crate::{ALPN_ENROL, ALPN_RENEW, ALPN_SYNC, ALPN_TEST, LinkError};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{
-    ClientConfig, Endpoint, EndpointConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt,
-};
+use quinn::{ClientConfig, EndpointConfig, ServerConfig};
 use quinn_proto::HashedConnectionIdGenerator;
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
@@ -14,9 +14,7 @@ use rustls::client::danger::ServerCertVerifier;
 use rustls::server::WebPkiClientVerifier;
 
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 fn setup(e: impl std::fmt::Display) -> LinkError {
     LinkError::Setup(e.to_string())
@@ -32,20 +30,6 @@ fn roots(roots: &[CertificateDer<'static>]) -> Result<Arc<RootCertStore>, LinkEr
         store.add(root.clone()).map_err(setup)?;
     }
     Ok(Arc::new(store))
-}
-
-fn transport() -> TransportConfig {
-    let mut transport = TransportConfig::default();
-    // Learning the path's MTU costs more bytes than a whole session that has nothing to say.
-    transport.mtu_discovery_config(None);
-    transport.max_concurrent_bidi_streams(VarInt::from_u32(8));
-    transport.max_concurrent_uni_streams(VarInt::from_u32(0));
-    transport.datagram_receive_buffer_size(None);
-    transport.stream_receive_window(VarInt::from_u32(512 * 1024));
-    transport.receive_window(VarInt::from_u32(2 * 1024 * 1024));
-    transport.keep_alive_interval(Some(Duration::from_secs(10)));
-    transport.max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(30_000))));
-    transport
 }
 
 /// Keys that outlive a restart: a box that still talks to the relay's former process is told at
@@ -69,7 +53,7 @@ pub(crate) fn endpoint(me: &DeviceCertificate) -> EndpointConfig {
 
 /// The relay's side. A client certificate is checked when there is one; who has none may only
 /// enrol, whose has run out may only renew.
-pub(crate) fn server(me: &DeviceCertificate) -> Result<ServerConfig, LinkError> {
+pub(crate) fn server(me: &DeviceCertificate) -> Result<rustls::ServerConfig, LinkError> {
     let usual = WebPkiClientVerifier::builder_with_provider(roots(&me.roots)?, provider())
         .allow_unauthenticated()
         // A box has one certificate to show; it needs no list of roots to choose by.
@@ -82,10 +66,18 @@ pub(crate) fn server(me: &DeviceCertificate) -> Result<ServerConfig, LinkError> 
         .with_client_cert_verifier(Arc::new(BoxVerifier { usual }))
         .with_single_cert(me.chain.clone(), me.key.clone_key())
         .map_err(setup)?;
-    tls.alpn_protocols = vec![ALPN_SYNC.to_vec(), ALPN_RENEW.to_vec(), ALPN_ENROL.to_vec()];
+    tls.alpn_protocols = [ALPN_SYNC, ALPN_RENEW, ALPN_ENROL, ALPN_TEST].map(<[u8]>::to_vec).into();
+    Ok(tls)
+}
+
+/// The same over QUIC.
+pub(crate) fn quic_server(
+    tls: rustls::ServerConfig,
+    settings: &Settings,
+) -> Result<ServerConfig, LinkError> {
     let mut config =
         ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(tls).map_err(setup)?));
-    config.transport_config(Arc::new(transport()));
+    config.transport_config(Arc::new(settings.transport()?));
     config.max_incoming(256);
     Ok(config)
 }
@@ -96,7 +88,7 @@ pub(crate) fn client(
     me: Option<&DeviceCertificate>,
     clock: Clock,
     alpn: &[u8],
-) -> Result<ClientConfig, LinkError> {
+) -> Result<rustls::ClientConfig, LinkError> {
     let usual = WebPkiServerVerifier::builder_with_provider(roots(trusted)?, provider())
         .build()
         .map_err(setup)?;
@@ -112,13 +104,21 @@ pub(crate) fn client(
         None => builder.with_no_client_auth(),
     };
     tls.alpn_protocols = vec![alpn.to_vec()];
+    Ok(tls)
+}
+
+/// The same over QUIC.
+pub(crate) fn quic_client(
+    tls: rustls::ClientConfig,
+    settings: &Settings,
+) -> Result<ClientConfig, LinkError> {
     let mut config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).map_err(setup)?));
-    config.transport_config(Arc::new(transport()));
+    config.transport_config(Arc::new(settings.transport()?));
     Ok(config)
 }
 
 /// The box's side when it only fetches what is checked by a hash afterwards.
-pub(crate) fn client_of_anybody(alpn: &[u8]) -> Result<ClientConfig, LinkError> {
+pub(crate) fn client_of_anybody(alpn: &[u8]) -> Result<rustls::ClientConfig, LinkError> {
     let mut tls = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(setup)?
@@ -126,9 +126,7 @@ pub(crate) fn client_of_anybody(alpn: &[u8]) -> Result<ClientConfig, LinkError> 
         .with_custom_certificate_verifier(Arc::new(Anybody(provider())))
         .with_no_client_auth();
     tls.alpn_protocols = vec![alpn.to_vec()];
-    let mut config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).map_err(setup)?));
-    config.transport_config(Arc::new(transport()));
-    Ok(config)
+    Ok(tls)
 }
 
 /// Fails unless the chain is a relay's of that name and one of the roots vouches for it, at the
@@ -150,30 +148,22 @@ pub(crate) fn vouched(
     Ok(())
 }
 
-/// An endpoint that may call a relay, and the relay's address.
-pub(crate) async fn dial(
-    relay: &str,
-    config: ClientConfig,
-) -> Result<(Endpoint, SocketAddr), LinkError> {
-    let mut found = tokio::net::lookup_host(relay)
-        .await
-        .map_err(|e| LinkError::Unreachable(format!("{relay}: {e}")))?;
-    let address =
-        found.next().ok_or_else(|| LinkError::Unreachable(format!("{relay} has no address")))?;
-    let bind = if address.is_ipv6() {
-        SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))
-    } else {
-        SocketAddr::from(([0, 0, 0, 0], 0))
-    };
-    let mut endpoint = Endpoint::client(bind).map_err(setup)?;
-    endpoint.set_default_client_config(config);
-    Ok((endpoint, address))
+/// Towards whoever answers on 443: a proxy of any kind, of which nothing is believed. TLS 1.2, too,
+/// for that is what many speak.
+pub(crate) fn outer() -> Result<rustls::ClientConfig, LinkError> {
+    let mut tls = rustls::ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(setup)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Anybody(provider())))
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(tls)
 }
 
 /// Whether the certificate of the peer holds at a moment, milliseconds since 1970 UTC.
-pub(crate) fn peer_holds(connection: &quinn::Connection, now_ms: i64) -> Option<bool> {
-    let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
-    let facts = Facts::read(chain.first()?).ok()?;
+pub(crate) fn peer_holds(connection: &Connection, now_ms: i64) -> Option<bool> {
+    let facts = Facts::read(&connection.peer_certificate()?).ok()?;
     Some(facts.from_ms <= now_ms && now_ms <= facts.until_ms)
 }
 
@@ -193,9 +183,8 @@ pub(crate) fn web(
 }
 
 /// The Ed25519 key in the peer's certificate, which TLS has checked.
-pub(crate) fn peer_key(connection: &quinn::Connection) -> Option<[u8; 32]> {
-    let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
-    key_of(chain.first()?)
+pub(crate) fn peer_key(connection: &Connection) -> Option<[u8; 32]> {
+    key_of(&connection.peer_certificate()?)
 }
 
 /// The Ed25519 key in a certificate.

@@ -144,6 +144,7 @@ impl Port for Shelf {
             read: inner.read,
             epoch: [1; 16],
             acked: Some(inner.acked),
+            sum: None,
         };
         Ok(Hello {
             protocol: PROTOCOL,

@@ -1,6 +1,7 @@
 //! The replica as a session sees it.
 
 use crate::Replica;
+use cunkou_casework::calendar::china_day;
 use cunkou_casework::county::{CountyLog, DeviceKind};
 use cunkou_casework::entry::Entry;
 use cunkou_casework::ids::{DeviceId, Scope};
@@ -10,7 +11,7 @@ use cunkou_engine::{
     Admitted, Given, Hello, Kept, Loaded, Named, PROTOCOL, Part, PeerInfo, Picked, Port, PortError,
     RefusalCode, Refused, Repaired, SCOPES_MAX, ScopeState, features,
 };
-use cunkou_store::{PeerRow, RepairRow, Said, StoreError, View};
+use cunkou_store::{PeerRow, RepairRow, Said, StoreError, TrafficRow, View};
 use std::sync::PoisonError;
 use std::time::Duration;
 use tracing::{info, warn};
@@ -353,6 +354,15 @@ impl Port for Replica {
         let known = self.known_peer(peer)?;
         let now_ms = self.now_ms();
         self.store.write(|tx| tx.set_completed(known.id, now_ms)).map_err(|e: StoreError| failed(e))
+    }
+
+    fn carried(&self, peer: &PeerInfo, sent: u64, received: u64) -> Result<(), PortError> {
+        let day = china_day(self.now_ms());
+        let month =
+            u32::from(day.year().unsigned_abs()) * 100 + u32::from(day.month().unsigned_abs());
+        let row =
+            TrafficRow { month, device: peer.device, name: peer.name.clone(), sent, received };
+        self.store.write(|tx| tx.add_traffic(&row)).map_err(|e: StoreError| failed(e))
     }
 
     fn heads(&self, peer: &PeerInfo) -> Result<Vec<(String, u64)>, PortError> {

@@ -161,6 +161,10 @@ impl Port for Vault {
         self.open.keep_attachment(id, bytes)
     }
 
+    fn carried(&self, peer: &PeerInfo, sent: u64, received: u64) -> Result<(), PortError> {
+        self.open.carried(peer, sent, received)
+    }
+
     fn part(&self, id: &[u8; 32]) -> Result<Option<(Outline, u16)>, PortError> {
         self.open.part(id)
     }

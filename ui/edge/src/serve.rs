@@ -2,7 +2,8 @@
 
 use crate::open::{self, Open};
 use axum::Router;
-use axum::serve::Listener;
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
 use cunkou_link::{Https, LinkError, TlsConnection, WebSettings};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,6 +27,17 @@ impl Listener for Tls {
     }
 }
 
+/// Who is at the other end, for whoever asks.
+impl Connected<IncomingStream<'_, Tls>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Tls>) -> Self {
+        Self(*stream.remote_addr())
+    }
+}
+
+/// The address at the other end of a connection: the browser's, or that of a proxy before us.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
 /// Listens on `address` and serves until the task is dropped; certificates may change meanwhile.
 ///
 /// # Errors
@@ -36,7 +48,8 @@ pub async fn https(
     router: Router,
 ) -> Result<impl Future<Output = std::io::Result<()>>, LinkError> {
     let listener = Tls(Https::bind(address, settings).await?);
-    Ok(async move { axum::serve(listener, router).await })
+    let service = router.into_make_service_with_connect_info::<Peer>();
+    Ok(async move { axum::serve(listener, service).await })
 }
 
 /// Serves the open pages, where an address is given, until the task is dropped.

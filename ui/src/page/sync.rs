@@ -13,6 +13,8 @@ pub struct Sync {
     pub needs_person: Vec<String>,
     /// Contacts: peer, from, to, in, out.
     pub contacts: Vec<[String; 5]>,
+    /// Bytes over the link: month, relay, sent, received.
+    pub traffic: Vec<[String; 4]>,
     /// Entries to send and to receive in the present conversation.
     pub progress: Option<(u64, u64)>,
     /// Where bundles are made and brought in; absent in the practice room.
@@ -40,6 +42,13 @@ pub fn page(shell: &Shell, view: &Sync) -> Markup {
                 button class="second" { (l.t("锁上盒子", "Lock the box")) }
                 " " span class="hint" { (l.t("所有人退出;锁着也照常收县里的消息", "Signs everybody out; a locked box goes on receiving")) }
             }
+        }
+        @if !view.traffic.is_empty() {
+            h2 { (l.t("用了多少流量", "Data used")) }
+            div class="scroll" { table {
+                thead { tr { th { (l.t("月份", "Month")) } th { (l.t("和谁", "With")) } th { (l.t("送出", "Out")) } th { (l.t("收到", "In")) } } }
+                tbody { @for row in &view.traffic { tr { @for cell in row { td { (cell) } } } } }
+            } }
         }
         h2 { (l.t("最近的联系", "Recent contacts")) }
         @if view.contacts.is_empty() { p class="empty" { (l.t("还没有和县平台联系过。", "No contact with the county yet.")) } }

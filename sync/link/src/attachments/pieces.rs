@@ -4,12 +4,12 @@
 
 use super::{Pulled, Puller, blocking, whole_or_none};
 use crate::LinkError;
+use crate::line::{RecvStream, SendStream};
 use crate::quotas::Account;
 use cunkou_engine::ranges::{
     Answer, Ask, GROUP, GROUPS_AT_ONCE, IN_PIECES, Outline, RangeViolation,
 };
 use cunkou_engine::{Given, Kept, PeerInfo, Port};
-use quinn::{RecvStream, SendStream};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -97,8 +97,8 @@ impl Asking {
 
 pub(super) async fn fetch(lane: &mut Puller, id: &[u8; 32]) -> Result<Pulled, LinkError> {
     lane.entries_first().await?;
-    let (mut send, receive) = lane.connection.open_bi().await.map_err(|e| crate::explain(&e))?;
-    send.set_priority(-1).ok();
+    let (mut send, receive) = lane.connection.open_bi().await.map_err(|e| e.explain())?;
+    send.set_priority(-1);
     let mut opening = id.to_vec();
     opening.push(IN_PIECES);
     if send.write_all(&opening).await.is_err() {
@@ -106,8 +106,8 @@ pub(super) async fn fetch(lane: &mut Puller, id: &[u8; 32]) -> Result<Pulled, Li
     }
     let mut asking = Asking { send, receive, id: *id, moved: 0 };
     let end = go_on(lane, &mut asking).await?;
-    let _ = asking.receive.stop(0u8.into());
-    asking.send.finish().ok();
+    asking.receive.stop();
+    asking.send.finish();
     let (port, id) = (Arc::clone(&lane.port), *id);
     Ok(match end {
         Ok(()) => Pulled::Here(asking.moved),
@@ -230,6 +230,6 @@ pub(super) async fn answer(
             tokio::time::sleep(account.attachment_out(bytes.len())).await;
         }
     }
-    send.finish().ok();
+    send.finish();
     Ok(())
 }

@@ -5,21 +5,20 @@
 
 use super::{Pulled, Puller, blocking, whole_or_none};
 use crate::LinkError;
+use crate::line::SendStream;
 use crate::quotas::Account;
 use cunkou_engine::ranges::{ATTACHMENT_BYTES_MAX, RangeViolation};
 use cunkou_engine::{PeerInfo, Port};
-use quinn::SendStream;
 use std::sync::Arc;
 use tracing::debug;
 
 pub(super) async fn fetch(lane: &Puller, id: &[u8; 32]) -> Result<Pulled, LinkError> {
-    let (mut send, mut receive) =
-        lane.connection.open_bi().await.map_err(|e| crate::explain(&e))?;
-    send.set_priority(-1).ok();
+    let (mut send, mut receive) = lane.connection.open_bi().await.map_err(|e| e.explain())?;
+    send.set_priority(-1);
     if send.write_all(id).await.is_err() {
         return Ok(Pulled::Lacking(0));
     }
-    send.finish().ok();
+    send.finish();
     let mut length = [0; 8];
     if !whole_or_none(&mut receive, &mut length).await {
         return Ok(Pulled::Lacking(0));
@@ -50,12 +49,11 @@ pub(super) async fn answer(
     mut send: SendStream,
     account: Option<&Account>,
 ) -> Result<(), LinkError> {
-    let broken = |e: quinn::WriteError| LinkError::Broken(e.to_string());
     let id = *id;
     let bytes = blocking(move || port.attachment(&peer, &id)).await??.unwrap_or_default();
-    send.write_all(&(bytes.len() as u64).to_be_bytes()).await.map_err(broken)?;
-    send.write_all(&bytes).await.map_err(broken)?;
-    send.finish().ok();
+    send.write_all(&(bytes.len() as u64).to_be_bytes()).await?;
+    send.write_all(&bytes).await?;
+    send.finish();
     if let Some(account) = account {
         tokio::time::sleep(account.attachment_out(bytes.len())).await;
     }
