@@ -107,7 +107,16 @@ impl Replica {
                     reason: reason.as_deref(),
                     bytes: if gone { &[] } else { bytes },
                 };
-                let Some(pos) = tx.append(&new, scope)? else { continue };
+                let pos = match tx.append(&new, scope)? {
+                    Some(pos) => pos,
+                    // Whoever had it first may have put it where it does not belong: that does not
+                    // keep it from its own place.
+                    None if state != EntryState::Quarantined => match tx.admit_here(&new, scope)? {
+                        Some(pos) => pos,
+                        None => continue,
+                    },
+                    None => continue,
+                };
                 if how != How::Link {
                     tx.set_came(pos, how)?;
                 }

@@ -66,6 +66,25 @@ fn a_statement_that_came_early_counts_when_its_turn_comes() {
 }
 
 #[test]
+fn an_entry_that_somebody_brought_into_a_wrong_scope_first_still_counts_in_its_own() {
+    let mut county = County::founded();
+    let case = county.yunling.open_case(AGENT_YUNLING, YUNLING);
+    let known = county.yunling.peer(&county.relay);
+    let mine = county.yunling.head(&place(YUNLING));
+    let log = county.yunling.load(&known, &place(YUNLING), 0, usize::MAX).expect("it works");
+    let other = county.relay.peer(&county.longtan);
+    for (n, scope) in (1..).zip(["system".to_owned(), place(LONGTAN)]) {
+        let admitted = county.relay.take_in(&other, &scope, 900 + n, &log.entries);
+        assert_eq!(admitted.new, 0, "{scope}");
+    }
+    assert!(county.relay.row(case).is_none());
+    county.settle();
+    assert!(county.relay.row(case).is_some(), "{mine} entries came in their own scope");
+    county.relay.restart();
+    assert!(county.relay.row(case).is_some());
+}
+
+#[test]
 fn a_save_between_commit_and_derivation_keeps_the_peers_save() {
     let county = County::founded();
     let case = county.yunling.open_case(AGENT_YUNLING, YUNLING);

@@ -12,3 +12,5 @@ CREATE TABLE repair(
     given INTEGER NOT NULL,
     equal INTEGER NOT NULL         -- 0 when it still differed afterwards
 ) STRICT;
+-- Whether an entry is in a scope's log, by its position.
+CREATE INDEX log_pos ON log(pos, scope);
