@@ -24,7 +24,7 @@ pub use backoff::Backoff;
 pub use perform::perform;
 pub use port::{
     Admitted, Given, Kept, Loaded, Named, Part, PeerInfo, Picked, Port, PortError, RefusalCode,
-    Refused, Repaired,
+    Refused, Repaired, Rotten,
 };
 pub use quota::{Knock, Limits, Quotas, Rate, TooMuch};
 pub use reconcile::RANGE_BYTES_MAX;

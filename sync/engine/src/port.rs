@@ -98,6 +98,15 @@ pub struct Picked {
     pub entries: Vec<Vec<u8>>,
 }
 
+/// Entries of a scope that are damaged on this disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rotten {
+    /// Which scope.
+    pub scope: String,
+    /// Their names.
+    pub names: Vec<[u8; 32]>,
+}
+
 /// What a repair of a scope came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repaired {
@@ -448,7 +457,7 @@ pub trait Port: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the store fails.
-    fn rotten(&self, _peer: &PeerInfo) -> Result<Vec<(String, Vec<[u8; 32]>)>, PortError> {
+    fn rotten(&self, _peer: &PeerInfo) -> Result<Vec<Rotten>, PortError> {
         Ok(Vec::new())
     }
 

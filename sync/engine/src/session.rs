@@ -7,6 +7,7 @@ mod repair;
 
 pub use io::{Call, Input, Output, Progress};
 
+use crate::port::Rotten;
 use crate::wire::{Frame, Hello, LAST_WORD_BYTES_MAX, QUESTION_BYTES_MAX, Violation};
 use greeting::Said;
 use lane::Lane;
@@ -130,7 +131,7 @@ impl Session {
             Input::Names { scope, names } => self.names(scope, names)?,
             Input::Picked { scope, dealt, entries } => self.picked(scope, dealt, entries),
             Input::Healed { scope, new } => self.healed(scope, new),
-            Input::Rotten { scope, names } => self.rotten(scope, names),
+            Input::Rotten(Rotten { scope, names }) => self.rotten(scope, names),
             Input::Question(_) if self.asked => {}
             Input::Question(bytes) => {
                 self.asked = true;

@@ -286,8 +286,8 @@ impl Conversation {
         if let Some(words) = last_word {
             session.handle(begun.elapsed(), Input::LastWord(words));
         }
-        for (scope, names) in rotten {
-            session.handle(begun.elapsed(), Input::Rotten { scope, names });
+        for rotten in rotten {
+            session.handle(begun.elapsed(), Input::Rotten(rotten));
         }
         Ok(())
     }

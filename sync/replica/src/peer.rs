@@ -9,7 +9,7 @@ use cunkou_casework::suite::PublicKey;
 use cunkou_engine::ranges::Outline;
 use cunkou_engine::{
     Admitted, Given, Hello, Kept, Loaded, Named, PROTOCOL, Part, PeerInfo, Picked, Port, PortError,
-    RefusalCode, Refused, Repaired, SCOPES_MAX, ScopeState, features,
+    RefusalCode, Refused, Repaired, Rotten, SCOPES_MAX, ScopeState, features,
 };
 use cunkou_store::{PeerRow, RepairRow, Said, StoreError, TrafficRow, View};
 use std::sync::PoisonError;
@@ -308,15 +308,16 @@ impl Port for Replica {
         Ok(healed + u64::from(admitted.new) + u64::from(admitted.quarantined))
     }
 
-    fn rotten(&self, peer: &PeerInfo) -> Result<Vec<(String, Vec<[u8; 32]>)>, PortError> {
+    fn rotten(&self, peer: &PeerInfo) -> Result<Vec<Rotten>, PortError> {
         let of = |view: &View<'_>, scope: &String| -> Result<_, StoreError> {
-            Ok((scope.clone(), view.rotten(std::slice::from_ref(scope), HEALED_MAX)?))
+            let names = view.rotten(std::slice::from_ref(scope), HEALED_MAX)?;
+            Ok(Rotten { scope: scope.clone(), names })
         };
-        let all: Vec<_> = self
+        let all: Vec<Rotten> = self
             .store
             .read(|view| peer.scopes.iter().map(|scope| of(view, scope)).collect())
             .map_err(|e: StoreError| failed(e))?;
-        Ok(all.into_iter().filter(|(_, names)| !names.is_empty()).collect())
+        Ok(all.into_iter().filter(|rotten| !rotten.names.is_empty()).collect())
     }
 
     fn repaired(&self, peer: &PeerInfo, scope: &str, repaired: Repaired) -> Result<(), PortError> {

@@ -1,6 +1,6 @@
 //! What goes into a session and what comes out of it.
 
-use crate::port::{Part, Repaired};
+use crate::port::{Part, Repaired, Rotten};
 use crate::wire::{Hello, Violation};
 
 /// Which side of a conversation a session is.
@@ -91,12 +91,7 @@ pub enum Input {
         new: u64,
     },
     /// Entries of a scope are damaged on this disk: the peer may have them.
-    Rotten {
-        /// Which scope.
-        scope: String,
-        /// Which entries.
-        names: Vec<[u8; 32]>,
-    },
+    Rotten(Rotten),
     /// To be asked of the peer.
     Question(Vec<u8>),
     /// The answer to an [`Output::Question`].

@@ -175,12 +175,12 @@ fn damaged_entries_are_fetched_by_either_side() {
     again(&mut a, &mut b);
     let lost = a.log.remove(5).1;
     let names = vec![model::name(&lost)];
-    a.session.handle(NOW, Input::Rotten { scope: SCOPE.into(), names });
+    a.session.handle(NOW, Input::Rotten(Rotten { scope: SCOPE.into(), names }));
     run(&mut a, &mut b, 10, usize::MAX);
     assert_eq!(a.contents(), b.contents());
     let lost = b.log.remove(7).1;
     let names = vec![model::name(&lost), [3; 32]];
-    b.session.handle(NOW, Input::Rotten { scope: SCOPE.into(), names });
+    b.session.handle(NOW, Input::Rotten(Rotten { scope: SCOPE.into(), names }));
     run(&mut a, &mut b, 10, usize::MAX);
     assert_eq!(a.contents(), b.contents());
     assert!(a.closed.is_none() && b.closed.is_none());
