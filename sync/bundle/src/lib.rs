@@ -3,8 +3,8 @@
 //! A bundle is made by one device for one other: the hello, entries of each scope with where they
 //! begin and end, which bundles of the other came in whole (that is the acknowledgement), and
 //! attachments behind the entries. It is encrypted to the receiver's device key and signed by the
-//! sender's; nothing but a short code of the receiver can be read on the stick. [`export`] and
-//! [`import`] carry it between a [`cunkou_engine::Port`] and a file; docs/formats.md has the bytes.
+//! sender's; nothing but a short code of the receiver can be read on the stick. [`export()`] and
+//! [`import()`] carry it between a [`cunkou_engine::Port`] and a file; docs/formats.md has the bytes.
 //!
 //! **Invariant:** what is read is bounded before it is allocated, and authentic before it is used.
 //! **Invariant:** imported entries go through the same port as those of a link; a bundle that does
