@@ -42,6 +42,16 @@ impl Talking {
     }
 }
 
+impl Talking {
+    /// Until the box and this relay have greeted each other.
+    async fn met(&self, seed: &[u8; 32]) {
+        let last = || self.port.met.lock().expect("as the test made it").last().copied();
+        while last() != Some(device(seed)) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
 const SECOND: [u8; 32] = [3; 32];
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -52,8 +62,10 @@ async fn a_box_whose_relay_goes_away_talks_to_the_next_and_knows_it_as_another_p
     let me = Kept::new(&relay);
     let talking = talk(&[&first.address, &second.address], &me, HOUR);
     talking.with(&first.address).await;
+    talking.met(&RELAY).await;
     drop(first);
     talking.with(&second.address).await;
+    talking.met(&SECOND).await;
     let met = talking.port.met.lock().expect("as the test made it").clone();
     assert_eq!(met.first(), Some(&device(&RELAY)));
     assert_eq!(met.last(), Some(&device(&SECOND)));
