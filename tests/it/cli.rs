@@ -235,6 +235,8 @@ fn status_has_exactly_the_promised_keys_and_exits_with_three_when_nothing_runs()
         "words",
         "spare",
         "alarms",
+        "link",
+        "traffic",
     ];
     let of_relay = [
         "county",
