@@ -63,7 +63,7 @@ fn main() -> ExitCode {
     let began = Instant::now();
     let next = AtomicU64::new(wish.from);
     let failed = AtomicBool::new(false);
-    let totals = Mutex::new([0_u64; 5]);
+    let totals = Mutex::new([0_u64; 7]);
     std::thread::scope(|scope| {
         for _ in 0..wish.threads.min(wish.seeds) {
             scope.spawn(|| {
@@ -82,6 +82,8 @@ fn main() -> ExitCode {
                                     report.sessions,
                                     report.entries,
                                     report.excused,
+                                    report.repairs,
+                                    report.healed,
                                 ];
                                 totals.iter_mut().zip(these).for_each(|(sum, n)| *sum += n);
                             }
@@ -102,10 +104,11 @@ fn main() -> ExitCode {
     if failed.into_inner() {
         return ExitCode::FAILURE;
     }
-    let [events, frames, sessions, entries, excused] = totals.into_inner().unwrap_or_default();
+    let [events, frames, sessions, entries, excused, repairs, healed] =
+        totals.into_inner().unwrap_or_default();
     println!(
         "{} seeds from {} in {:.1} s: {events} events, {frames} frames, {sessions} conversations, \
-         {entries} entries, {excused} gone with their only disk",
+         {entries} entries, {excused} gone with their only disk; {healed} came back in {repairs} repairs",
         wish.seeds,
         wish.from,
         began.elapsed().as_secs_f64()

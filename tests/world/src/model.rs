@@ -10,13 +10,17 @@ use crate::registry::{Registry, key_of};
 use crate::rng::Rng;
 use crate::tables::{NOBODY, Op, Tables, Tx, VOID};
 use cunkou_engine::{
-    Admitted, Hello, Loaded, PROTOCOL, PeerInfo, Port, PortError, Refused, ScopeState,
+    Admitted, Hello, Loaded, Named, PROTOCOL, Part, PeerInfo, Picked, Port, PortError, Refused,
+    Repaired, ScopeState, features,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// With `synchronous=OFF` the system writes back after so many commits.
 const WRITE_BACK: usize = 12;
+
+/// What a program of this version understands; attachments are not simulated.
+const FEATURES: u64 = features::BRIEF | features::PACKED | features::OFFER | features::RECONCILE;
 
 /// How a model disk behaves.
 #[derive(Clone, Debug)]
@@ -46,6 +50,15 @@ struct Inner {
     /// Positions handed out before their commit, by the bug [`Plant::Bigserial`].
     reserved: BTreeMap<([u8; 16], String), Vec<u64>>,
     handed_out: BTreeMap<String, u64>,
+}
+
+/// An offer is short here, so that small worlds make several.
+const NAMED_MAX: usize = 7;
+
+fn short(id: &Id) -> [u8; 8] {
+    let mut out = [0; 8];
+    out.copy_from_slice(&id[..8]);
+    out
 }
 
 /// A store in memory over a disk with a write-back cache.
@@ -138,6 +151,53 @@ impl Model {
         known.ok_or_else(|| PortError("the peer has not said hello".into()))
     }
 
+    fn take_in(
+        &self,
+        peer: &PeerInfo,
+        scope: &str,
+        cursor: Option<u64>,
+        entries: &[Vec<u8>],
+    ) -> Result<Admitted, PortError> {
+        let mut inner = self.inner();
+        Self::known(&inner, peer)?;
+        let mut places =
+            inner.reserved.remove(&(peer.device, scope.to_owned())).unwrap_or_default();
+        let mut admitted = Admitted::default();
+        let mut ops = Vec::new();
+        let mut seen = BTreeSet::new();
+        for bytes in entries {
+            let Ok(entry) = self.read_entry(bytes) else {
+                admitted.refused += 1;
+                continue;
+            };
+            let counts = entry.scope == scope;
+            if inner.tables.has(&entry.id, scope, counts) || !seen.insert(entry.id) {
+                continue;
+            }
+            *(if counts { &mut admitted.new } else { &mut admitted.quarantined }) += 1;
+            let seq = if places.is_empty() { None } else { Some(places.remove(0)) };
+            ops.push(Op::Entry {
+                id: entry.id,
+                scope: scope.into(),
+                seq,
+                via: peer.device,
+                counts,
+                bytes: bytes.as_slice().into(),
+            });
+        }
+        if let Some(seq) = cursor {
+            let cursor = Op::Cursor { device: peer.device, scope: scope.to_owned(), seq };
+            if self.traits.plant == Plant::LostCursor {
+                inner.commit(self.traits.plant, vec![cursor])?;
+                inner.skip_sync = true;
+            } else {
+                ops.push(cursor);
+            }
+        }
+        inner.commit(self.traits.plant, ops)?;
+        Ok(admitted)
+    }
+
     fn read_entry<'a>(&self, bytes: &'a [u8]) -> Result<entry::Entry<'a>, entry::NotAnEntry> {
         if self.traits.plant == Plant::SkippedHash {
             entry::claimed(bytes)
@@ -163,7 +223,7 @@ impl Port for Model {
                 read: known.map_or(0, |k| at(&k.cursors)),
                 epoch: known.map_or([0; 16], |k| k.epoch),
                 acked: known.map(|k| at(&k.acked)),
-                sum: None,
+                sum: self.traits.features.then(|| inner.tables.sum(scope)),
             }
         });
         Ok(Hello {
@@ -174,7 +234,7 @@ impl Port for Model {
             software: "model".into(),
             time_ms: inner.time_ms,
             scopes: scopes.collect(),
-            features: self.traits.features.then_some(0),
+            features: self.traits.features.then_some(FEATURES),
         })
     }
 
@@ -186,8 +246,25 @@ impl Port for Model {
             store: hello.store,
             epoch: hello.epoch,
             says: read.collect(),
+            features: hello.features.unwrap_or(0),
         };
         inner.commit(self.traits.plant, vec![op])
+    }
+
+    fn knows(&self, peer: &PeerInfo) -> Result<u64, PortError> {
+        Ok(self.inner().tables.peers.get(&peer.device).map_or(0, |known| known.features))
+    }
+
+    fn greeted_again(
+        &self,
+        peer: &PeerInfo,
+        _: &[u8; 16],
+        _: i64,
+        features: u64,
+    ) -> Result<(), PortError> {
+        let mut inner = self.inner();
+        Self::known(&inner, peer)?;
+        inner.commit(self.traits.plant, vec![Op::Again { device: peer.device, features }])
     }
 
     fn load(
@@ -197,14 +274,20 @@ impl Port for Model {
         after: u64,
         bytes_max: usize,
     ) -> Result<Loaded, PortError> {
+        self.load_part(peer, &Part::behind(scope, after, bytes_max))
+    }
+
+    fn load_part(&self, peer: &PeerInfo, part: &Part) -> Result<Loaded, PortError> {
         let mut inner = self.inner();
-        Self::known(&inner, peer)?;
-        let head = inner.tables.head(scope);
-        let bytes_max = bytes_max.min(self.traits.batch);
-        let (mut upto, mut bytes, mut entries) = (after, 0, Vec::new());
+        let head = inner.tables.head(&part.scope);
+        let bytes_max = part.bytes_max.min(self.traits.batch);
+        let (mut upto, mut bytes, mut entries) = (part.after, 0, Vec::new());
         let mut rotten = false;
-        for (seq, row) in inner.tables.log_after(scope, after) {
-            if row.via != peer.device {
+        for (seq, row) in inner.tables.log_after(&part.scope, part.after) {
+            if seq > part.until {
+                break;
+            }
+            if row.via != peer.device && !part.skip.contains(&seq) {
                 if bytes > 0 && bytes + row.bytes.len() > bytes_max {
                     break;
                 }
@@ -231,42 +314,97 @@ impl Port for Model {
         upto: u64,
         entries: &[Vec<u8>],
     ) -> Result<Admitted, PortError> {
-        let mut inner = self.inner();
+        self.take_in(peer, scope, Some(upto), entries)
+    }
+
+    fn named(
+        &self,
+        peer: &PeerInfo,
+        scope: &str,
+        after: u64,
+        count_max: usize,
+    ) -> Result<Named, PortError> {
+        let inner = self.inner();
         Self::known(&inner, peer)?;
-        let mut places =
-            inner.reserved.remove(&(peer.device, scope.to_owned())).unwrap_or_default();
-        let mut admitted = Admitted::default();
-        let mut ops = Vec::new();
-        let mut seen = std::collections::BTreeSet::new();
-        for bytes in entries {
-            let Ok(entry) = self.read_entry(bytes) else {
-                admitted.refused += 1;
-                continue;
-            };
-            if inner.tables.has(&entry.id) || !seen.insert(entry.id) {
-                continue;
+        let head = inner.tables.head(scope);
+        let mut out = Named { upto: after, head, ..Named::default() };
+        for (seq, row) in inner.tables.log_after(scope, after) {
+            if out.names.len() >= count_max.min(NAMED_MAX) {
+                break;
             }
-            let counts = entry.scope == scope;
-            *(if counts { &mut admitted.new } else { &mut admitted.quarantined }) += 1;
-            let seq = if places.is_empty() { None } else { Some(places.remove(0)) };
-            ops.push(Op::Entry {
-                id: entry.id,
-                scope: scope.into(),
-                seq,
-                via: peer.device,
-                counts,
-                bytes: bytes.as_slice().into(),
-            });
+            out.upto = seq;
+            if row.via != peer.device {
+                out.positions.push(seq);
+                out.names.push(short(&row.id));
+            }
         }
-        let cursor = Op::Cursor { device: peer.device, scope: scope.to_owned(), seq: upto };
-        if self.traits.plant == Plant::LostCursor {
-            inner.commit(self.traits.plant, vec![cursor])?;
-            inner.skip_sync = true;
-        } else {
-            ops.push(cursor);
+        Ok(out)
+    }
+
+    fn lacking(
+        &self,
+        _: &PeerInfo,
+        scope: &str,
+        names: &[[u8; 8]],
+    ) -> Result<Vec<bool>, PortError> {
+        let inner = self.inner();
+        let held: BTreeSet<[u8; 8]> =
+            inner.tables.log_after(scope, 0).map(|(_, row)| short(&row.id)).collect();
+        Ok(names.iter().map(|name| !held.contains(name)).collect())
+    }
+
+    fn sums(
+        &self,
+        _: &PeerInfo,
+        scopes: &[String],
+    ) -> Result<Vec<(String, u64, [u8; 16])>, PortError> {
+        let tables = &self.inner().tables;
+        let sum = |scope: &String| (scope.clone(), tables.head(scope), tables.sum(scope));
+        Ok(scopes.iter().map(sum).collect())
+    }
+
+    fn names(&self, _: &PeerInfo, scope: &str) -> Result<Vec<Id>, PortError> {
+        Ok(self.inner().tables.log_after(scope, 0).map(|(_, row)| row.id).collect())
+    }
+
+    fn pick(
+        &self,
+        _: &PeerInfo,
+        scope: &str,
+        names: &[Id],
+        bytes_max: usize,
+    ) -> Result<Picked, PortError> {
+        let mut inner = self.inner();
+        let (mut out, mut bytes, mut rotten) = (Picked::default(), 0, false);
+        for name in names {
+            let found = inner.tables.log_after(scope, 0).find(|(_, row)| row.id == *name);
+            if let Some((_, row)) = found {
+                if bytes > 0 && bytes + row.bytes.len() > bytes_max.min(self.traits.batch) {
+                    break;
+                }
+                if self.read_entry(&row.bytes).is_err() {
+                    rotten = true;
+                    break;
+                }
+                bytes += row.bytes.len();
+                out.entries.push(row.bytes.to_vec());
+            }
+            out.dealt += 1;
         }
-        inner.commit(self.traits.plant, ops)?;
-        Ok(admitted)
+        if rotten {
+            inner.damaged = true;
+            return Err(PortError("an entry does not fit its hash".into()));
+        }
+        Ok(out)
+    }
+
+    fn heal(&self, peer: &PeerInfo, scope: &str, entries: &[Vec<u8>]) -> Result<u64, PortError> {
+        let admitted = self.take_in(peer, scope, None, entries)?;
+        Ok(u64::from(admitted.new) + u64::from(admitted.quarantined))
+    }
+
+    fn repaired(&self, _: &PeerInfo, _: &str, _: Repaired) -> Result<(), PortError> {
+        self.inner().commit(self.traits.plant, Vec::new())
     }
 
     fn acked(&self, peer: &PeerInfo, scope: &str, upto: u64) -> Result<(), PortError> {

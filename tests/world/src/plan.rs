@@ -157,6 +157,10 @@ pub struct Report {
     pub excused: u64,
     /// Entries a copied machine lacks of what it gave itself.
     pub apart: u64,
+    /// Scopes that were repaired although the cursors knew of nothing.
+    pub repairs: u64,
+    /// Entries that came by repairs.
+    pub healed: u64,
     /// The most that was under way in one direction of one connection. Bytes.
     pub most_under_way: usize,
 }

@@ -1,6 +1,7 @@
 //! What a model disk's journal amounts to: the tables of the real store, as far as sync has any.
 
 use crate::disk::{Id, sum};
+use cunkou_engine::NameSum;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -27,6 +28,12 @@ pub(crate) enum Op {
         epoch: [u8; 16],
         /// Scope, our epoch as the peer knows it, how far it has read us, where its log ends.
         says: Vec<(String, [u8; 16], u64, u64)>,
+        features: u64,
+    },
+    /// A peer that is remembered has come again.
+    Again {
+        device: [u8; 16],
+        features: u64,
     },
     Cursor {
         device: [u8; 16],
@@ -105,6 +112,8 @@ pub(crate) struct Peer {
     pub(crate) epoch: [u8; 16],
     pub(crate) cursors: BTreeMap<String, u64>,
     pub(crate) acked: BTreeMap<String, u64>,
+    /// What its program understands.
+    pub(crate) features: u64,
 }
 
 /// The tables.
@@ -133,8 +142,20 @@ impl Tables {
         self.logs.get(scope).and_then(|log| log.last_key_value()).map_or(0, |(seq, _)| *seq)
     }
 
-    pub(crate) fn has(&self, id: &Id) -> bool {
-        self.by_id.contains_key(id)
+    /// Whether an entry is here so that it would change nothing to take it in once more.
+    pub(crate) fn has(&self, id: &Id, scope: &str, counts: bool) -> bool {
+        let row = self.by_id.get(id).map(|row| &self.rows[*row]);
+        row.is_some_and(|row| row.counts || !counts || &*row.scope == scope)
+    }
+
+    /// What the log of a scope holds.
+    pub(crate) fn sum(&self, scope: &str) -> [u8; 16] {
+        let (mut sum, mut count) = (NameSum::default(), 0);
+        for (_, row) in self.log_after(scope, 0) {
+            sum.add(&row.id);
+            count += 1;
+        }
+        sum.digest(count)
     }
 
     pub(crate) fn rows(&self) -> impl Iterator<Item = &Row> {
@@ -150,17 +171,28 @@ impl Tables {
     pub(crate) fn apply(&mut self, op: &Op, place: (usize, usize)) {
         match op {
             Op::Entry { id, scope, seq, via, counts, bytes } => {
-                if self.by_id.contains_key(id) {
+                if self.has(id, scope, *counts) {
                     return;
                 }
                 let seq = seq.unwrap_or_else(|| self.head(scope) + 1);
+                if let Some(row) = self.by_id.get(id).copied() {
+                    // It had come into a scope that is not its own.
+                    let aside = &mut self.rows[row];
+                    (aside.scope, aside.via, aside.counts) = (Arc::clone(scope), *via, true);
+                    self.logs.entry(Arc::clone(scope)).or_default().insert(seq, row);
+                    return;
+                }
                 self.by_id.insert(*id, self.rows.len());
                 self.logs.entry(Arc::clone(scope)).or_default().insert(seq, self.rows.len());
                 let (id, via, counts) = (*id, *via, *counts);
                 let (scope, bytes) = (Arc::clone(scope), Arc::clone(bytes));
                 self.rows.push(Row { id, scope, via, counts, bytes, place });
             }
-            Op::Greet { device, store, epoch, says } => self.greet(device, store, epoch, says),
+            Op::Greet { device, store, epoch, says, features } => {
+                self.greet(device, store, epoch, says);
+                self.understands(device, *features);
+            }
+            Op::Again { device, features } => self.understands(device, *features),
             Op::Cursor { device, scope, seq } => {
                 if let Some(peer) = self.peers.get_mut(device) {
                     peer.cursors.insert(scope.clone(), *seq);
@@ -172,6 +204,12 @@ impl Tables {
                 }
             }
             Op::Epoch(epoch) => self.epoch = *epoch,
+        }
+    }
+
+    fn understands(&mut self, device: &[u8; 16], features: u64) {
+        if let Some(peer) = self.peers.get_mut(device) {
+            peer.features = features;
         }
     }
 
@@ -188,6 +226,7 @@ impl Tables {
             epoch: *epoch,
             cursors: BTreeMap::new(),
             acked: BTreeMap::new(),
+            features: 0,
         };
         let before = self.peers.entry(*device).or_insert_with(fresh);
         if before.store != *store || before.epoch != *epoch {

@@ -5,7 +5,10 @@ use crate::conn::Batch;
 use crate::disk::Disk;
 use crate::plan::{Failure, Micros, Point};
 use crate::world::{Done, Event, World};
-use cunkou_engine::{Call, Hello, Input, Output, PeerInfo, Session, Violation, perform};
+use cunkou_engine::{
+    Call, FETCHED_MAX, Hello, Input, OFFERED_MAX, Output, PeerInfo, RANGE_BYTES_MAX, Session,
+    Violation, perform,
+};
 use std::time::Duration;
 
 /// The longest acknowledgement, and what surrounds a batch. Bytes.
@@ -73,9 +76,13 @@ impl<D: Disk> World<D> {
             self.after(crate::plan::SECOND, Event::Evil { conn });
             return Ok(true);
         }
-        // A hello, two batches, an acknowledgement for each scope, one question and one answer.
-        this.bound = 80 * (scopes + 2)
-            + 2 * (bounds.batch + bounds.entry + SMALL)
+        // A hello, four batches, entries that are fetched and given, an offer, a request, messages
+        // about ranges, an acknowledgement for each scope, one question and one answer.
+        this.bound = 110 * (scopes + 2)
+            + 6 * (bounds.batch + bounds.entry + SMALL)
+            + 8 * OFFERED_MAX
+            + 32 * FETCHED_MAX
+            + RANGE_BYTES_MAX
             + (scopes + 2) * SMALL
             + 2 * QUESTION
             + 5 * (bounds.batch / 32 + 2);
@@ -338,6 +345,31 @@ impl<D: Disk> World<D> {
                 }
                 self.close(conn, end);
                 return Ok(Next::Over);
+            }
+            Output::Heal { scope, entries } => {
+                let done = self.commit(machine, |disk| disk.port().heal(&peer, &scope, &entries));
+                if let Some(over) = self.over(conn, end, &done)? {
+                    return Ok(over);
+                }
+                for (id, sum) in entries.iter().filter_map(|bytes| Self::batch_id(bytes)) {
+                    self.oracle.promise(machine, id, sum);
+                }
+                self.learn(machine, true);
+                self.news(machine);
+                let new = if let Done::Yes(new) = done { new } else { 0 };
+                self.report.healed += new;
+                self.input(conn, end, Input::Healed { scope, new });
+            }
+            Output::Repaired { scope, repaired } => {
+                let note = |disk: &mut D| disk.port().repaired(&peer, &scope, repaired);
+                let done = self.commit(machine, note);
+                if let Some(over) = self.over(conn, end, &done)? {
+                    return Ok(over);
+                }
+                self.report.repairs += 1;
+                self.say(|| {
+                    format!("machine {machine} repaired {scope} with {other}: {repaired:?}")
+                });
             }
             output => {
                 let port = self.machines[machine].seat.disk.port();

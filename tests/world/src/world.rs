@@ -583,7 +583,7 @@ impl<D: Disk> World<D> {
     }
 
     /// What went over the lines is bounded: each pair's entries once for every time a history
-    /// began anew, and two batches for each conversation that was cut.
+    /// began anew, and six batches for each conversation that was cut.
     fn frugal(&self) -> Result<(), Failure> {
         let batch = (self.bounds.batch + self.bounds.entry) as u64;
         for ((from, to), (bytes, sessions)) in &self.pairs {
@@ -595,7 +595,7 @@ impl<D: Disk> World<D> {
             let resets: u64 = of(from).chain(of(to)).map(|m| m.resets).sum();
             let times = 1 + resets + if doubles { *sessions } else { 0 };
             let scopes = of(to).flat_map(|m| m.seat.scopes.iter().cloned()).collect();
-            let bound = times * self.oracle.bytes_in(&scopes) + sessions * 2 * batch;
+            let bound = times * self.oracle.bytes_in(&scopes) + sessions * 6 * batch;
             if *bytes > bound {
                 return self.fail(format!(
                     "{bytes} bytes of entries from {} to {} in {sessions} conversations; {bound} are enough",

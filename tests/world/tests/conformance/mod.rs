@@ -1,6 +1,6 @@
 //! What every disk under a session must do, model or real: the same questions to both.
 
-use cunkou_engine::{Hello, PeerInfo, Port, ScopeState};
+use cunkou_engine::{Hello, Part, PeerInfo, Port, ScopeState};
 use cunkou_world::{Disk, Id, Rng};
 use std::collections::BTreeSet;
 
@@ -186,8 +186,107 @@ fn who_has_not_said_hello_gets_nothing<D: Disk>(pair: Pair<D>) {
     assert!(pair.relay.port().admit_peer(&[0x77; 32]).is_err());
 }
 
+fn sum<D: Disk>(of: &D, peer: &PeerInfo, scope: &str) -> [u8; 16] {
+    let sums = of.port().sums(peer, &[scope.to_owned()]).expect("sums");
+    let (named, head, sum) = sums.first().expect("the scope").clone();
+    assert_eq!(named, scope);
+    let hello = of.port().hello(peer).expect("a hello");
+    assert_eq!((head, Some(sum)), (state(&hello, scope).head, state(&hello, scope).sum));
+    sum
+}
+
+fn what_both_hold_has_one_sum<D: Disk>(mut pair: Pair<D>) {
+    pair.work(4);
+    pair.exchange();
+    let (of_box, of_relay) = pair.peers();
+    let same = |pair: &Pair<D>| {
+        sum(&pair.relay, &of_box, &pair.scope) == sum(&pair.village, &of_relay, &pair.scope)
+    };
+    assert!(same(&pair));
+    pair.work(1);
+    assert!(!same(&pair));
+    pair.restart();
+    pair.exchange();
+    assert!(same(&pair), "and after the power went");
+}
+
+fn names_say_what_is_lacking<D: Disk>(mut pair: Pair<D>) {
+    pair.work(3);
+    let (of_box, of_relay) = pair.meet();
+    let named = pair.village.port().named(&of_relay, &pair.scope, 0, 4096).expect("names");
+    let all = pair.village.port().load(&of_relay, &pair.scope, 0, usize::MAX).expect("loaded");
+    assert_eq!(named.names.len(), named.positions.len());
+    assert!(named.upto <= named.head && named.positions.is_sorted());
+    assert_eq!(named.names.len(), all.entries.len().min(named.names.len()));
+    let lacks = |pair: &Pair<D>| {
+        pair.relay.port().lacking(&of_box, &pair.scope, &named.names).expect("an answer")
+    };
+    assert!(lacks(&pair).iter().all(|lacking| *lacking));
+    pair.exchange();
+    assert!(!lacks(&pair).iter().any(|lacking| *lacking));
+    let back = pair.relay.port().named(&of_box, &pair.scope, 0, 4096).expect("names");
+    assert!(named.names.iter().all(|name| !back.names.contains(name)), "no echo");
+}
+
+fn a_part_leaves_out_what_is_not_wanted<D: Disk>(mut pair: Pair<D>) {
+    pair.work(4);
+    let (_, of_relay) = pair.meet();
+    let port = pair.village.port();
+    let whole = port.load(&of_relay, &pair.scope, 0, usize::MAX).expect("loaded");
+    let mut part = Part::behind(&pair.scope, 0, usize::MAX);
+    (part.until, part.skip) = (3, BTreeSet::from([2]));
+    let some = port.load_part(&of_relay, &part).expect("loaded");
+    assert_eq!((some.upto, some.head), (3, whole.head));
+    assert_eq!(some.entries, [whole.entries[0].clone(), whole.entries[2].clone()]);
+}
+
+fn what_is_picked_heals_and_moves_no_cursor<D: Disk>(mut pair: Pair<D>) {
+    pair.work(3);
+    let (of_box, of_relay) = pair.meet();
+    let all = pair.village.port().names(&of_relay, &pair.scope).expect("names");
+    let one = pair.village.port().pick(&of_relay, &pair.scope, &all, 1).expect("picked");
+    assert_eq!((one.dealt, one.entries.len()), (1, 1), "a small batch is one entry");
+    let nothing = pair.village.port().pick(&of_relay, &pair.scope, &[[3; 32]], 1).expect("picked");
+    assert_eq!((nothing.dealt, nothing.entries.len()), (1, 0));
+    let mut rest = &all[..];
+    let mut healed = 0;
+    while !rest.is_empty() {
+        let part = pair.village.port().pick(&of_relay, &pair.scope, rest, usize::MAX);
+        let part = part.expect("picked");
+        rest = &rest[part.dealt..];
+        healed += pair.relay.port().heal(&of_box, &pair.scope, &part.entries).expect("healed");
+        assert_eq!(pair.relay.port().heal(&of_box, &pair.scope, &part.entries), Ok(0), "once");
+    }
+    assert_eq!(healed, all.len() as u64);
+    let hello = pair.relay.port().hello(&of_box).expect("a hello");
+    assert_eq!(state(&hello, &pair.scope).read, 0);
+    let held = pair.relay.held();
+    assert!(all.iter().all(|id| held.get(id).is_some_and(|held| held.counts)));
+}
+
+fn brought_elsewhere_first_it_still_counts<D: Disk>(mut pair: Pair<D>) {
+    pair.work(1);
+    let (of_box, of_relay) = pair.meet();
+    let all = pair.village.port().load(&of_relay, &pair.scope, 0, usize::MAX).expect("loaded");
+    let stored = pair.relay.port().store(&of_box, "system", 9, &all.entries).expect("stored");
+    assert_eq!(stored.new, 0);
+    let ids = names::<D>(&all.entries);
+    let counts = |pair: &Pair<D>| {
+        let held = pair.relay.held();
+        ids.iter().all(|id| held.get(id).is_some_and(|held| held.counts))
+    };
+    assert!(!counts(&pair));
+    pair.exchange();
+    assert!(counts(&pair));
+}
+
 /// Asks everything, of a new pair each time.
 pub(crate) fn suite<D: Disk>(new: impl Fn() -> Pair<D>) {
+    what_both_hold_has_one_sum(new());
+    names_say_what_is_lacking(new());
+    a_part_leaves_out_what_is_not_wanted(new());
+    what_is_picked_heals_and_moves_no_cursor(new());
+    brought_elsewhere_first_it_still_counts(new());
     in_order_and_without_gaps(new());
     never_an_echo(new());
     twice_is_once(new());
