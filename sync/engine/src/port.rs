@@ -362,6 +362,15 @@ pub trait Port: Send + Sync + 'static {
         Ok(0)
     }
 
+    /// A conversation that was begun ended before the peer had greeted: it may be another program
+    /// than it was, and is told everything the next time.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn forget(&self, _peer: &PeerInfo) -> Result<(), PortError> {
+        Ok(())
+    }
+
     /// A peer that is remembered has come again: its process, its clock, what it understands.
     ///
     /// # Errors

@@ -52,10 +52,21 @@ pub(crate) struct Conversation {
 
 impl Conversation {
     /// Talks until the connection ends.
-    pub(crate) async fn run(
+    pub(crate) async fn run(self, send: SendStream, receive: RecvStream) -> Result<(), LinkError> {
+        let (port, peer, dials) = (Arc::clone(&self.port), self.peer.clone(), self.dials);
+        let mut greeted = false;
+        let result = self.talk(send, receive, &mut greeted).await;
+        if dials && !greeted {
+            blocking(move || port.forget(&peer)).await??;
+        }
+        result
+    }
+
+    async fn talk(
         mut self,
         mut send: SendStream,
         receive: RecvStream,
+        greeted: &mut bool,
     ) -> Result<(), LinkError> {
         let begun = Instant::now();
         let (port, peer) = (Arc::clone(&self.port), self.peer.clone());
@@ -85,6 +96,7 @@ impl Conversation {
                     Output::GreetedAgain { features, .. } => Some(*features),
                     _ => None,
                 };
+                *greeted |= theirs.is_some();
                 if let (Some(theirs), false) = (theirs, pulling) {
                     pulling = true;
                     // What the hellos say is on its way, before the lane asks.
@@ -265,8 +277,21 @@ impl Conversation {
             }
             output => {
                 let began = Instant::now();
+                // What is given by name counts as what comes by the log, and looking things up for a
+                // peer as work for it. Reading the log for one that is long behind does not.
+                let charge = match &output {
+                    Output::Heal { entries, .. } => {
+                        Some((entries.len(), entries.iter().map(Vec::len).sum()))
+                    }
+                    Output::Which { .. } | Output::Names { .. } | Output::Pick { .. } => {
+                        Some((0, 0))
+                    }
+                    _ => None,
+                };
                 let inputs = blocking(move || perform(&*port, &peer, output)).await??;
-                let spent = self.account.as_ref().map(|a| a.kept(0, 0, began.elapsed()));
+                let account = self.account.as_ref().zip(charge);
+                let spent =
+                    account.map(|(a, (count, bytes))| a.kept(count, bytes, began.elapsed()));
                 self.pause(spent.unwrap_or_default());
                 for input in inputs {
                     session.handle(begun.elapsed(), input);

@@ -100,6 +100,20 @@ async fn a_box_goes_back_to_its_first_relay_when_that_answers_again() {
 }
 
 #[tokio::test]
+async fn who_ends_it_before_the_greeting_is_told_everything_the_next_time() {
+    let (relay, _root) = Relay::new();
+    let running = serve(&relay);
+    running.port.revoked.store(true, std::sync::atomic::Ordering::SeqCst);
+    let me = Kept::new(&relay);
+    let talking = talk(&[&running.address], &me, HOUR);
+    let mut forgot = talking.port.forgot.subscribe();
+    forgot.wait_for(|times| *times > 0).await.expect("as the test made it");
+    running.port.revoked.store(false, std::sync::atomic::Ordering::SeqCst);
+    talking.met(&RELAY).await;
+    talking.task.abort();
+}
+
+#[tokio::test]
 async fn a_name_with_a_dead_address_is_reached_under_the_other() {
     let (relay, _root) = Relay::new();
     let running = serve(&relay);

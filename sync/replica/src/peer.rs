@@ -187,6 +187,10 @@ impl Port for Replica {
         Ok(known.map_or(0, |known| known.features))
     }
 
+    fn forget(&self, peer: &PeerInfo) -> Result<(), PortError> {
+        self.store.write(|tx| tx.forget_features(&peer.device)).map_err(|e: StoreError| failed(e))
+    }
+
     fn greeted_again(
         &self,
         peer: &PeerInfo,

@@ -402,3 +402,18 @@ fn a_disk_that_went_back_unnoticed_gets_back_what_it_had_given_away() {
     }
     assert_eq!(said(&older, case), Some(whole), "the same epoch, and yet it lacked its own work");
 }
+
+#[test]
+fn what_a_peer_understands_is_remembered_until_it_ends_a_conversation_before_the_greeting() {
+    let mut county = County::founded();
+    county.settle();
+    let relay = county.yunling.peer(&county.relay);
+    let knows = |county: &County| county.yunling.knows(&relay).expect("it works");
+    assert!(knows(&county) > 0);
+    county.yunling.restart();
+    assert!(knows(&county) > 0);
+    county.yunling.forget(&relay).expect("it works");
+    assert_eq!(knows(&county), 0);
+    county.settle();
+    assert!(knows(&county) > 0);
+}

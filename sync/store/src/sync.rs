@@ -391,6 +391,16 @@ impl Txn<'_> {
         self.peer(&seen.device)?.ok_or(StoreError::Damaged { what: "peer" })
     }
 
+    /// What a peer's software understands is not known any more.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn forget_features(&self, device: &[u8; 16]) -> Result<(), StoreError> {
+        let sql = "UPDATE peer SET features = 0 WHERE device = ?1 AND features <> 0";
+        self.0.prepare_cached(sql)?.execute([device])?;
+        Ok(())
+    }
+
     /// Holds what a peer says against what is known of it in its present epoch. One that knows less
     /// than it has acknowledged, or has less than was read of it, runs on a disk that went back, or
     /// on a copy: it may lack what it gave us itself, so that beyond what it has read is sent back,

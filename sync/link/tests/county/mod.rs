@@ -43,6 +43,8 @@ pub struct Empty {
     pub greeted: watch::Sender<u32>,
     /// Bytes sent and received, and to whom.
     pub carried: Mutex<Vec<([u8; 16], u64, u64)>>,
+    /// How often what a peer understands was forgotten.
+    pub forgot: watch::Sender<u32>,
     /// The devices that said hello.
     pub met: Mutex<Vec<[u8; 16]>>,
     pub told: Mutex<Vec<Box<dyn Fn() + Send + Sync>>>,
@@ -55,6 +57,7 @@ impl Empty {
             revoked,
             greeted,
             carried: Mutex::default(),
+            forgot: watch::channel(0).0,
             met: Mutex::default(),
             told: Mutex::default(),
         })
@@ -92,6 +95,10 @@ impl Port for Empty {
     fn greeted(&self, peer: &PeerInfo, _: &Hello) -> Result<(), PortError> {
         self.met.lock().expect("as the test made it").push(peer.device);
         self.greeted.send_modify(|n| *n += 1);
+        Ok(())
+    }
+    fn forget(&self, _: &PeerInfo) -> Result<(), PortError> {
+        self.forgot.send_modify(|n| *n += 1);
         Ok(())
     }
     fn load(&self, _: &PeerInfo, _: &str, _: u64, _: usize) -> Result<Loaded, PortError> {
