@@ -67,6 +67,9 @@ fn next(found: &Scrubbed) -> &'static str {
     }
 }
 
+/// So many of the latest repairs are told.
+const REPAIRS_TOLD: u32 = 5;
+
 /// What status says of the store.
 ///
 /// # Errors
@@ -79,8 +82,18 @@ pub fn status(replica: &Replica) -> Result<Value, Failure> {
     put(&mut told, &scrub.found);
     let rebuilding = replica.rebuilding().map_err(failed)?;
     let disk = replica.disk();
+    let repairs = replica.store().read(|view| view.repairs(REPAIRS_TOLD)).map_err(failed)?;
+    let repairs: Vec<Value> = repairs
+        .into_iter()
+        .map(|r| {
+            json!({
+                "at_ms": r.at_ms, "peer": r.peer, "scope": r.scope,
+                "received": r.received, "given": r.given, "equal": r.equal,
+            })
+        })
+        .collect();
     Ok(json!({
-        "rebuilding": rebuilding, "scrub": told,
+        "rebuilding": rebuilding, "scrub": told, "repairs": repairs,
         "disk": {
             "room": replica.room().key(),
             "free": disk.map(|disk| disk.free), "total": disk.map(|disk| disk.total),
