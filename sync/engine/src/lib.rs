@@ -24,7 +24,7 @@ pub use backoff::Backoff;
 pub use perform::perform;
 pub use port::{
     Admitted, Given, Kept, Loaded, Named, Part, PeerInfo, Picked, Port, PortError, RefusalCode,
-    Refused, Repaired, Rotten,
+    Refused, Repaired, Rotten, Wholes,
 };
 pub use quota::{Knock, Limits, Quotas, Rate, TooMuch};
 pub use reconcile::RANGE_BYTES_MAX;
@@ -33,5 +33,5 @@ pub use sums::NameSum;
 pub use wire::{
     BATCH_BYTES, Brief, Checked, ENTRIES_MAX, FETCHED_MAX, FRAME_BYTES_MAX, Frame, Hello,
     LAST_WORD_BYTES_MAX, LONE_BATCH_BYTES, News, OFFERED_MAX, PROTOCOL, QUESTION_BYTES_MAX,
-    SCOPES_MAX, ScopeState, Violation, features,
+    SCOPES_MAX, ScopeState, Violation, WHOLE_BYTES, WHOLE_TOKEN_BYTES_MAX, features,
 };

@@ -14,18 +14,24 @@ pub(crate) fn pack(entries: &[Vec<u8>]) -> (Vec<u8>, usize) {
         Ok(()) => {}
         Err(e) => unreachable!("encoding into memory failed: {e}"),
     }
-    match zstd::bulk::compress(&plain, LEVEL) {
-        Ok(packed) => (packed, plain.len()),
+    let size = plain.len();
+    (deflate(&plain), size)
+}
+
+/// Compresses bytes.
+pub(crate) fn deflate(plain: &[u8]) -> Vec<u8> {
+    match zstd::bulk::compress(plain, LEVEL) {
+        Ok(packed) => packed,
         Err(e) => unreachable!("compressing in memory failed: {e}"),
     }
 }
 
-/// Unpacks what [`pack`] made of entries.
+/// Unpacks what [`deflate`] made of bytes.
 ///
 /// # Errors
 /// [`Violation`] when it is something else; no more than `size` bytes are unpacked, and no more
 /// than a frame may have.
-pub(crate) fn unpack(packed: &[u8], size: u64) -> Result<Vec<Vec<u8>>, Violation> {
+pub(crate) fn inflate(packed: &[u8], size: u64) -> Result<Vec<u8>, Violation> {
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     if size > FRAME_BYTES_MAX {
         return Err(Violation::FrameTooLong(size));
@@ -34,6 +40,15 @@ pub(crate) fn unpack(packed: &[u8], size: u64) -> Result<Vec<Vec<u8>>, Violation
     if plain.len() != size {
         return Err(Violation::NotAFrame);
     }
+    Ok(plain)
+}
+
+/// Unpacks what [`pack`] made of entries.
+///
+/// # Errors
+/// As [`inflate`].
+pub(crate) fn unpack(packed: &[u8], size: u64) -> Result<Vec<Vec<u8>>, Violation> {
+    let plain = inflate(packed, size)?;
     let entries: Vec<ByteVec> = minicbor::decode(&plain).map_err(|_| Violation::NotAFrame)?;
     if entries.len() > ENTRIES_MAX {
         return Err(Violation::TooManyEntries(entries.len()));

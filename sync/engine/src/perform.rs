@@ -41,6 +41,14 @@ pub fn perform(port: &dyn Port, peer: &PeerInfo, output: Output) -> Result<Vec<I
             let new = port.heal(peer, &scope, &entries)?;
             Input::Healed { scope, new }
         }
+        Output::Wholes { scope, after, bytes_max } => {
+            let wholes = port.wholes(peer, &scope, &after, bytes_max)?;
+            Input::Wholes { scope, wholes }
+        }
+        Output::Warm { scope, wholes } => {
+            port.warm(peer, &scope, &wholes)?;
+            Input::Warmed { scope }
+        }
         Output::Repaired { scope, repaired } => {
             port.repaired(peer, &scope, repaired)?;
             return Ok(Vec::new());

@@ -98,6 +98,17 @@ pub struct Picked {
     pub entries: Vec<Vec<u8>>,
 }
 
+/// Whole subjects of a scope, for a peer that has nothing of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wholes {
+    /// How far this goes, in the store's own words; at most [`crate::WHOLE_TOKEN_BYTES_MAX`].
+    pub next: Vec<u8>,
+    /// There are no more.
+    pub end: bool,
+    /// The subjects, in a form that the other side's store reads.
+    pub body: Vec<u8>,
+}
+
 /// Entries of a scope that are damaged on this disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rotten {
@@ -352,6 +363,30 @@ pub trait Port: Send + Sync + 'static {
     /// When the store fails.
     fn answered(&self, _peer: &PeerInfo, _answer: &[u8]) -> Result<bool, PortError> {
         Ok(true)
+    }
+
+    /// Whole subjects of a scope after `after` (empty: the first), about `bytes_max` of them; what
+    /// matters most first. Never more than half a frame.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn wholes(
+        &self,
+        _peer: &PeerInfo,
+        _scope: &str,
+        _after: &[u8],
+        _bytes_max: usize,
+    ) -> Result<Wholes, PortError> {
+        Ok(Wholes { end: true, ..Wholes::default() })
+    }
+
+    /// Commits whole subjects, as far as they hold, and how far they go. Nothing depends on it: the
+    /// log is offered afterwards.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn warm(&self, _peer: &PeerInfo, _scope: &str, _wholes: &Wholes) -> Result<(), PortError> {
+        Err(PortError::unasked())
     }
 
     /// What a peer's software understood when it was last met ([`crate::features`]).

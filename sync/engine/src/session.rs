@@ -1,5 +1,6 @@
 //! One conversation with one peer.
 
+mod cold;
 mod greeting;
 mod io;
 mod lane;
@@ -7,7 +8,7 @@ mod repair;
 
 pub use io::{Call, Input, Output, Progress};
 
-use crate::port::Rotten;
+use crate::port::{Rotten, Wholes};
 use crate::wire::{Frame, Hello, LAST_WORD_BYTES_MAX, QUESTION_BYTES_MAX, Violation};
 use greeting::Said;
 use lane::Lane;
@@ -132,6 +133,8 @@ impl Session {
             Input::Picked { scope, dealt, entries } => self.picked(scope, dealt, entries),
             Input::Healed { scope, new } => self.healed(scope, new),
             Input::Rotten(Rotten { scope, names }) => self.rotten(scope, names),
+            Input::Wholes { scope, wholes } => self.wholes(&scope, wholes),
+            Input::Warmed { scope } => self.warmed(&scope),
             Input::Question(_) if self.asked => {}
             Input::Question(bytes) => {
                 self.asked = true;
@@ -170,6 +173,11 @@ impl Session {
             Frame::Ack { scope, upto } => self.acked(scope, upto)?,
             Frame::Offer { scope, upto, head, names } => self.offered(scope, upto, head, &names)?,
             Frame::Want { scope, upto, lacking } => self.wanted(&scope, upto, &lacking)?,
+            Frame::Whole { scope, next, end, size, bytes } => {
+                let body = crate::pack::inflate(&bytes, size)?;
+                self.whole(scope, Wholes { next: next.into(), end, body })?;
+            }
+            Frame::Took { scope } => self.took(&scope)?,
             Frame::Question(_) if self.answering => return Err(Violation::OutOfTurn),
             Frame::Question(bytes) if bytes.len() > QUESTION_BYTES_MAX => {
                 return Err(Violation::FrameTooLong(bytes.len()));

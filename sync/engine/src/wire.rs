@@ -37,6 +37,10 @@ pub struct ScopeState {
     /// What the sender's log of it holds up to its head ([`crate::NameSum::digest`]).
     #[cbor(n(5), with = "minicbor::bytes")]
     pub sum: Option<[u8; 16]>,
+    /// Present where the sender would have whole subjects before the receiver's log of it: after
+    /// which [`Frame::Whole`], empty for the first.
+    #[n(6)]
+    pub whole: Option<ByteVec>,
 }
 
 /// The first frame of each side.
@@ -244,6 +248,34 @@ pub enum Frame {
         #[n(0)]
         scope: String,
     },
+    /// Whole subjects of a scope, before my log of it: for a receiver whose hello asked for them.
+    /// No cursor moves; the log is offered afterwards.
+    #[n(19)]
+    Whole {
+        /// Which scope.
+        #[n(0)]
+        scope: String,
+        /// To be said in the next hello if this is the last that was kept; at most
+        /// [`WHOLE_TOKEN_BYTES_MAX`].
+        #[n(1)]
+        next: ByteVec,
+        /// There are no more.
+        #[n(2)]
+        end: bool,
+        /// How long the subjects are when they are unpacked. Bytes.
+        #[n(3)]
+        size: u64,
+        /// The subjects, opaque here, as one zstd frame.
+        #[n(4)]
+        bytes: ByteVec,
+    },
+    /// The first [`Frame::Whole`] of this scope that was not answered yet is committed.
+    #[n(20)]
+    Took {
+        /// Which scope.
+        #[n(0)]
+        scope: String,
+    },
 }
 
 /// A hello in short. Whoever dials says it when the other side is known to understand it and to
@@ -306,6 +338,13 @@ pub const OFFERED_MAX: usize = 4096;
 
 /// At most so many entries are fetched at once.
 pub const FETCHED_MAX: usize = 1000;
+
+/// Whole subjects in one frame are about this long before they are packed: packed, what a cut costs.
+/// Bytes.
+pub const WHOLE_BYTES: usize = 192 * 1024;
+
+/// What says how far whole subjects have come is never longer. Bytes.
+pub const WHOLE_TOKEN_BYTES_MAX: usize = 64;
 
 /// A last word is never longer. Bytes.
 pub const LAST_WORD_BYTES_MAX: usize = 4096;
@@ -393,6 +432,9 @@ impl Frame {
             }
             Self::Fetch { names, .. } if names.len() > 32 * FETCHED_MAX => {
                 Err(Violation::TooManyEntries(names.len() / 32))
+            }
+            Self::Whole { next, .. } if next.len() > WHOLE_TOKEN_BYTES_MAX => {
+                Err(Violation::FrameTooLong(next.len()))
             }
             Self::Offer { names, .. } if names.len() % 8 != 0 => Err(Violation::NotAFrame),
             Self::Fetch { names, .. } if names.len() % 32 != 0 => Err(Violation::NotAFrame),

@@ -1,5 +1,6 @@
 //! How a conversation begins: two hellos, or two brief ones when both remember the same.
 
+use super::cold::{Giving, Taking};
 use super::{Call, Lane, Output, Session};
 use crate::sums::first16;
 use crate::wire::{
@@ -26,6 +27,10 @@ fn memory(hello: &Hello, dials: bool) -> Option<[u8; 16]> {
     let (dialled, answered) = if dials { (hello.epoch, peer) } else { (peer, hello.epoch) };
     hash.update(&dialled).update(&answered);
     for state in by_name(hello) {
+        // A brief hello has no room to ask for whole subjects.
+        if state.whole.is_some() {
+            return None;
+        }
         let acked = state.acked.filter(|_| state.epoch == peer)?;
         let (dialled, answered) = if dials { (state.read, acked) } else { (acked, state.read) };
         hash.update(&(state.scope.len() as u64).to_le_bytes()).update(state.scope.as_bytes());
@@ -96,6 +101,8 @@ impl Session {
         }
         self.features = self.hello.features.unwrap_or(0) & hello.features.unwrap_or(0);
         let offers = self.both(features::OFFER);
+        // Without offers afterwards everything would go twice.
+        let wholes = offers && self.both(features::SNAPSHOT);
         for theirs in &hello.scopes {
             // What only one side names is not talked about: a peer cannot widen its scope.
             let Some(ours) = self.hello.scopes.iter().find(|s| s.scope == theirs.scope) else {
@@ -110,8 +117,16 @@ impl Session {
             let mut lane = Lane::new(ours.head, acked, theirs.head, read);
             if offers && acked == 0 && theirs.head > 0 {
                 // It has read nothing of ours and is not empty: others may have given it the same.
-                lane.offer_until(ours.head);
+                lane.offer_all();
             }
+            if wholes
+                && acked == 0
+                && ours.head > 0
+                && let Some(after) = &theirs.whole
+            {
+                lane.giving = Some(Giving::after(after));
+            }
+            lane.taking = Taking::new(wholes && ours.whole.is_some());
             if ours.sum.is_some() && ours.sum == theirs.sum {
                 self.repair.is_equal(&theirs.scope);
             }

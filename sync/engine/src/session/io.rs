@@ -1,6 +1,6 @@
 //! What goes into a session and what comes out of it.
 
-use crate::port::{Part, Repaired, Rotten};
+use crate::port::{Part, Repaired, Rotten, Wholes};
 use crate::wire::{Hello, Violation};
 
 /// Which side of a conversation a session is.
@@ -89,6 +89,18 @@ pub enum Input {
         scope: String,
         /// So many entries were not here before.
         new: u64,
+    },
+    /// An [`Output::Wholes`] is done.
+    Wholes {
+        /// Which scope.
+        scope: String,
+        /// The subjects.
+        wholes: Wholes,
+    },
+    /// An [`Output::Warm`] is committed on disk.
+    Warmed {
+        /// Which scope.
+        scope: String,
     },
     /// Entries of a scope are damaged on this disk: the peer may have them.
     Rotten(Rotten),
@@ -179,6 +191,22 @@ pub enum Output {
         scope: String,
         /// The entries.
         entries: Vec<Vec<u8>>,
+    },
+    /// Load whole subjects of a scope.
+    Wholes {
+        /// Which scope.
+        scope: String,
+        /// After these.
+        after: Vec<u8>,
+        /// About how many bytes.
+        bytes_max: usize,
+    },
+    /// Commit whole subjects; no cursor moves.
+    Warm {
+        /// Which scope.
+        scope: String,
+        /// The subjects.
+        wholes: Wholes,
     },
     /// A scope that differed was repaired, or was found to differ still.
     Repaired {

@@ -1,16 +1,18 @@
 //! One scope in a conversation: our log on its way to the peer, and the peer's to us.
 
+use super::cold::{Giving, Taking};
 use super::{Output, Session};
 use crate::pack;
 use crate::port::Part;
 use crate::wire::{
-    BATCH_BYTES, ENTRIES_MAX, Frame, LONE_BATCH_BYTES, OFFERED_MAX, Violation, features,
+    BATCH_BYTES, ENTRIES_MAX, Frame, LONE_BATCH_BYTES, OFFERED_MAX, Violation, WHOLE_BYTES,
+    features,
 };
 use std::collections::{BTreeSet, VecDeque};
 
 /// So many batches are on their way at once: with all else that may be, they fit into the peer's
 /// window, so that two sides that both have much to say never wait for each other.
-const FLYING_MAX: usize = 4;
+pub(super) const FLYING_MAX: usize = 4;
 /// The same for a peer that takes one batch of a scope at a time.
 const LONE_FLYING_MAX: usize = 2;
 
@@ -48,15 +50,15 @@ pub(super) struct Lane {
     waiting: VecDeque<(u64, Vec<Vec<u8>>)>,
     /// The peer waits for what we lack of this much of its log.
     asked_by_peer: Option<u64>,
+    /// Whole subjects that go before our log.
+    pub(super) giving: Option<Giving>,
+    /// Whole subjects that come before the peer's log.
+    pub(super) taking: Taking,
 }
 
 impl Lane {
     pub(super) fn new(our_head: u64, acked: u64, their_head: u64, read: u64) -> Self {
         Self { our_head, acked, loaded: acked, their_head, read, ..Self::default() }
-    }
-
-    pub(super) fn offer_until(&mut self, head: u64) {
-        self.offers_until = head;
     }
 
     pub(super) fn peer_grew(&mut self, head: u64) -> Result<(), Violation> {
@@ -76,7 +78,28 @@ impl Lane {
     }
 
     pub(super) fn is_sending(&self) -> bool {
-        self.loading || !self.flying.is_empty() || self.offer.is_some()
+        self.loading || !self.flying.is_empty() || self.offer.is_some() || self.giving.is_some()
+    }
+
+    /// Batches on their way to the peer.
+    pub(super) fn on_their_way(&self) -> usize {
+        let whole = self.giving.as_ref().map_or(0, Giving::on_their_way);
+        self.flying.len() + usize::from(self.loading) + whole
+    }
+
+    /// Our log is on its way to the end.
+    pub(super) fn is_given(&self) -> bool {
+        self.giving.is_none() && self.loaded >= self.our_head
+    }
+
+    /// The peer is not empty any more: names go before what is left of our log.
+    pub(super) fn offer_all(&mut self) {
+        self.offers_until = self.our_head;
+    }
+
+    /// Where the peer's log ends.
+    pub(super) fn peer_head(&self) -> u64 {
+        self.their_head
     }
 
     /// Where both logs are: ours, and how far the peer's is read here.
@@ -85,7 +108,11 @@ impl Lane {
     }
 
     pub(super) fn is_still(&self) -> bool {
-        self.to_send() == 0 && self.to_receive() == 0 && !self.is_sending() && !self.storing
+        self.to_send() == 0
+            && self.to_receive() == 0
+            && !self.is_sending()
+            && !self.storing
+            && !self.taking.is_busy()
     }
 }
 
@@ -109,12 +136,23 @@ impl Session {
     /// Asks for the next part of a scope's log, if the peer lacks it and there is room for it.
     pub(super) fn send_more(&mut self, scope: &str) {
         let many = self.both(features::PACKED);
-        let flying: usize =
-            self.lanes.values().map(|lane| lane.flying.len() + usize::from(lane.loading)).sum();
+        let flying: usize = self.lanes.values().map(Lane::on_their_way).sum();
+        let given = self.lanes.get("system").is_none_or(Lane::is_given);
         let room = flying < if many { FLYING_MAX } else { LONE_FLYING_MAX };
         let Some(lane) = self.lanes.get_mut(scope) else { return };
         let busy = lane.loading || (!many && !lane.flying.is_empty());
-        if !room || busy || lane.loaded >= lane.our_head {
+        if !room || busy {
+            return;
+        }
+        if let Some(giving) = &mut lane.giving {
+            // The county log first: what follows is judged by it.
+            if given && let Some(after) = giving.next() {
+                let (scope, bytes_max) = (scope.to_owned(), WHOLE_BYTES);
+                self.out.push_back(Output::Wholes { scope, after, bytes_max });
+            }
+            return;
+        }
+        if lane.loaded >= lane.our_head {
             return;
         }
         let scope = scope.to_owned();

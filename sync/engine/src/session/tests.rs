@@ -1,4 +1,5 @@
 use super::*;
+use crate::pack;
 use crate::wire::Brief;
 use crate::wire::{PROTOCOL, ScopeState, features};
 use proptest::prelude::*;
@@ -196,6 +197,14 @@ fn what_is_out_of_turn_is_named() {
         Frame::Ranged { scope: scope(), message: empty() },
         Frame::Fetched { scope: scope(), dealt: 1, entries: vec![] },
         Frame::Given { scope: scope() },
+        Frame::Took { scope: scope() },
+        Frame::Whole {
+            scope: scope(),
+            next: vec![1].into(),
+            end: false,
+            size: 1,
+            bytes: pack::deflate(&[7]).into(),
+        },
         Frame::Brief(Brief {
             protocol: PROTOCOL,
             features: 0,
@@ -219,6 +228,64 @@ fn what_is_out_of_turn_is_named() {
     b.session.handle(NOW, Input::Received(ranges.encode()));
     b.turn(1);
     assert_eq!(b.closed, Some(Violation::Range));
+}
+
+#[test]
+fn a_cold_start_gets_what_matters_first_and_nothing_twice() {
+    let mut a = Side::that_knows(1, Vec::new(), 0, Some(ALL));
+    let mut b = Side::that_knows(2, entries(2, 100), 0, Some(ALL));
+    run(&mut a, &mut b, 7, usize::MAX);
+    assert!(a.closed.is_none() && b.closed.is_none(), "{:?} {:?}", a.closed, b.closed);
+    assert_eq!(a.contents(), b.contents());
+    let last_first: Vec<_> = entries(2, 100).into_iter().rev().map(|(_, e)| e).collect();
+    assert_eq!(a.warm, last_first);
+    assert_eq!(a.log.len(), 100, "the log brought nothing again");
+    assert_eq!((a.warmed.clone(), a.read), (None, 100));
+    again(&mut a, &mut b);
+    assert_eq!(again(&mut a, &mut b), 2, "and then both remember the same");
+}
+
+#[test]
+fn a_cold_start_that_was_cut_goes_on_where_it_was() {
+    let mut a = Side::that_knows(1, Vec::new(), 0, Some(ALL));
+    let mut b = Side::that_knows(2, entries(2, 100), 0, Some(ALL));
+    let mut cuts = 0;
+    while a.read == 0 {
+        run(&mut a, &mut b, 3, 9 + cuts % 8);
+        a.reconnect();
+        b.reconnect();
+        cuts += 1;
+    }
+    assert!(cuts > 5, "{cuts}");
+    run(&mut a, &mut b, 3, usize::MAX);
+    assert_eq!(a.contents(), b.contents());
+    assert_eq!(a.warm.len(), 100, "nothing came a second time");
+}
+
+#[test]
+fn what_grows_during_a_cold_start_comes_too() {
+    let mut a = Side::that_knows(1, Vec::new(), 0, Some(ALL));
+    let mut b = Side::that_knows(2, entries(2, 50), 0, Some(ALL));
+    for n in 0..20 {
+        run(&mut a, &mut b, 3, 2);
+        b.append(vec![8, n]);
+    }
+    run(&mut a, &mut b, 3, usize::MAX);
+    assert_eq!(a.contents(), b.contents());
+    assert_eq!(a.contents().len(), 70);
+}
+
+#[test]
+fn who_does_not_know_whole_subjects_gets_the_log() {
+    let plain = ALL & !features::SNAPSHOT;
+    for (mine, theirs) in [(ALL, plain), (plain, ALL), (ALL & !features::OFFER, ALL)] {
+        let mut a = Side::that_knows(1, Vec::new(), 0, Some(mine));
+        let mut b = Side::that_knows(2, entries(2, 30), 0, Some(theirs));
+        run(&mut a, &mut b, 7, usize::MAX);
+        assert!(a.closed.is_none() && b.closed.is_none(), "{:?} {:?}", a.closed, b.closed);
+        assert_eq!(a.contents(), b.contents());
+        assert!(a.warm.is_empty());
+    }
 }
 
 proptest! {
@@ -245,7 +312,9 @@ proptest! {
     fn two_that_lost_things_behind_their_cursors_end_equal_however_often_they_are_cut(
         n_a in 0usize..20, n_b in 0usize..20, batch in 1usize..7,
         cuts in proptest::collection::vec((1usize..9, any::<bool>(), any::<prop::sample::Index>()), 0..8),
-        knows in prop::sample::select(vec![ALL, ALL & !features::BRIEF, ALL & !features::OFFER]),
+        knows in prop::sample::select(vec![
+            ALL, ALL & !features::BRIEF, ALL & !features::OFFER, ALL & !features::SNAPSHOT,
+        ]),
     ) {
         let mut a = Side::that_knows(1, entries(1, n_a), 0, Some(knows));
         let mut b = Side::that_knows(2, entries(2, n_b), 0, Some(ALL));

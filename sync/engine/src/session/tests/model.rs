@@ -6,7 +6,7 @@ use crate::port::Part;
 pub(super) const NOW: Duration = Duration::ZERO;
 pub(super) const SCOPE: &str = "place:1";
 pub(super) const ALL: u64 =
-    features::BRIEF | features::PACKED | features::OFFER | features::RECONCILE;
+    features::BRIEF | features::PACKED | features::OFFER | features::RECONCILE | features::SNAPSHOT;
 
 /// One side: a session over a log in memory.
 pub(super) struct Side {
@@ -17,6 +17,10 @@ pub(super) struct Side {
     pub(super) log: Vec<(u8, Vec<u8>)>,
     pub(super) read: u64,
     pub(super) acked: u64,
+    /// How far whole subjects came.
+    pub(super) warmed: Option<Vec<u8>>,
+    /// What came so, in the order in which it came.
+    pub(super) warm: Vec<Vec<u8>>,
     pub(super) session: Session,
     pub(super) completed: usize,
     pub(super) closed: Option<Violation>,
@@ -28,7 +32,7 @@ pub(super) struct Side {
 pub(super) fn hello(store: [u8; 16], head: u64, read: u64, acked: u64) -> Hello {
     let epoch = if store == [1; 16] { [2; 16] } else { [1; 16] };
     let scope = SCOPE.into();
-    let state = ScopeState { scope, head, read, epoch, acked: Some(acked), sum: None };
+    let state = ScopeState { scope, head, read, epoch, acked: Some(acked), sum: None, whole: None };
     Hello {
         protocol: PROTOCOL,
         store,
@@ -43,6 +47,21 @@ pub(super) fn hello(store: [u8; 16], head: u64, read: u64, acked: u64) -> Hello 
 
 pub(super) fn name(entry: &[u8]) -> [u8; 32] {
     *blake3::hash(entry).as_bytes()
+}
+
+fn join(entries: &[&[u8]]) -> Vec<u8> {
+    let with_length = |e: &&[u8]| [&[e.len() as u8], *e].concat();
+    entries.iter().flat_map(with_length).collect()
+}
+
+fn parts(mut body: &[u8]) -> Vec<Vec<u8>> {
+    let mut out = Vec::new();
+    while let Some((length, rest)) = body.split_first() {
+        let (entry, after) = rest.split_at(usize::from(*length));
+        out.push(entry.to_vec());
+        body = after;
+    }
+    out
 }
 
 fn short(entry: &[u8]) -> [u8; 8] {
@@ -71,6 +90,8 @@ impl Side {
             log,
             read,
             acked: 0,
+            warmed: None,
+            warm: Vec::new(),
             session,
             completed: 0,
             closed: None,
@@ -92,6 +113,11 @@ impl Side {
         hello.features = self.features;
         hello.scopes[0].epoch = self.other;
         hello.scopes[0].sum = self.features.map(|_| self.sum());
+        if self.read == 0 && (self.log.is_empty() || self.warmed.is_some()) {
+            let snapshots = self.features.filter(|f| f & features::SNAPSHOT != 0);
+            hello.scopes[0].whole =
+                snapshots.map(|_| self.warmed.clone().unwrap_or_default().into());
+        }
         // The first side is the one that dials; it remembers what the other understands.
         let knows = self.features.unwrap_or(0);
         let call = if self.store == [1; 16] { Call::Out { knows } } else { Call::In };
@@ -112,6 +138,17 @@ impl Side {
             }
         }
         (self.log.len() - before) as u64
+    }
+
+    /// The last entries first, as whole subjects.
+    fn wholes(&self, after: &[u8], count: usize) -> Wholes {
+        let given = after.first().map_or(0, |n| usize::from(*n));
+        let of = |(via, e): &&(u8, Vec<u8>)| *via != self.other[0] && !e.is_empty();
+        let all: Vec<&Vec<u8>> = self.log.iter().rev().filter(of).map(|(_, e)| e).collect();
+        let upto = (given + count).min(all.len());
+        let part: Vec<&[u8]> = all[given.min(upto)..upto].iter().map(|e| e.as_slice()).collect();
+        let body = if part.is_empty() { Vec::new() } else { join(&part) };
+        Wholes { next: vec![upto as u8], end: upto == all.len(), body }
     }
 
     fn part(
@@ -177,6 +214,17 @@ impl Side {
                 Output::Heal { scope, entries } => {
                     let new = self.take(entries);
                     self.session.handle(NOW, Input::Healed { scope: scope.clone(), new });
+                    Input::Committed { scope, head: self.log.len() as u64 }
+                }
+                Output::Wholes { scope, after, .. } => {
+                    Input::Wholes { scope, wholes: self.wholes(&after, batch) }
+                }
+                Output::Warm { scope, wholes } => {
+                    self.warmed = (!wholes.end).then_some(wholes.next);
+                    let entries = parts(&wholes.body);
+                    self.warm.extend(entries.clone());
+                    self.take(entries);
+                    self.session.handle(NOW, Input::Warmed { scope: scope.clone() });
                     Input::Committed { scope, head: self.log.len() as u64 }
                 }
                 Output::Repaired { repaired, .. } => {
