@@ -266,10 +266,18 @@ impl Document {
         Ok(Self { schema, inner })
     }
 
-    /// The bytes from which [`Document::load`] reads it again.
+    /// The bytes from which [`Document::load`] reads it again. Not deflated: many of them together
+    /// pack better than each for itself, and reading one is quicker.
     #[must_use]
     pub fn save(&self) -> Vec<u8> {
-        self.inner.save()
+        self.inner.save_nocompress()
+    }
+
+    /// Every change in it, as it came.
+    #[must_use]
+    pub fn changes(&self) -> Vec<Vec<u8>> {
+        let all = self.inner.get_changes(&[]);
+        all.into_iter().map(|change| change.raw_bytes().to_vec()).collect()
     }
 
     /// Its schema.

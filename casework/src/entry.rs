@@ -386,15 +386,45 @@ impl Entry {
     /// The deterministic bytes of the entry.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
+        self.encoded_with(&self.payload)
+    }
+
+    fn encoded_with(&self, payload: &[u8]) -> Vec<u8> {
         cbor(&Wire {
             version: VERSION,
             suite: BLAKE3_ED25519,
             subject: self.subject,
             kind: self.kind,
             header: self.header.clone(),
-            payload: self.payload.clone().into(),
+            payload: payload.to_vec().into(),
             signatures: self.signatures.clone(),
         })
+    }
+
+    /// The bytes of an edit without its change, and the first four bytes of the change's hash: for a
+    /// carrier that brings the changes in another form. Nothing for any other kind.
+    #[must_use]
+    pub fn without_change(&self) -> Option<(Vec<u8>, [u8; 4])> {
+        let checksum =
+            self.payload.get(4..8)?.try_into().ok().filter(|_| self.kind == Kind::Edit)?;
+        Some((self.encoded_with(&[]), checksum))
+    }
+
+    /// Puts a change back into an edit that went without it. Nobody's word is taken for it: the
+    /// entry's name and signatures cover the change's hash.
+    ///
+    /// # Errors
+    /// [`BadEntry`], as for [`Entry::decode`].
+    pub fn with_change(head: &[u8], change: Vec<u8>) -> Result<Self, BadEntry> {
+        if head.len() + change.len() > ENTRY_BYTES_MAX {
+            return Err(BadEntry::TooLong(head.len() + change.len()));
+        }
+        let mut wire: Wire = minicbor::decode(head).map_err(|e| BadEntry::Form(e.to_string()))?;
+        if wire.kind != Kind::Edit || !wire.payload.is_empty() {
+            return Err(BadEntry::NotAChange);
+        }
+        wire.payload = change.into();
+        Self::decode(&cbor(&wire))
     }
 
     fn body(&self) -> Body<'_> {

@@ -173,6 +173,7 @@ impl Evil {
             epoch: [0; 16],
             acked: None,
             sum: None,
+            whole: None,
         };
         let mut said = vec![state("system", FAR)];
         said.extend(scopes.iter().map(|scope| state(scope, FAR)));

@@ -225,6 +225,7 @@ impl Port for Wild {
             epoch: [0; 16],
             acked: Some(acked.min(head)),
             sum: None,
+            whole: None,
         };
         let head = self.0.head.load(Ordering::SeqCst);
         Ok(Hello {

@@ -78,6 +78,7 @@ impl Port for Toy {
             epoch: inner.peer_epoch,
             acked: None,
             sum: None,
+            whole: None,
         });
         Ok(Hello {
             protocol: PROTOCOL,

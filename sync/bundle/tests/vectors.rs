@@ -33,6 +33,7 @@ fn head() -> Head {
         epoch: [5; 16],
         acked: Some(1),
         sum: None,
+        whole: None,
     };
     let hello = Hello {
         protocol: PROTOCOL,

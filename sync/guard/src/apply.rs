@@ -1,7 +1,7 @@
 //! Judging a job on a scratch copy, and applying what was judged good.
 
 use crate::gate::{Gated, envelope, gate};
-use crate::job::{Job, Judged, Verdict};
+use crate::job::{Job, Judged, Part, Verdict};
 use cunkou_casework::document::{Document, DocumentError, Schema};
 use cunkou_casework::ids::ChangeId;
 use std::cell::Cell;
@@ -59,6 +59,10 @@ fn open(schema: Schema, saved: Option<&[u8]>) -> Result<Document, DocumentError>
 #[must_use]
 pub fn judge_here(job: &Job) -> Judged {
     let schema = job.schema();
+    if job.is_apart() {
+        let parts = contained(|| take_apart(schema, job.saved()?)).flatten();
+        return Judged { parts, ..Judged::all(job, &Verdict::Unjudged) };
+    }
     let Some(Ok(document)) = contained(|| open(schema, job.saved())) else {
         return Judged::all(job, &Verdict::Unjudged);
     };
@@ -99,6 +103,29 @@ pub fn judge_here(job: &Job) -> Judged {
         }
     }
     judged
+}
+
+/// A stranger's document as the changes that it was made of, when each passes the gate and the whole
+/// can be saved, loaded and read again.
+fn take_apart(schema: Schema, snapshot: &[u8]) -> Option<Vec<Part>> {
+    let document = Document::load(schema, snapshot).ok()?;
+    let mut parts = Vec::new();
+    for chunk in document.changes() {
+        if chunk == schema.genesis() {
+            continue;
+        }
+        let actor = actor_of(&chunk)?;
+        envelope(&chunk).ok()?;
+        gate(&chunk, schema, &actor).ok()?;
+        parts.push(Part { actor, chunk: chunk.into() });
+    }
+    attempt(&document, &[])?;
+    Some(parts)
+}
+
+fn actor_of(chunk: &[u8]) -> Option<[u8; 16]> {
+    let change = automerge::Change::from_bytes(chunk.to_vec()).ok()?;
+    change.actor_id().to_bytes().try_into().ok()
 }
 
 fn pass(judged: &mut Judged, i: usize) {

@@ -4,7 +4,7 @@ use crate::apply::judge_here;
 use crate::child::{Outcome, Worker};
 use crate::gate::envelope;
 use crate::job::{
-    Candidate, JOB_BYTES_MAX, JOBS_MAX, Job, Judged, Verdict, job_bytes, read_judged,
+    Candidate, JOB_BYTES_MAX, JOBS_MAX, Job, Judged, Part, Verdict, job_bytes, read_judged,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -111,6 +111,15 @@ impl Guard {
     pub fn judge_one(&self, job: &Job) -> Judged {
         let judged = self.judge(std::slice::from_ref(job));
         judged.into_iter().next().unwrap_or_else(|| Judged::all(job, &Verdict::Unjudged))
+    }
+
+    /// Takes strangers' documents apart into the changes that they were made of; nothing for one that
+    /// does not hold, or ended the worker. Never fails.
+    #[must_use]
+    pub fn apart(&self, documents: &[Job]) -> Vec<Option<Vec<Part>>> {
+        let mut out = vec![None; documents.len()];
+        self.judge_part(documents, &(0..documents.len()).collect::<Vec<_>>(), &mut out);
+        out.into_iter().map(|judged| judged.and_then(|judged| judged.parts)).collect()
     }
 
     fn judge_part(&self, jobs: &[Job], part: &[usize], out: &mut [Option<Judged>]) {

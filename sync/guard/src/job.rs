@@ -32,6 +32,9 @@ pub struct Job {
     saved: Option<ByteVec>,
     #[n(2)]
     candidates: Vec<Candidate>,
+    /// The document is a stranger's, and to be taken apart.
+    #[n(3)]
+    apart: bool,
 }
 
 impl Job {
@@ -39,7 +42,19 @@ impl Job {
     #[must_use]
     pub fn new(schema: Schema, saved: Option<&[u8]>, candidates: Vec<Candidate>) -> Self {
         let saved = saved.map(|bytes| bytes.to_vec().into());
-        Self { case: schema == Schema::Case1, saved, candidates }
+        Self { case: schema == Schema::Case1, saved, candidates, apart: false }
+    }
+
+    /// A job that takes a stranger's document apart.
+    #[must_use]
+    pub fn apart(schema: Schema, snapshot: &[u8]) -> Self {
+        Self { apart: true, ..Self::new(schema, Some(snapshot), Vec::new()) }
+    }
+
+    /// Whether the document is a stranger's, and to be taken apart.
+    #[must_use]
+    pub fn is_apart(&self) -> bool {
+        self.apart
     }
 
     /// The document's schema.
@@ -62,7 +77,7 @@ impl Job {
 
     /// The same document with other candidates.
     pub(crate) fn with(&self, candidates: Vec<Candidate>) -> Self {
-        Self { case: self.case, saved: self.saved.clone(), candidates }
+        Self { candidates, ..self.clone() }
     }
 
     /// About how long it is. Bytes.
@@ -109,12 +124,27 @@ pub struct Judged {
     /// The good ones by number, each behind those that it builds on.
     #[n(1)]
     pub order: Vec<u32>,
+    /// What a stranger's document was made of; absent when it does not hold.
+    #[n(2)]
+    pub parts: Option<Vec<Part>>,
+}
+
+/// A change out of a stranger's document, past the gate.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Part {
+    /// Whose it says it is.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub actor: [u8; 16],
+    /// The change.
+    #[n(1)]
+    pub chunk: ByteVec,
 }
 
 impl Judged {
     /// The same verdict for all.
     pub(crate) fn all(job: &Job, verdict: &Verdict) -> Self {
-        Self { verdicts: vec![verdict.clone(); job.candidates.len()], order: Vec::new() }
+        let verdicts = vec![verdict.clone(); job.candidates.len()];
+        Self { verdicts, order: Vec::new(), parts: None }
     }
 
     /// True when it answers `job` and contradicts itself nowhere.
@@ -128,6 +158,7 @@ impl Judged {
         seen.dedup();
         let goods = self.verdicts.iter().filter(|v| **v == Verdict::Good).count();
         self.verdicts.len() == job.candidates.len()
+            && (self.parts.is_none() || job.apart)
             && seen.len() == self.order.len()
             && self.order.len() == goods
             && self.order.iter().all(|i| good(*i))

@@ -28,7 +28,7 @@ pub use apply::{apply, contained, is_guarded, judge_here};
 pub use gate::{Gated, OPS_MAX, Refusal, envelope, gate};
 pub use guard::{Guard, WORKER_COMMAND};
 pub use job::{
-    CANDIDATES_MAX, Candidate, JOB_BYTES_MAX, Job, Judged, Verdict, job_bytes, read_jobs,
+    CANDIDATES_MAX, Candidate, JOB_BYTES_MAX, Job, Judged, Part, Verdict, job_bytes, read_jobs,
     read_judged,
 };
 pub use limits::{JOB_CPU_S, WORKER_BYTES};

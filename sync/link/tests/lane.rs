@@ -145,6 +145,7 @@ impl Port for Shelf {
             epoch: [1; 16],
             acked: Some(inner.acked),
             sum: None,
+            whole: None,
         };
         Ok(Hello {
             protocol: PROTOCOL,

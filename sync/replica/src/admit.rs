@@ -67,7 +67,7 @@ impl Replica {
         self.take_in(How::Link, peer, scope, batch, |_| Ok(()))
     }
 
-    fn take_in(
+    pub(crate) fn take_in(
         &self,
         how: How,
         peer: &PeerRow,

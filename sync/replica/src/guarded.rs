@@ -98,6 +98,9 @@ impl Replica {
         let county = self.county();
         let mut jobs = Vec::new();
         for subject in subjects {
+            if self.came_whole.has(subject) {
+                continue;
+            }
             let gathered = gather(view.entries_of(subject)?, &county);
             let stored = if anew { None } else { view.document(subject)? };
             let applied_to = stored.as_ref().map_or(0, |d| d.pos);
@@ -125,6 +128,15 @@ pub(crate) struct Built<'a> {
     pub(crate) document: Document,
     pub(crate) saved: Vec<u8>,
     pub(crate) verdicts: Vec<(&'a EditRow, Verdict)>,
+}
+
+impl<'a> Built<'a> {
+    /// A document that came whole and is made of exactly these.
+    pub(crate) fn whole(document: Document, edits: Vec<&'a EditRow>) -> Self {
+        let saved = document.save();
+        let verdicts = edits.into_iter().map(|edit| (edit, Verdict::Good)).collect();
+        Self { document, saved, verdicts }
+    }
 }
 
 /// Waits for a worker: looked at again at the next start or news of its subject.

@@ -29,6 +29,7 @@ mod room;
 mod scrub;
 mod search;
 mod upward;
+mod whole;
 mod world;
 
 pub use act::{Desk, Who};
@@ -99,6 +100,8 @@ pub struct Replica {
     /// Held while statements are made, so that each follows the one before.
     stating: Mutex<()>,
     lane: lane::Lane,
+    /// Documents that came whole, until their subjects are derived.
+    came_whole: whole::CameWhole,
 }
 
 impl std::fmt::Debug for Replica {
@@ -148,6 +151,7 @@ impl Replica {
             listeners: Mutex::default(),
             stating: Mutex::default(),
             lane: lane::Lane::default(),
+            came_whole: whole::CameWhole::default(),
         };
         replica.ensure_identity()?;
         replica.reload_county()?;

@@ -2,7 +2,7 @@
 
 use crate::Replica;
 use crate::file::{EditRow, Gathered, gather, ladder};
-use crate::guarded::{at_the_door, standing};
+use crate::guarded::{Built, at_the_door, standing};
 use crate::kinds::{CASE, ERASURE, RESIDENT, schema_of};
 use crate::search::keys;
 use cunkou_casework::case::{Standing, fold, still_counts};
@@ -233,7 +233,13 @@ impl Replica {
                 }
             }
         }
-        let built = self.build(schema, document, saved, left).map_err(damaged)?;
+        // Whatever fell at the door is not in a document that may be taken as it came.
+        let whole =
+            stored.is_none().then(|| self.came_whole.take(subject, schema, &left)).flatten();
+        let built = match whole {
+            Some(document) => Built::whole(document, left),
+            None => self.build(schema, document, saved, left).map_err(damaged)?,
+        };
         for (edit, verdict) in &built.verdicts {
             let Some((state, reason)) = standing(verdict) else {
                 if edit.state != EntryState::Good {

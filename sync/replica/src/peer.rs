@@ -9,7 +9,7 @@ use cunkou_casework::suite::PublicKey;
 use cunkou_engine::ranges::Outline;
 use cunkou_engine::{
     Admitted, Given, Hello, Kept, Loaded, Named, PROTOCOL, Part, PeerInfo, Picked, Port, PortError,
-    RefusalCode, Refused, Repaired, Rotten, SCOPES_MAX, ScopeState, features,
+    RefusalCode, Refused, Repaired, Rotten, SCOPES_MAX, ScopeState, Wholes, features,
 };
 use cunkou_store::{PeerRow, RepairRow, Said, StoreError, TrafficRow, View};
 use std::sync::PoisonError;
@@ -17,13 +17,17 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 /// What this program understands beside the first version.
-const FEATURES: u64 =
-    features::BRIEF | features::PACKED | features::OFFER | features::RECONCILE | features::RANGES;
+const FEATURES: u64 = features::BRIEF
+    | features::PACKED
+    | features::OFFER
+    | features::RECONCILE
+    | features::RANGES
+    | features::SNAPSHOT;
 
 /// So many damaged entries of a scope are asked for in one conversation.
 const HEALED_MAX: usize = 10_000;
 /// No peer has this number.
-const NOBODY: i64 = i64::MIN;
+pub(crate) const NOBODY: i64 = i64::MIN;
 
 pub(crate) fn failed(e: impl std::fmt::Display) -> PortError {
     PortError(e.to_string())
@@ -123,7 +127,9 @@ impl Port for Replica {
                 let head = self.head_for(view, peer, scope)?;
                 let whole = head == view.head(scope)?;
                 let sum = if whole { Some(view.name_sum(scope)?.digest(head)) } else { None };
-                Ok(ScopeState { scope: scope.clone(), head, read, epoch, acked, sum })
+                let known = known.as_ref().map(|known| known.id);
+                let whole = self.asks_whole(view, peer, known, scope, head)?.map(Into::into);
+                Ok(ScopeState { scope: scope.clone(), head, read, epoch, acked, sum, whole })
             });
             let id = |key: &str| -> Result<[u8; 16], StoreError> {
                 let bytes = view.meta(key)?.unwrap_or_default();
@@ -358,7 +364,27 @@ impl Port for Replica {
     fn completed(&self, peer: &PeerInfo) -> Result<(), PortError> {
         let known = self.known_peer(peer)?;
         let now_ms = self.now_ms();
-        self.store.write(|tx| tx.set_completed(known.id, now_ms)).map_err(|e: StoreError| failed(e))
+        self.store
+            .write(|tx| {
+                tx.set_read(known.id, &peer.scopes)?;
+                tx.set_completed(known.id, now_ms)
+            })
+            .map_err(|e: StoreError| failed(e))
+    }
+
+    fn wholes(
+        &self,
+        peer: &PeerInfo,
+        scope: &str,
+        after: &[u8],
+        bytes_max: usize,
+    ) -> Result<Wholes, PortError> {
+        self.store.read(|view| self.wholes_of(view, peer, scope, after, bytes_max)).map_err(failed)
+    }
+
+    fn warm(&self, peer: &PeerInfo, scope: &str, wholes: &Wholes) -> Result<(), PortError> {
+        let known = self.known_peer(peer)?;
+        self.take_whole(&known, scope, wholes).map_err(failed)
     }
 
     fn carried(&self, peer: &PeerInfo, sent: u64, received: u64) -> Result<(), PortError> {

@@ -174,6 +174,7 @@ fn conversation(county: &County, from: &Station, scopes: &[&str], then: Frame) -
         epoch: [0; 16],
         acked: None,
         sum: None,
+        whole: None,
     };
     let greeting = Hello {
         scopes: scopes.iter().map(name).collect(),

@@ -31,6 +31,7 @@ mod traffic;
 mod tree;
 mod upward;
 mod watermark;
+mod whole;
 
 pub use attachments::{AttachmentRow, AttachmentState};
 pub use authors::{Author, ForkKind, ForkRow};
@@ -54,3 +55,4 @@ pub use traffic::TrafficRow;
 pub use tree::{AlarmRow, CosignedRow};
 pub use upward::WaitingLooks;
 pub use watermark::NoRoom;
+pub use whole::{Carried, Which};

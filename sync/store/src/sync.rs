@@ -365,6 +365,7 @@ impl Txn<'_> {
         {
             self.0.execute("DELETE FROM cursor WHERE peer = ?1", [before.id])?;
             self.0.execute("DELETE FROM acked WHERE peer = ?1", [before.id])?;
+            self.0.execute("DELETE FROM whole WHERE peer = ?1", [before.id])?;
             self.0.execute("DELETE FROM bundle_attachment WHERE device = ?1", [before.device])?;
             let past = "INSERT OR IGNORE INTO peer_past(device, epoch) VALUES(?1, ?2)";
             self.0.execute(past, (before.device, before.epoch))?;

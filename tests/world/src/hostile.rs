@@ -54,6 +54,7 @@ impl Hostile {
                     epoch: hello.epoch,
                     acked: None,
                     sum: None,
+                    whole: None,
                 })
                 .collect();
         }
@@ -68,6 +69,7 @@ impl Hostile {
             epoch: hello.epoch,
             acked: None,
             sum: None,
+            whole: None,
         });
         Frame::Hello(hello).encode()
     }

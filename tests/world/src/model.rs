@@ -224,6 +224,7 @@ impl Port for Model {
                 epoch: known.map_or([0; 16], |k| k.epoch),
                 acked: known.map(|k| at(&k.acked)),
                 sum: self.traits.features.then(|| inner.tables.sum(scope)),
+                whole: None,
             }
         });
         Ok(Hello {

@@ -118,6 +118,7 @@ pub(crate) fn our_hello() -> Hello {
         epoch: [0; 16],
         acked: None,
         sum: None,
+        whole: None,
     };
     Hello {
         protocol: PROTOCOL,
