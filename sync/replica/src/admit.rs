@@ -67,12 +67,35 @@ impl Replica {
         self.take_in(How::Link, peer, scope, batch, |_| Ok(()))
     }
 
-    pub(crate) fn take_in(
+    fn take_in(
         &self,
         how: How,
         peer: &PeerRow,
         scope: &str,
         batch: &[Vec<u8>],
+        also: impl FnOnce(&Txn<'_>) -> Result<(), StoreError>,
+    ) -> Result<Admitted, StoreError> {
+        let mut entries = Vec::with_capacity(batch.len());
+        for bytes in batch {
+            match Entry::decode(bytes) {
+                Ok(entry) => entries.push((entry, bytes.as_slice())),
+                Err(why) => {
+                    warn!(peer = %hex::encode(&peer.device), %why, "refused bytes that are no entry");
+                }
+            }
+        }
+        let refused = u32::try_from(batch.len() - entries.len()).unwrap_or(u32::MAX);
+        let admitted = self.take_entries(how, peer, scope, &entries, also)?;
+        Ok(Admitted { refused, ..admitted })
+    }
+
+    /// Commits entries and the bytes they were read from; no cursor moves but by `also`.
+    pub(crate) fn take_entries<B: AsRef<[u8]>>(
+        &self,
+        how: How,
+        peer: &PeerRow,
+        scope: &str,
+        batch: &[(Entry, B)],
         also: impl FnOnce(&Txn<'_>) -> Result<(), StoreError>,
     ) -> Result<Admitted, StoreError> {
         let mut county = (*self.county()).clone();
@@ -85,16 +108,8 @@ impl Replica {
             let mut admitted = Admitted::default();
             touched.clear();
             let mut witnessed: BTreeMap<SubjectId, Vec<(u64, EntryId)>> = BTreeMap::new();
-            for bytes in batch {
-                let entry = match Entry::decode(bytes) {
-                    Ok(entry) => entry,
-                    Err(why) => {
-                        admitted.refused += 1;
-                        warn!(peer = %hex::encode(&peer.device), %why, "refused bytes that are no entry");
-                        continue;
-                    }
-                };
-                let (state, reason) = self.verdict(tx, &entry, scope, &mut county)?;
+            for (entry, bytes) in batch {
+                let (state, reason) = self.verdict(tx, entry, scope, &mut county)?;
                 // What is erased does not come back, whoever brings it; that it came is known.
                 let gone = entry.kind() != Kind::Erasure && tx.erased(&entry.subject().0)?;
                 let new = NewEntry {
@@ -105,7 +120,7 @@ impl Replica {
                     received_ms: now_ms,
                     state,
                     reason: reason.as_deref(),
-                    bytes: if gone { &[] } else { bytes },
+                    bytes: if gone { &[] } else { bytes.as_ref() },
                 };
                 let pos = match tx.append(&new, scope)? {
                     Some(pos) => pos,
@@ -145,16 +160,16 @@ impl Replica {
                     desk.number_is_out(&number)?;
                 }
                 if entry.kind() == Kind::Witness && state == EntryState::Good {
-                    self.note_witness(tx, &entry)?;
+                    self.note_witness(tx, entry)?;
                 }
                 if entry.kind() == Kind::Looks && state == EntryState::Good {
-                    self.take_looks(tx, &entry, &county)?;
+                    self.take_looks(tx, entry, &county)?;
                 }
                 if entry.kind() == Kind::County {
-                    self.want_catalogue(&desk, &entry)?;
+                    self.want_catalogue(&desk, entry)?;
                 }
                 if entry.kind() == Kind::Credential && state == EntryState::Good && relay {
-                    desk.pass_on_credential(&entry, scope)?;
+                    desk.pass_on_credential(entry, scope)?;
                 }
             }
             if relay {

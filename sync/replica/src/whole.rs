@@ -3,7 +3,9 @@
 //! A case goes as its entries, where the changes of its document are left out, and as the document
 //! that holds them. The receiver takes the document apart in the guard's worker, puts each change
 //! back into its entry, and admits the entries like any others: a change that is not the signed one
-//! makes another entry. Open cases come first, then residents, then closed cases.
+//! makes another entry. Names that the receiver can tell by itself are left out. Open cases come first, then residents, then closed cases.
+
+mod names;
 
 use crate::Replica;
 use crate::file::EditRow;
@@ -11,13 +13,14 @@ use crate::kinds::{CASE, RESIDENT, kind_code, schema_of};
 use crate::peer::NOBODY;
 use cunkou_casework::county::DeviceKind;
 use cunkou_casework::document::{Document, Schema, actor};
-use cunkou_casework::entry::{Entry, Kind, change_id};
+use cunkou_casework::entry::{ENTRY_BYTES_MAX, Entry, Kind, change_id};
 use cunkou_casework::ids::{ChangeId, DeviceId, Scope, SubjectId};
 use cunkou_engine::{PeerInfo, Wholes};
 use cunkou_guard::{Job, Part, contained};
 use cunkou_store::{How, PeerRow, StoreError, View, Which};
 use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Encode};
+use names::{Holed, Names};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tracing::warn;
@@ -45,12 +48,12 @@ struct Whole {
     entries: Vec<Carried>,
 }
 
-/// An entry of a subject.
+/// An entry of a subject. The names of the subject's entries and changes before it are left out.
 #[derive(Debug, Encode, Decode)]
 struct Carried {
     /// The entry.
     #[n(0)]
-    bytes: ByteVec,
+    holed: Holed,
     /// The first bytes of the hash of the change that is left out and stands in the document.
     #[cbor(n(1), with = "minicbor::bytes")]
     change: Option<[u8; 4]>,
@@ -184,50 +187,70 @@ impl Replica {
         let (places, jobs): (Vec<usize>, Vec<Job>) = with.map(|(n, s)| (n, job(s))).unzip();
         let mut apart: BTreeMap<usize, Option<Vec<Part>>> =
             places.into_iter().zip(self.guard.apart(&jobs)).collect();
-        let mut entries = Vec::new();
+        let mut entries: Vec<(Entry, Vec<u8>)> = Vec::new();
         for (n, subject) in subjects.into_iter().enumerate() {
             let parts = apart.remove(&n).flatten().unwrap_or_default();
-            let (mut back, came) = put_back(subject, parts);
-            entries.append(&mut back);
+            let (back, came) = put_back(subject, parts);
+            entries.extend(back.into_iter().map(|entry| {
+                let bytes = entry.encode();
+                (entry, bytes)
+            }));
             if let Some((subject, came)) = came {
                 self.came_whole.held().insert(subject, came);
             }
         }
         let token = (!wholes.end).then_some(wholes.next.as_slice());
-        let taken = self
-            .take_in(How::Link, peer, scope, &entries, |tx| tx.set_whole(peer.id, scope, token));
+        let taken = self.take_entries(How::Link, peer, scope, &entries, |tx| {
+            tx.set_whole(peer.id, scope, token)
+        });
         self.came_whole.held().clear();
         taken.map(|_| ())
     }
 }
 
-/// A subject's entries with their changes put back, and its document when it is made of just these.
-fn put_back(subject: Whole, parts: Vec<Part>) -> (Vec<Vec<u8>>, Option<([u8; 16], Came)>) {
+/// A subject's entries with names and changes put back, and its document when it is made of just
+/// these.
+fn put_back(subject: Whole, parts: Vec<Part>) -> (Vec<Entry>, Option<([u8; 16], Came)>) {
     let mut entries = Vec::with_capacity(subject.entries.len());
+    let mut names = Names::default();
     let mut changes = BTreeSet::new();
-    let mut of = None;
     let mut exact = true;
     for carried in subject.entries {
-        let Some(checksum) = carried.change else {
-            entries.push(carried.bytes.into());
-            continue;
-        };
-        let part = parts.iter().find(|part| part.chunk.get(4..8) == Some(&checksum));
-        let entry = part.map(|part| Entry::with_change(&carried.bytes, part.chunk.to_vec()));
-        let (Some(part), Some(Ok(entry))) = (part, entry) else {
+        let bytes = names.put_back(&carried.holed, ENTRY_BYTES_MAX);
+        let entry = bytes.and_then(|bytes| match carried.change {
+            Some(checksum) => {
+                let part = parts.iter().find(|part| part.chunk.get(4..8) == Some(&checksum))?;
+                let entry = Entry::with_change(&bytes, part.chunk.to_vec()).ok()?;
+                let header = entry.header();
+                exact &= part.actor == actor(header.device, header.incarnation);
+                changes.extend(change_id(entry.payload()).ok());
+                Some(entry)
+            }
+            None => Entry::decode(&bytes).ok(),
+        });
+        // What follows may name what is missing: the log brings all of it.
+        let Some(entry) = entry else {
             exact = false;
-            continue;
+            break;
         };
-        let header = entry.header();
-        exact &= part.actor == actor(header.device, header.incarnation);
-        exact &= of.is_none_or(|of| of == entry.subject().0);
-        of = Some(entry.subject().0);
-        changes.extend(change_id(entry.payload()).ok());
-        entries.push(entry.encode());
+        meet(&mut names, &entry);
+        entries.push(entry);
     }
-    exact &= changes.len() == parts.len();
+    let of = entries.first().map(|entry| entry.subject().0);
+    exact &= entries.iter().all(|entry| Some(entry.subject().0) == of);
+    exact &= !parts.is_empty() && changes.len() == parts.len();
     let document = subject.document.into();
     (entries, of.filter(|_| exact).map(|of| (of, Came { document, changes })))
+}
+
+/// Names that are known behind an entry: its own, and its change's.
+fn meet(names: &mut Names, entry: &Entry) {
+    names.meet(entry.id().0);
+    if entry.kind() == Kind::Edit
+        && let Ok(change) = change_id(entry.payload())
+    {
+        names.meet(change.0);
+    }
 }
 
 /// A subject as it goes.
@@ -242,16 +265,21 @@ fn whole(
     let stored = view.document(subject)?;
     let upto = stored.as_ref().map_or(0, |d| d.pos);
     let mut left_out = false;
-    let carried = view.subject_in(scope, subject, peer)?.into_iter().map(|row| {
+    let mut names = Names::default();
+    let mut entries = Vec::new();
+    for row in view.subject_in(scope, subject, peer)? {
+        // Rot is the scrub's matter; what follows may name it, and comes with the log.
+        let Ok(entry) = Entry::decode(&row.bytes) else { break };
         let inside = row.kind == kind_code(Kind::Edit) && row.good && row.pos <= upto;
-        let without = inside.then(|| Entry::decode(&row.bytes).ok()?.without_change()).flatten();
+        let without = if inside { entry.without_change() } else { None };
         left_out |= without.is_some();
-        match without {
-            Some((head, change)) => Carried { bytes: head.into(), change: Some(change) },
-            None => Carried { bytes: row.bytes.into(), change: None },
-        }
-    });
-    let entries = carried.collect();
+        let (holed, change) = match without {
+            Some((head, change)) => (names.leave_out(&head), Some(change)),
+            None => (names.leave_out(&row.bytes), None),
+        };
+        entries.push(Carried { holed, change });
+        meet(&mut names, &entry);
+    }
     let document = stored.filter(|_| left_out).map(|d| d.bytes).unwrap_or_default().into();
     let mut out = Vec::new();
     match minicbor::encode(Whole { schema, document, entries }, &mut out) {
