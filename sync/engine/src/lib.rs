@@ -17,18 +17,20 @@ mod quota;
 pub mod ranges;
 mod reconcile;
 mod session;
+mod sketch;
 mod sums;
 mod wire;
 
 pub use backoff::Backoff;
 pub use perform::perform;
 pub use port::{
-    Admitted, Given, Kept, Loaded, Named, Part, PeerInfo, Picked, Port, PortError, RefusalCode,
-    Refused, Repaired, Rotten, Wholes,
+    Admitted, Differences, Given, Kept, Loaded, Named, Part, PeerInfo, Picked, Port, PortError,
+    RefusalCode, Refused, Repaired, Rotten, Wholes,
 };
 pub use quota::{Knock, Limits, Quotas, Rate, TooMuch};
 pub use reconcile::RANGE_BYTES_MAX;
 pub use session::{Call, Input, Output, Progress, Session};
+pub use sketch::{Difference, SKETCH_BYTES, SMALL_SKETCH_BYTES, Sketch};
 pub use sums::NameSum;
 pub use wire::{
     BATCH_BYTES, Brief, Checked, ENTRIES_MAX, FETCHED_MAX, FRAME_BYTES_MAX, Frame, Hello,

@@ -29,6 +29,18 @@ pub fn perform(port: &dyn Port, peer: &PeerInfo, output: Output) -> Result<Vec<I
             Input::Lacking { scope, lacking }
         }
         Output::Sum(scopes) => Input::Summed(port.sums(peer, &scopes)?),
+        Output::Sketch { scope } => {
+            let sketch = port.sketch(peer, &scope)?;
+            Input::Sketch { scope, sketch }
+        }
+        Output::Differences { scope, sketch } => {
+            let found = port.differences(peer, &scope, &sketch)?;
+            Input::Differences { scope, found }
+        }
+        Output::WholeNames { scope, keys } => {
+            let names = port.whole_names(&scope, &keys)?;
+            Input::WholeNames { scope, names }
+        }
         Output::Names { scope } => {
             let names = port.names(peer, &scope)?;
             Input::Names { scope, names }

@@ -1,6 +1,7 @@
 //! What a driver asks of the store behind a session. Implemented by the replica.
 
 use crate::ranges::{Outline, Outliner, span};
+use crate::sketch::Sketch;
 use crate::wire::Hello;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -115,6 +116,15 @@ pub struct Rotten {
     /// Which scope.
     pub scope: String,
     /// Their names.
+    pub names: Vec<[u8; 32]>,
+}
+
+/// Differences of a scope that a sketch has named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Differences {
+    /// The first 8 bytes of the names that this store lacks.
+    pub lacking: Vec<[u8; 8]>,
+    /// The names that the peer lacks.
     pub names: Vec<[u8; 32]>,
 }
 
@@ -363,6 +373,38 @@ pub trait Port: Send + Sync + 'static {
     /// When the store fails.
     fn answered(&self, _peer: &PeerInfo, _answer: &[u8]) -> Result<bool, PortError> {
         Ok(true)
+    }
+
+    /// What our log of a scope holds, as a sketch; nothing when that is not for this peer.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn sketch(&self, _peer: &PeerInfo, _scope: &str) -> Result<Option<Sketch>, PortError> {
+        Ok(None)
+    }
+
+    /// The names in our log of a scope that begin so; what is not there is left out.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn whole_names(&self, _scope: &str, _keys: &[[u8; 8]]) -> Result<Vec<[u8; 32]>, PortError> {
+        Err(PortError::unasked())
+    }
+
+    /// Holds a peer's sketch of a scope against ours; nothing when the differences cannot be named.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn differences(
+        &self,
+        peer: &PeerInfo,
+        scope: &str,
+        theirs: &Sketch,
+    ) -> Result<Option<Differences>, PortError> {
+        let Some(ours) = self.sketch(peer, scope)? else { return Ok(None) };
+        let Some(found) = ours.like(theirs).difference(theirs) else { return Ok(None) };
+        let names = self.whole_names(scope, &found.ours)?;
+        Ok(Some(Differences { lacking: found.theirs, names }))
     }
 
     /// Whole subjects of a scope after `after` (empty: the first), about `bytes_max` of them; what

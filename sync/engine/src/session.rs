@@ -5,6 +5,7 @@ mod greeting;
 mod io;
 mod lane;
 mod repair;
+mod sketched;
 
 pub use io::{Call, Input, Output, Progress};
 
@@ -129,6 +130,9 @@ impl Session {
             Input::Lacking { scope, lacking } => self.lacking(&scope, &lacking),
             Input::Stored { scope, upto } => self.stored(&scope, upto),
             Input::Summed(sums) => self.summed(now, sums),
+            Input::Sketch { scope, sketch } => self.sketch(scope, sketch),
+            Input::Differences { scope, found } => self.differences(scope, found),
+            Input::WholeNames { scope, names } => self.whole_names(&scope, names),
             Input::Names { scope, names } => self.names(scope, names)?,
             Input::Picked { scope, dealt, entries } => self.picked(scope, dealt, entries),
             Input::Healed { scope, new } => self.healed(scope, new),

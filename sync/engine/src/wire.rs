@@ -87,6 +87,8 @@ pub mod features {
     pub const RANGES: u64 = 1 << 4;
     /// Snapshots of whole subjects for a cold start.
     pub const SNAPSHOT: u64 = 1 << 5;
+    /// Sketches, from which few differences are named at once.
+    pub const SKETCH: u64 = 1 << 6;
 }
 
 /// What is said.
@@ -276,6 +278,33 @@ pub enum Frame {
         #[n(0)]
         scope: String,
     },
+    /// What I hold of a scope as a sketch, of the side that dialled; instead of ranges where the two
+    /// can differ only little.
+    #[n(21)]
+    Sketch {
+        /// Which scope.
+        #[n(0)]
+        scope: String,
+        /// [`crate::Sketch::to_bytes`].
+        #[n(1)]
+        cells: ByteVec,
+    },
+    /// The other side's answer to [`Frame::Sketch`].
+    #[n(22)]
+    Sketched {
+        /// Which scope.
+        #[n(0)]
+        scope: String,
+        /// False when the differences are too many to be named.
+        #[n(1)]
+        named: bool,
+        /// Names that I lack: the first 8 bytes of each.
+        #[n(2)]
+        lacking: ByteVec,
+        /// Names that you lack, 32 bytes each.
+        #[n(3)]
+        names: ByteVec,
+    },
 }
 
 /// A hello in short. Whoever dials says it when the other side is known to understand it and to
@@ -435,6 +464,16 @@ impl Frame {
             }
             Self::Whole { next, .. } if next.len() > WHOLE_TOKEN_BYTES_MAX => {
                 Err(Violation::FrameTooLong(next.len()))
+            }
+            Self::Sketched { lacking, names, .. }
+                if lacking.len() > 8 * FETCHED_MAX || names.len() > 32 * FETCHED_MAX =>
+            {
+                Err(Violation::TooManyEntries(lacking.len() / 8 + names.len() / 32))
+            }
+            Self::Sketched { lacking, names, .. }
+                if lacking.len() % 8 != 0 || names.len() % 32 != 0 =>
+            {
+                Err(Violation::NotAFrame)
             }
             Self::Offer { names, .. } if names.len() % 8 != 0 => Err(Violation::NotAFrame),
             Self::Fetch { names, .. } if names.len() % 32 != 0 => Err(Violation::NotAFrame),

@@ -283,9 +283,12 @@ impl Conversation {
                     Output::Heal { entries, .. } => {
                         Some((entries.len(), entries.iter().map(Vec::len).sum()))
                     }
-                    Output::Which { .. } | Output::Names { .. } | Output::Pick { .. } => {
-                        Some((0, 0))
-                    }
+                    Output::Warm { wholes, .. } => Some((0, wholes.body.len())),
+                    Output::Which { .. }
+                    | Output::Names { .. }
+                    | Output::Sketch { .. }
+                    | Output::Differences { .. }
+                    | Output::Pick { .. } => Some((0, 0)),
                     _ => None,
                 };
                 let inputs = blocking(move || perform(&*port, &peer, output)).await??;

@@ -9,7 +9,7 @@ use cunkou_casework::suite::PublicKey;
 use cunkou_engine::ranges::Outline;
 use cunkou_engine::{
     Admitted, Given, Hello, Kept, Loaded, Named, PROTOCOL, Part, PeerInfo, Picked, Port, PortError,
-    RefusalCode, Refused, Repaired, Rotten, SCOPES_MAX, ScopeState, Wholes, features,
+    RefusalCode, Refused, Repaired, Rotten, SCOPES_MAX, ScopeState, Sketch, Wholes, features,
 };
 use cunkou_store::{PeerRow, RepairRow, Said, StoreError, TrafficRow, View};
 use std::sync::PoisonError;
@@ -22,7 +22,8 @@ const FEATURES: u64 = features::BRIEF
     | features::OFFER
     | features::RECONCILE
     | features::RANGES
-    | features::SNAPSHOT;
+    | features::SNAPSHOT
+    | features::SKETCH;
 
 /// So many damaged entries of a scope are asked for in one conversation.
 const HEALED_MAX: usize = 10_000;
@@ -370,6 +371,19 @@ impl Port for Replica {
                 tx.set_completed(known.id, now_ms)
             })
             .map_err(|e: StoreError| failed(e))
+    }
+
+    fn sketch(&self, peer: &PeerInfo, scope: &str) -> Result<Option<Sketch>, PortError> {
+        self.store
+            .write(|tx| match self.head_for(tx, peer, scope)? == tx.head(scope)? {
+                true => tx.sketch(scope).map(Some),
+                false => Ok(None),
+            })
+            .map_err(|e: StoreError| failed(e))
+    }
+
+    fn whole_names(&self, scope: &str, keys: &[[u8; 8]]) -> Result<Vec<[u8; 32]>, PortError> {
+        self.store.read(|view| view.names_like(scope, keys)).map_err(failed)
     }
 
     fn wholes(

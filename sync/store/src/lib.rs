@@ -26,6 +26,7 @@ mod ranges;
 mod rebuild;
 mod residents;
 mod scrub;
+mod sketch;
 mod sync;
 mod traffic;
 mod tree;

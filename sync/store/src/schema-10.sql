@@ -7,3 +7,9 @@ CREATE TABLE whole(
     token BLOB NOT NULL,
     PRIMARY KEY(peer, scope)
 ) STRICT, WITHOUT ROWID;
+-- What a scope's log holds up to a position, as a sketch: brought up to date when it is asked for.
+CREATE TABLE sketch(
+    scope TEXT PRIMARY KEY,
+    upto INTEGER NOT NULL,
+    cells BLOB NOT NULL
+) STRICT;

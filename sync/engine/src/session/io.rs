@@ -1,6 +1,7 @@
 //! What goes into a session and what comes out of it.
 
-use crate::port::{Part, Repaired, Rotten, Wholes};
+use crate::port::{Differences, Part, Repaired, Rotten, Wholes};
+use crate::sketch::Sketch;
 use crate::wire::{Hello, Violation};
 
 /// Which side of a conversation a session is.
@@ -67,6 +68,27 @@ pub enum Input {
     },
     /// The answer to [`Output::Sum`]: scope, head of our log, what it holds.
     Summed(Vec<(String, u64, [u8; 16])>),
+    /// The answer to [`Output::Sketch`].
+    Sketch {
+        /// Which scope.
+        scope: String,
+        /// What our log of it holds; nothing when it cannot be said.
+        sketch: Option<Sketch>,
+    },
+    /// The answer to [`Output::Differences`].
+    Differences {
+        /// Which scope.
+        scope: String,
+        /// What was named; nothing when it could not be.
+        found: Option<Differences>,
+    },
+    /// The answer to [`Output::WholeNames`].
+    WholeNames {
+        /// Which scope.
+        scope: String,
+        /// Those that are here.
+        names: Vec<[u8; 32]>,
+    },
     /// The answer to [`Output::Names`]: every name in the log of a scope.
     Names {
         /// Which scope.
@@ -171,6 +193,25 @@ pub enum Output {
     },
     /// What do these scopes hold?
     Sum(Vec<String>),
+    /// What does our log of a scope hold, as a sketch?
+    Sketch {
+        /// Which scope.
+        scope: String,
+    },
+    /// What does a peer's sketch differ in from ours?
+    Differences {
+        /// Which scope.
+        scope: String,
+        /// The peer's.
+        sketch: Sketch,
+    },
+    /// Which names in our log of a scope begin so?
+    WholeNames {
+        /// Which scope.
+        scope: String,
+        /// The first 8 bytes of each.
+        keys: Vec<[u8; 8]>,
+    },
     /// Every name in the log of a scope.
     Names {
         /// Which scope.

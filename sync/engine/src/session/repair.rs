@@ -5,6 +5,7 @@
 //! (`Fetch`) and with what the other lacks (`Give`). The other side keeps nothing between two
 //! messages. Entries that are damaged on one disk are fetched in the same way by either side.
 
+use super::sketched::Size;
 use super::{Call, Output, Session};
 use crate::port::Repaired;
 use crate::reconcile;
@@ -29,7 +30,9 @@ enum For {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Stage {
+pub(super) enum Stage {
+    /// Our sketch is being loaded.
+    Sketching,
     /// Our names are being loaded, to learn from a message or to begin.
     Naming(Option<Vec<u8>>),
     /// The peer answers about a range.
@@ -42,13 +45,15 @@ enum Stage {
 
 /// The scope that is being repaired.
 #[derive(Clone, Debug)]
-struct Work {
-    scope: String,
-    stage: Stage,
+pub(super) struct Work {
+    pub(super) scope: String,
+    pub(super) stage: Stage,
     /// The next message about ranges.
     next: Option<Vec<u8>>,
-    have: VecDeque<[u8; 32]>,
-    lack: VecDeque<[u8; 32]>,
+    pub(super) have: VecDeque<[u8; 32]>,
+    pub(super) lack: VecDeque<[u8; 32]>,
+    /// How far sketches go in this repair.
+    pub(super) sketch: Size,
     received: u64,
     given: u64,
 }
@@ -75,9 +80,13 @@ pub(super) struct Repair {
     /// The peer's check, while our sums are made.
     checked: Option<Vec<Checked>>,
     differ: VecDeque<String>,
-    work: Option<Work>,
-    /// Repaired, and to be looked at once more: what came and what went.
-    done: BTreeMap<String, (u64, u64)>,
+    pub(super) work: Option<Work>,
+    /// Repaired, and to be looked at once more: what came and what went, and whether by a sketch.
+    done: BTreeMap<String, (u64, u64, bool)>,
+    /// A sketch has not helped: what came and what went, before ranges are tried.
+    sketched: BTreeMap<String, (u64, u64)>,
+    /// The peer waits for what its sketch differs in from ours.
+    pub(super) asked_by_sketch: bool,
     /// Not to be repaired again before.
     rests: BTreeMap<String, Duration>,
     /// A peer's message about ranges, while our names are loaded.
@@ -202,6 +211,10 @@ impl Session {
                 }
                 self.differ(now, asked, &differ);
             }
+            Frame::Sketch { scope, cells } => self.sketch_came(scope, &cells)?,
+            Frame::Sketched { scope, named, lacking, names } => {
+                self.sketch_answered(scope, named, &lacking, &names)?;
+            }
             Frame::Range { scope, message } => {
                 self.lane(&scope)?;
                 if dials || self.repair.ranged.is_some() {
@@ -212,7 +225,7 @@ impl Session {
             }
             Frame::Ranged { scope, message } => {
                 let work = self.repair.work.as_mut().ok_or(Violation::OutOfTurn)?;
-                if work.stage != Stage::Asked || work.scope != scope {
+                if work.stage != Stage::Asked || work.scope != scope || work.sketch != Size::None {
                     return Err(Violation::OutOfTurn);
                 }
                 work.stage = Stage::Naming(Some(message.into()));
@@ -252,7 +265,13 @@ impl Session {
     fn differ(&mut self, now: Duration, asked: Vec<String>, differ: &[String]) {
         for scope in asked {
             let equal = !differ.contains(&scope);
-            if let Some((received, given)) = self.repair.done.remove(&scope) {
+            let done = self.repair.done.remove(&scope);
+            if let (Some((received, given, true)), false) = (done, equal) {
+                self.repair.sketched.insert(scope.clone(), (received, given));
+                self.repair.differ.push_back(scope);
+                continue;
+            }
+            if let Some((received, given, _)) = done {
                 self.repair.rests.insert(scope.clone(), now + REPAIR_EVERY);
                 let (scope, repaired) = (scope.clone(), Repaired { received, given, equal });
                 self.out.push_back(Output::Repaired { scope, repaired });
@@ -266,16 +285,35 @@ impl Session {
     }
 
     fn begin_work(&mut self, scope: String) {
-        self.out.push_back(Output::Names { scope: scope.clone() });
+        let tried = self.repair.sketched.remove(&scope);
+        let (received, given) = tried.unwrap_or_default();
+        let knows = self.both(features::SKETCH) && tried.is_none();
+        let stand = self.lanes.get(&scope).filter(|_| knows).map(|lane| lane.stand());
+        let sketch = stand.map_or(Size::None, |(ours, theirs)| Size::of(ours.abs_diff(theirs)));
         self.repair.work = Some(Work {
             scope,
-            stage: Stage::Naming(None),
+            stage: Stage::Sketching,
             next: None,
             have: VecDeque::new(),
             lack: VecDeque::new(),
-            received: 0,
-            given: 0,
+            sketch,
+            received,
+            given,
         });
+        self.ask_for_names();
+    }
+
+    /// By a sketch, while that may help; then by ranges.
+    pub(super) fn ask_for_names(&mut self) {
+        let Some(work) = &mut self.repair.work else { return };
+        let scope = work.scope.clone();
+        if work.sketch == Size::None {
+            work.stage = Stage::Naming(None);
+            self.out.push_back(Output::Names { scope });
+        } else {
+            work.stage = Stage::Sketching;
+            self.out.push_back(Output::Sketch { scope });
+        }
     }
 
     pub(super) fn names(&mut self, scope: String, names: Vec<[u8; 32]>) -> Result<(), Violation> {
@@ -301,7 +339,7 @@ impl Session {
     }
 
     /// The next thing to do about the scope that is being repaired.
-    fn go_on(&mut self) {
+    pub(super) fn go_on(&mut self) {
         let Some(work) = self.repair.work.as_mut() else { return };
         let scope = work.scope.clone();
         if !work.lack.is_empty() {
@@ -320,7 +358,8 @@ impl Session {
             self.say(&Frame::Range { scope, message: message.into() });
             return;
         }
-        self.repair.done.insert(scope, (work.received, work.given));
+        let by_sketch = work.sketch != Size::None;
+        self.repair.done.insert(scope, (work.received, work.given, by_sketch));
         self.repair.work = None;
         // Whether it has helped is looked at at once.
         self.repair.next_check = Duration::ZERO;

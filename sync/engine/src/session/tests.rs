@@ -12,6 +12,11 @@ fn entries(side: u8, n: usize) -> Vec<(u8, Vec<u8>)> {
     (0..n).map(|i| (0, vec![side, i as u8])).collect()
 }
 
+/// More than a byte can number.
+fn numbered(side: u8, n: u16) -> Vec<(u8, Vec<u8>)> {
+    (0..n).map(|i| (0, [&[side][..], &i.to_le_bytes()].concat())).collect()
+}
+
 #[test]
 fn nothing_changed_is_said_with_one_hello_each_and_nothing_else() {
     let mut a = Side::new(1, entries(1, 3), 0);
@@ -171,6 +176,53 @@ fn what_differs_behind_the_cursors_is_found_and_repaired_on_both_sides() {
 }
 
 #[test]
+fn a_few_differences_are_named_by_a_sketch_and_many_by_ranges() {
+    for (differ, sketches, knows) in
+        [(4, 1, ALL), (60, 2, ALL), (250, 2, ALL), (60, 0, ALL & !features::SKETCH)]
+    {
+        let mut a = Side::that_knows(1, numbered(1, 300), 0, Some(knows));
+        let mut b = Side::that_knows(2, Vec::new(), 0, Some(ALL));
+        run(&mut a, &mut b, 50, usize::MAX);
+        for n in 0..differ {
+            a.log[n].1 = vec![50, n as u8];
+        }
+        again(&mut a, &mut b);
+        assert!(a.closed.is_none() && b.closed.is_none(), "{:?} {:?}", a.closed, b.closed);
+        assert_eq!(a.contents(), b.contents(), "{differ}");
+        assert_eq!(b.sketches, sketches, "{differ}");
+        assert_eq!(a.repaired, [(differ as u64, differ as u64, true)]);
+    }
+}
+
+#[test]
+fn ten_differences_are_named_within_a_kilobyte_and_one_round_trip() {
+    let mut a = Side::that_knows(1, numbered(1, 3000), 0, Some(ALL));
+    let mut b = Side::that_knows(2, Vec::new(), 0, Some(ALL));
+    run(&mut a, &mut b, 50, usize::MAX);
+    (0..5).for_each(|n| a.log[n].1 = vec![50, n as u8]);
+    a.reconnect();
+    b.reconnect();
+    let (mut named, mut frames) = (0, 0);
+    loop {
+        let (from_a, from_b) = (a.turn(50), b.turn(50));
+        let all = from_a.iter().chain(&from_b);
+        for frame in all.clone() {
+            if matches!(Frame::decode(frame), Ok(Frame::Sketch { .. } | Frame::Sketched { .. })) {
+                named += frame.len();
+                frames += 1;
+            }
+        }
+        if all.count() == 0 {
+            break;
+        }
+        from_a.into_iter().for_each(|f| b.session.handle(NOW, Input::Received(f)));
+        from_b.into_iter().for_each(|f| a.session.handle(NOW, Input::Received(f)));
+    }
+    assert_eq!(a.contents(), b.contents());
+    assert!(frames == 2 && named <= 1000, "{frames} frames, {named} bytes");
+}
+
+#[test]
 fn damaged_entries_are_fetched_by_either_side() {
     let (mut a, mut b) = met(100, Some(ALL));
     again(&mut a, &mut b);
@@ -198,6 +250,7 @@ fn what_is_out_of_turn_is_named() {
         Frame::Fetched { scope: scope(), dealt: 1, entries: vec![] },
         Frame::Given { scope: scope() },
         Frame::Took { scope: scope() },
+        Frame::Sketched { scope: scope(), named: true, lacking: empty(), names: empty() },
         Frame::Whole {
             scope: scope(),
             next: vec![1].into(),
@@ -314,6 +367,7 @@ proptest! {
         cuts in proptest::collection::vec((1usize..9, any::<bool>(), any::<prop::sample::Index>()), 0..8),
         knows in prop::sample::select(vec![
             ALL, ALL & !features::BRIEF, ALL & !features::OFFER, ALL & !features::SNAPSHOT,
+            ALL & !features::SKETCH,
         ]),
     ) {
         let mut a = Side::that_knows(1, entries(1, n_a), 0, Some(knows));

@@ -1,12 +1,17 @@
 //! One side in memory: a session over a log, and two of them talking.
 
 use super::*;
-use crate::port::Part;
+use crate::port::{Differences, Part};
+use crate::sketch::Sketch;
 
 pub(super) const NOW: Duration = Duration::ZERO;
 pub(super) const SCOPE: &str = "place:1";
-pub(super) const ALL: u64 =
-    features::BRIEF | features::PACKED | features::OFFER | features::RECONCILE | features::SNAPSHOT;
+pub(super) const ALL: u64 = features::BRIEF
+    | features::PACKED
+    | features::OFFER
+    | features::RECONCILE
+    | features::SNAPSHOT
+    | features::SKETCH;
 
 /// One side: a session over a log in memory.
 pub(super) struct Side {
@@ -17,10 +22,14 @@ pub(super) struct Side {
     pub(super) log: Vec<(u8, Vec<u8>)>,
     pub(super) read: u64,
     pub(super) acked: u64,
+    /// The peer's log was read to its end once, even if there was nothing in it.
+    was_read: bool,
     /// How far whole subjects came.
     pub(super) warmed: Option<Vec<u8>>,
     /// What came so, in the order in which it came.
     pub(super) warm: Vec<Vec<u8>>,
+    /// Sketches of the other side that were held against the own one.
+    pub(super) sketches: usize,
     pub(super) session: Session,
     pub(super) completed: usize,
     pub(super) closed: Option<Violation>,
@@ -90,8 +99,10 @@ impl Side {
             log,
             read,
             acked: 0,
+            was_read: false,
             warmed: None,
             warm: Vec::new(),
+            sketches: 0,
             session,
             completed: 0,
             closed: None,
@@ -113,7 +124,8 @@ impl Side {
         hello.features = self.features;
         hello.scopes[0].epoch = self.other;
         hello.scopes[0].sum = self.features.map(|_| self.sum());
-        if self.read == 0 && (self.log.is_empty() || self.warmed.is_some()) {
+        let unread = self.read == 0 && !self.was_read;
+        if unread && (self.log.is_empty() || self.warmed.is_some()) {
             let snapshots = self.features.filter(|f| f & features::SNAPSHOT != 0);
             hello.scopes[0].whole =
                 snapshots.map(|_| self.warmed.clone().unwrap_or_default().into());
@@ -142,13 +154,24 @@ impl Side {
 
     /// The last entries first, as whole subjects.
     fn wholes(&self, after: &[u8], count: usize) -> Wholes {
-        let given = after.first().map_or(0, |n| usize::from(*n));
+        let given = after.first_chunk().map_or(0, |n| usize::from(u16::from_le_bytes(*n)));
         let of = |(via, e): &&(u8, Vec<u8>)| *via != self.other[0] && !e.is_empty();
         let all: Vec<&Vec<u8>> = self.log.iter().rev().filter(of).map(|(_, e)| e).collect();
         let upto = (given + count).min(all.len());
         let part: Vec<&[u8]> = all[given.min(upto)..upto].iter().map(|e| e.as_slice()).collect();
         let body = if part.is_empty() { Vec::new() } else { join(&part) };
-        Wholes { next: vec![upto as u8], end: upto == all.len(), body }
+        Wholes { next: (upto as u16).to_le_bytes().into(), end: upto == all.len(), body }
+    }
+
+    fn sketch(&self) -> Sketch {
+        let mut sketch = Sketch::default();
+        self.log.iter().for_each(|(_, entry)| sketch.add(&name(entry)));
+        sketch
+    }
+
+    fn whole(&self, keys: &[[u8; 8]]) -> Vec<[u8; 32]> {
+        let all = self.log.iter().map(|(_, entry)| name(entry));
+        all.filter(|name| keys.iter().any(|key| name.starts_with(key))).collect()
     }
 
     fn part(
@@ -205,6 +228,19 @@ impl Side {
                 Output::Names { scope } => {
                     Input::Names { scope, names: self.log.iter().map(|(_, e)| name(e)).collect() }
                 }
+                Output::Sketch { scope } => Input::Sketch { scope, sketch: Some(self.sketch()) },
+                Output::Differences { scope, sketch } => {
+                    self.sketches += 1;
+                    let found = self.sketch().like(&sketch).difference(&sketch);
+                    let found = found.map(|found| Differences {
+                        lacking: found.theirs,
+                        names: self.whole(&found.ours),
+                    });
+                    Input::Differences { scope, found }
+                }
+                Output::WholeNames { scope, keys } => {
+                    Input::WholeNames { scope, names: self.whole(&keys) }
+                }
                 Output::Pick { scope, names, .. } => {
                     let dealt = names.len().min(batch);
                     let wanted = |(_, e): &&(u8, Vec<u8>)| names[..dealt].contains(&name(e));
@@ -237,6 +273,7 @@ impl Side {
                 }
                 Output::Completed => {
                     self.completed += 1;
+                    self.was_read = true;
                     continue;
                 }
                 Output::Close(violation) => {
