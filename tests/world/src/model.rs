@@ -8,11 +8,12 @@ use crate::entry;
 use crate::plant::Plant;
 use crate::registry::{Registry, key_of};
 use crate::rng::Rng;
-use crate::tables::{NOBODY, Op, Tables, Tx, VOID};
+use crate::tables::{NOBODY, Op, Row, Tables, Tx, VOID};
 use cunkou_engine::{
     Admitted, Hello, Loaded, Named, PROTOCOL, Part, PeerInfo, Picked, Port, PortError, Refused,
-    Repaired, ScopeState, features,
+    Repaired, ScopeState, Sketch, Wholes, features,
 };
+use minicbor::bytes::ByteVec;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,7 +21,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const WRITE_BACK: usize = 12;
 
 /// What a program of this version understands; attachments are not simulated.
-const FEATURES: u64 = features::BRIEF | features::PACKED | features::OFFER | features::RECONCILE;
+const FEATURES: u64 = features::BRIEF
+    | features::PACKED
+    | features::OFFER
+    | features::RECONCILE
+    | features::SNAPSHOT
+    | features::SKETCH;
 
 /// How a model disk behaves.
 #[derive(Clone, Debug)]
@@ -217,14 +223,20 @@ impl Port for Model {
         let known = inner.tables.peers.get(&peer.device);
         let scopes = peer.scopes.iter().map(|scope| {
             let at = |map: &BTreeMap<String, u64>| map.get(scope).copied().unwrap_or(0);
+            let head = inner.tables.head(scope);
+            // As the real store: for what was never read, while nothing is here from others.
+            let unread = known.is_none_or(|k| !k.cursors.contains_key(scope));
+            let token = known.and_then(|k| k.wholes.get(scope).cloned());
+            let whole = token.or_else(|| (head == 0).then(Vec::new));
+            let whole = whole.filter(|_| unread && self.traits.features);
             ScopeState {
                 scope: scope.clone(),
-                head: inner.tables.head(scope),
+                head,
                 read: known.map_or(0, |k| at(&k.cursors)),
                 epoch: known.map_or([0; 16], |k| k.epoch),
                 acked: known.map(|k| at(&k.acked)),
                 sum: self.traits.features.then(|| inner.tables.sum(scope)),
-                whole: None,
+                whole: whole.map(Into::into),
             }
         });
         Ok(Hello {
@@ -404,6 +416,63 @@ impl Port for Model {
         Ok(u64::from(admitted.new) + u64::from(admitted.quarantined))
     }
 
+    fn sketch(&self, _: &PeerInfo, scope: &str) -> Result<Option<Sketch>, PortError> {
+        let mut sketch = Sketch::default();
+        self.inner().tables.log_after(scope, 0).for_each(|(_, row)| sketch.add(&row.id));
+        Ok(Some(sketch))
+    }
+
+    fn whole_names(&self, scope: &str, keys: &[[u8; 8]]) -> Result<Vec<Id>, PortError> {
+        let inner = self.inner();
+        let like =
+            inner.tables.log_after(scope, 0).filter(|(_, row)| keys.contains(&short(&row.id)));
+        Ok(like.map(|(_, row)| row.id).collect())
+    }
+
+    /// The latest entries first; each is a subject of its own here.
+    fn wholes(
+        &self,
+        peer: &PeerInfo,
+        scope: &str,
+        after: &[u8],
+        bytes_max: usize,
+    ) -> Result<Wholes, PortError> {
+        let inner = self.inner();
+        let after = after.first_chunk().map_or(u64::MAX, |seq| u64::from_le_bytes(*seq));
+        let mut all: Vec<(u64, &Row)> =
+            inner.tables.log_after(scope, 0).filter(|(seq, _)| *seq < after).collect();
+        all.reverse();
+        let (mut next, mut bytes, mut entries) = (Vec::new(), 0, Vec::new());
+        let mut end = true;
+        for (seq, row) in all {
+            if bytes > 0 && bytes + row.bytes.len() > bytes_max.min(self.traits.batch) {
+                end = false;
+                break;
+            }
+            // What has rotted comes with the log, once it is healed.
+            if row.via != peer.device && self.read_entry(&row.bytes).is_ok() {
+                bytes += row.bytes.len();
+                entries.push(ByteVec::from(row.bytes.to_vec()));
+            }
+            next = seq.to_le_bytes().to_vec();
+        }
+        let body = if entries.is_empty() {
+            Vec::new()
+        } else {
+            minicbor::to_vec(&entries).map_err(|e| PortError(e.to_string()))?
+        };
+        Ok(Wholes { next, end, body })
+    }
+
+    fn warm(&self, peer: &PeerInfo, scope: &str, wholes: &Wholes) -> Result<(), PortError> {
+        let entries: Vec<ByteVec> = minicbor::decode(&wholes.body).unwrap_or_default();
+        let entries: Vec<Vec<u8>> = entries.into_iter().map(Into::into).collect();
+        self.take_in(peer, scope, None, &entries)?;
+        let token = (!wholes.end).then(|| wholes.next.clone());
+        let (device, scope) = (peer.device, scope.to_owned());
+        self.inner().commit(self.traits.plant, vec![Op::Whole { device, scope, token }])
+    }
+
     fn repaired(&self, _: &PeerInfo, _: &str, _: Repaired) -> Result<(), PortError> {
         self.inner().commit(self.traits.plant, Vec::new())
     }
@@ -418,7 +487,8 @@ impl Port for Model {
     fn completed(&self, peer: &PeerInfo) -> Result<(), PortError> {
         let mut inner = self.inner();
         Self::known(&inner, peer)?;
-        inner.commit(self.traits.plant, Vec::new())
+        let read = Op::Read { device: peer.device, scopes: peer.scopes.clone() };
+        inner.commit(self.traits.plant, vec![read])
     }
 
     fn heads(&self, peer: &PeerInfo) -> Result<Vec<(String, u64)>, PortError> {

@@ -45,6 +45,17 @@ pub(crate) enum Op {
         scope: String,
         seq: u64,
     },
+    /// Whole subjects of a peer have come up to here; nothing when those were all.
+    Whole {
+        device: [u8; 16],
+        scope: String,
+        token: Option<Vec<u8>>,
+    },
+    /// All logs of a peer were read to their ends.
+    Read {
+        device: [u8; 16],
+        scopes: Vec<String>,
+    },
     Epoch([u8; 16]),
 }
 
@@ -112,6 +123,8 @@ pub(crate) struct Peer {
     pub(crate) epoch: [u8; 16],
     pub(crate) cursors: BTreeMap<String, u64>,
     pub(crate) acked: BTreeMap<String, u64>,
+    /// How far whole subjects have come.
+    pub(crate) wholes: BTreeMap<String, Vec<u8>>,
     /// What its program understands.
     pub(crate) features: u64,
 }
@@ -203,6 +216,21 @@ impl Tables {
                     peer.acked.insert(scope.clone(), *seq);
                 }
             }
+            Op::Whole { device, scope, token } => {
+                if let Some(peer) = self.peers.get_mut(device) {
+                    match token {
+                        Some(token) => peer.wholes.insert(scope.clone(), token.clone()),
+                        None => peer.wholes.remove(scope),
+                    };
+                }
+            }
+            Op::Read { device, scopes } => {
+                if let Some(peer) = self.peers.get_mut(device) {
+                    for scope in scopes {
+                        peer.cursors.entry(scope.clone()).or_default();
+                    }
+                }
+            }
             Op::Epoch(epoch) => self.epoch = *epoch,
         }
     }
@@ -226,6 +254,7 @@ impl Tables {
             epoch: *epoch,
             cursors: BTreeMap::new(),
             acked: BTreeMap::new(),
+            wholes: BTreeMap::new(),
             features: 0,
         };
         let before = self.peers.entry(*device).or_insert_with(fresh);
