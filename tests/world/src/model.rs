@@ -20,7 +20,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const WRITE_BACK: usize = 12;
 
 /// What a program of this version understands; attachments are not simulated.
-const FEATURES: u64 = features::BRIEF | features::PACKED | features::OFFER | features::RECONCILE;
+/// All that this program understands beside the first version.
+pub const FEATURES: u64 =
+    features::BRIEF | features::PACKED | features::OFFER | features::RECONCILE;
 
 /// How a model disk behaves.
 #[derive(Clone, Debug)]
@@ -31,8 +33,8 @@ pub struct Traits {
     pub content: (u64, u64),
     /// What is broken on purpose.
     pub plant: Plant,
-    /// False for a program of the version before, which knows of no features.
-    pub features: bool,
+    /// What the program understands: less for an older one, nothing for the first version.
+    pub features: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -223,7 +225,7 @@ impl Port for Model {
                 read: known.map_or(0, |k| at(&k.cursors)),
                 epoch: known.map_or([0; 16], |k| k.epoch),
                 acked: known.map(|k| at(&k.acked)),
-                sum: self.traits.features.then(|| inner.tables.sum(scope)),
+                sum: self.traits.features.map(|_| inner.tables.sum(scope)),
             }
         });
         Ok(Hello {
@@ -234,7 +236,7 @@ impl Port for Model {
             software: "model".into(),
             time_ms: inner.time_ms,
             scopes: scopes.collect(),
-            features: self.traits.features.then_some(FEATURES),
+            features: self.traits.features,
         })
     }
 
