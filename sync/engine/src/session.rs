@@ -32,6 +32,8 @@ pub struct Session {
     /// What both sides understand.
     features: u64,
     lanes: BTreeMap<String, Lane>,
+    /// Heads of our log that came about after our hello was made and before the greeting.
+    early: BTreeMap<String, u64>,
     greeted: bool,
     told_completed: bool,
     /// We have asked and were not answered yet.
@@ -55,6 +57,7 @@ impl Session {
             said: Said::Nothing,
             features: 0,
             lanes: BTreeMap::new(),
+            early: BTreeMap::new(),
             greeted: false,
             told_completed: false,
             asked: false,

@@ -2,6 +2,7 @@
 
 use crate::hostile::Hostile;
 use crate::plan::{Access, Micros, SECOND};
+use crate::quic::Quic;
 use cunkou_engine::{PeerInfo, Session};
 use std::collections::VecDeque;
 
@@ -66,6 +67,8 @@ pub(crate) struct Conn {
     /// What is under way does not arrive any more.
     pub(crate) cut: bool,
     pub(crate) line: Access,
+    /// What carries the frames; nothing where they go by themselves.
+    pub(crate) quic: Option<Quic>,
 }
 
 impl Conn {
@@ -76,7 +79,7 @@ impl Conn {
             jitter: a.jitter + b.jitter,
             bits: a.bits.min(b.bits),
         };
-        Self { ends, cut: false, line }
+        Self { ends, cut: false, line, quic: None }
     }
 
     /// When so many bytes from an end arrive that are sent now. `jitter` is drawn by the caller.

@@ -170,6 +170,9 @@ impl<D: Disk> World<D> {
         hostile.left -= 1;
         let frame = hostile.speaks();
         let wait = hostile.rng.within(MS, SECOND);
+        let (machine, fetches) = (found.ends[0].machine, hostile.asks_for_entries(&frame));
+        // What it asks for by name it may have had already.
+        self.machines[machine].resets += u64::from(fetches);
         self.send(conn, 0, frame)?;
         self.after(wait, Event::Evil { conn });
         Ok(())

@@ -1,7 +1,8 @@
 //! Somebody with the key of a box who does not keep to the protocol.
 
+use crate::entry;
 use crate::rng::Rng;
-use cunkou_engine::{Frame, Hello, PROTOCOL, PeerInfo, ScopeState};
+use cunkou_engine::{Checked, Frame, Hello, PROTOCOL, PeerInfo, ScopeState};
 
 /// One hostile conversation.
 #[derive(Debug)]
@@ -80,7 +81,7 @@ impl Hostile {
             Ok(Frame::Hello(hello)) => {
                 self.heads = hello.scopes.into_iter().map(|s| (s.scope, s.head)).collect();
             }
-            Ok(Frame::Entries { entries, .. }) => {
+            Ok(Frame::Entries { entries, .. } | Frame::Fetched { entries, .. }) => {
                 self.caught.extend(entries.into_iter().map(Vec::from));
                 self.caught.truncate(CAUGHT_MAX);
             }
@@ -96,7 +97,7 @@ impl Hostile {
             0 => (self.foreign.clone(), 0),
             n => self.heads[rng.index(n)].clone(),
         };
-        match rng.below(10) {
+        match rng.below(19) {
             0 => {
                 let mut garbage = vec![0; rng.index(300)];
                 rng.fill(&mut garbage);
@@ -128,10 +129,68 @@ impl Hostile {
                 Frame::Entries { scope, upto, head, entries: Vec::new() }.encode()
             }
             8 => Frame::Question(vec![7; rng.index(5000)].into()).encode(),
+            9..=17 => self.speaks_new(scope, head),
             _ => {
                 let scope = self.foreign.clone();
                 Frame::Entries { scope, upto: 1, head: 1, entries: Vec::new() }.encode()
             }
         }
     }
+
+    /// Whether a frame asks for entries by name.
+    pub(crate) fn asks_for_entries(&self, frame: &[u8]) -> bool {
+        matches!(Frame::decode(frame), Ok(Frame::Fetch { .. }))
+    }
+
+    /// Frames that are not of the first version: lies about what it has, wants and lacks.
+    fn speaks_new(&mut self, scope: String, head: u64) -> Vec<u8> {
+        let rng = &mut self.rng;
+        let mut some = |most: usize| {
+            let mut bytes = vec![0; rng.index(most + 1)];
+            rng.fill(&mut bytes);
+            bytes
+        };
+        let (noise, bits) = (some(300), some(600));
+        let offered: Vec<u8> = some(400).chunks_exact(8).flatten().copied().collect();
+        let caught: Vec<u8> = self
+            .caught
+            .iter()
+            .filter_map(|bytes| entry::claimed(bytes).ok())
+            .flat_map(|e| e.id)
+            .collect();
+        let names = if caught.is_empty() { vec![9; 32] } else { caught };
+        let entries = || self.caught.iter().take(3).map(|bytes| bytes.clone().into()).collect();
+        let upto = [0, head, head + 1, u64::MAX][rng.index(4)];
+        let sum = rng.id();
+        let frame = match rng.below(11) {
+            0 => {
+                Frame::Packed { scope, upto, head, size: 1 << rng.below(64), bytes: bomb().into() }
+            }
+            1 => Frame::Packed { scope, upto, head, size: 300, bytes: noise.into() },
+            2 => Frame::Offer { scope, upto, head: upto, names: offered.into() },
+            3 => Frame::Want { scope, upto, lacking: bits.into() },
+            4 => Frame::Check(vec![Checked { scope, head: upto, read: head, sum }; 2]),
+            5 => Frame::Differ(vec![scope, self.foreign.clone()]),
+            6 => Frame::Range { scope, message: noise.into() },
+            7 => Frame::Ranged { scope, message: noise.into() },
+            8 => Frame::Fetch { scope, names: names.into() },
+            9 => Frame::Fetched { scope, dealt: upto, entries: entries() },
+            _ if rng.percent(50) => Frame::Given { scope },
+            _ => Frame::Give { scope, entries: entries() },
+        };
+        frame.encode()
+    }
+}
+
+/// A zstd frame (RFC 8878) of a few hundred bytes that becomes eight million.
+fn bomb() -> Vec<u8> {
+    let mut bytes = vec![0x28, 0xb5, 0x2f, 0xfd, 0xa0];
+    bytes.extend(8_388_608_u32.to_le_bytes());
+    for block in 0..64_u32 {
+        // 131,072 times the same byte; the last block says so.
+        let header = 131_072 << 3 | 1 << 1 | u32::from(block == 63);
+        bytes.extend(&header.to_le_bytes()[..3]);
+        bytes.push(7);
+    }
+    bytes
 }

@@ -16,6 +16,7 @@ mod model;
 mod oracle;
 mod plan;
 mod plant;
+mod quic;
 mod registry;
 mod rng;
 mod scenario;
@@ -24,12 +25,13 @@ mod talk;
 mod world;
 
 pub use disk::{Disk, Held, Id, Made, sum};
-pub use model::{Image, Model, Traits};
+pub use model::{FEATURES, Image, Model, Traits};
 pub use plan::{
     Access, Bounds, DAY, Failure, Fault, HOUR, MINUTE, MS, Micros, Plan, Point, Report, SECOND,
     Seat, What, Work, short,
 };
 pub use plant::Plant;
+pub use quic::Weather;
 pub use registry::{Device, Registry, key_of};
 pub use rng::Rng;
 pub use scenario::{Scenario, Size, contained};

@@ -1,4 +1,4 @@
-//! `world [--seed N] [--seeds N] [--from N] [--large] [--plant NAME] [--threads N]`
+//! `world [--seed N] [--seeds N] [--from N] [--large] [--quic] [--plant NAME] [--threads N]`
 //!
 //! Runs seeds and says which one failed, with the least faults that are needed for it.
 
@@ -14,12 +14,14 @@ struct Wish {
     seeds: u64,
     size: Size,
     plant: Plant,
+    quic: bool,
     threads: u64,
 }
 
 fn wish() -> Result<Wish, String> {
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
-    let mut wish = Wish { from: 0, seeds: 10_000, size: Size::Small, plant: Plant::None, threads };
+    let (size, plant, quic) = (Size::Small, Plant::None, false);
+    let mut wish = Wish { from: 0, seeds: 10_000, size, plant, quic, threads };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} wants a value"));
@@ -31,6 +33,7 @@ fn wish() -> Result<Wish, String> {
             "--threads" => wish.threads = number(value()?)?.max(1),
             "--plant" => wish.plant = value()?.parse()?,
             "--large" => wish.size = Size::Large,
+            "--quic" => wish.quic = true,
             other => return Err(format!("there is no {other}")),
         }
     }
@@ -40,12 +43,13 @@ fn wish() -> Result<Wish, String> {
 fn tell(scenario: &Scenario, what: &str, at: u64) {
     let commit = std::env::var("COMMIT").unwrap_or_else(|_| "unknown".to_owned());
     let large = if scenario.size == Size::Large { " --large" } else { "" };
+    let quic = if scenario.quic { " --quic" } else { "" };
     println!("SEED={} COMMIT={commit}", scenario.seed);
     println!("  {what} (after {} s of the world)", at / 1_000_000);
     for fault in scenario.shrink() {
         println!("  needs, at {:>8} s: {:?}", fault.at / 1_000_000, fault.what);
     }
-    println!("  again: ./tests/run world --seed {}{large}", scenario.seed);
+    println!("  again: ./tests/run world --seed {}{large}{quic}", scenario.seed);
 }
 
 fn main() -> ExitCode {
@@ -63,7 +67,7 @@ fn main() -> ExitCode {
     let began = Instant::now();
     let next = AtomicU64::new(wish.from);
     let failed = AtomicBool::new(false);
-    let totals = Mutex::new([0_u64; 7]);
+    let totals = Mutex::new([0_u64; 10]);
     std::thread::scope(|scope| {
         for _ in 0..wish.threads.min(wish.seeds) {
             scope.spawn(|| {
@@ -72,7 +76,8 @@ fn main() -> ExitCode {
                     if seed >= wish.from + wish.seeds || failed.load(Ordering::Relaxed) {
                         break;
                     }
-                    let scenario = Scenario { seed, size: wish.size, plant: wish.plant };
+                    let scenario =
+                        Scenario { seed, size: wish.size, plant: wish.plant, quic: wish.quic };
                     match scenario.run() {
                         Ok(report) => {
                             if let Ok(mut totals) = totals.lock() {
@@ -84,6 +89,9 @@ fn main() -> ExitCode {
                                     report.excused,
                                     report.repairs,
                                     report.healed,
+                                    report.packets,
+                                    report.packets_lost,
+                                    report.packets_twice,
                                 ];
                                 totals.iter_mut().zip(these).for_each(|(sum, n)| *sum += n);
                             }
@@ -104,7 +112,7 @@ fn main() -> ExitCode {
     if failed.into_inner() {
         return ExitCode::FAILURE;
     }
-    let [events, frames, sessions, entries, excused, repairs, healed] =
+    let [events, frames, sessions, entries, excused, repairs, healed, packets, lost, twice] =
         totals.into_inner().unwrap_or_default();
     println!(
         "{} seeds from {} in {:.1} s: {events} events, {frames} frames, {sessions} conversations, \
@@ -113,5 +121,8 @@ fn main() -> ExitCode {
         wish.from,
         began.elapsed().as_secs_f64()
     );
+    if packets > 0 {
+        println!("{packets} packets of QUIC, {lost} of them lost and {twice} come twice");
+    }
     ExitCode::SUCCESS
 }

@@ -20,8 +20,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// With `synchronous=OFF` the system writes back after so many commits.
 const WRITE_BACK: usize = 12;
 
-/// What a program of this version understands; attachments are not simulated.
-const FEATURES: u64 = features::BRIEF
+/// All that this program understands beside the first version; attachments are not simulated.
+pub const FEATURES: u64 = features::BRIEF
     | features::PACKED
     | features::OFFER
     | features::RECONCILE
@@ -37,8 +37,8 @@ pub struct Traits {
     pub content: (u64, u64),
     /// What is broken on purpose.
     pub plant: Plant,
-    /// False for a program of the version before, which knows of no features.
-    pub features: bool,
+    /// What the program understands: less for an older one, nothing for the first version.
+    pub features: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -228,14 +228,14 @@ impl Port for Model {
             let unread = known.is_none_or(|k| !k.cursors.contains_key(scope));
             let token = known.and_then(|k| k.wholes.get(scope).cloned());
             let whole = token.or_else(|| (head == 0).then(Vec::new));
-            let whole = whole.filter(|_| unread && self.traits.features);
+            let whole = whole.filter(|_| unread && self.traits.features.is_some_and(|f| f & features::SNAPSHOT != 0));
             ScopeState {
                 scope: scope.clone(),
                 head,
                 read: known.map_or(0, |k| at(&k.cursors)),
                 epoch: known.map_or([0; 16], |k| k.epoch),
                 acked: known.map(|k| at(&k.acked)),
-                sum: self.traits.features.then(|| inner.tables.sum(scope)),
+                sum: self.traits.features.map(|_| inner.tables.sum(scope)),
                 whole: whole.map(Into::into),
             }
         });
@@ -247,7 +247,7 @@ impl Port for Model {
             software: "model".into(),
             time_ms: inner.time_ms,
             scopes: scopes.collect(),
-            features: self.traits.features.then_some(FEATURES),
+            features: self.traits.features,
         })
     }
 

@@ -161,6 +161,12 @@ pub struct Report {
     pub repairs: u64,
     /// Entries that came by repairs.
     pub healed: u64,
+    /// Packets sent, where QUIC carries the frames.
+    pub packets: u64,
+    /// Of these, lost on the way.
+    pub packets_lost: u64,
+    /// Of these, come twice.
+    pub packets_twice: u64,
     /// The most that was under way in one direction of one connection. Bytes.
     pub most_under_way: usize,
 }

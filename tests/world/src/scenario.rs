@@ -1,12 +1,13 @@
 //! A whole county and its bad luck, drawn from a seed.
 
 use crate::disk::Disk;
-use crate::model::{Model, Traits};
+use crate::model::{FEATURES, Model, Traits};
 use crate::plan::{
     Access, Bounds, DAY, Failure, Fault, HOUR, MINUTE, MS, Micros, Plan, Point, Report, SECOND,
     Seat, What, Work,
 };
 use crate::plant::Plant;
+use crate::quic::Weather;
 use crate::registry::{Device, Registry, SYSTEM};
 use crate::rng::Rng;
 use crate::world::World;
@@ -31,6 +32,8 @@ pub struct Scenario {
     pub size: Size,
     /// What is broken on purpose.
     pub plant: Plant,
+    /// Whether QUIC carries the frames, packet by packet.
+    pub quic: bool,
 }
 
 /// Who is where.
@@ -178,7 +181,13 @@ impl Scenario {
     /// A small one without a plant.
     #[must_use]
     pub fn small(seed: u64) -> Self {
-        Self { seed, size: Size::Small, plant: Plant::None }
+        Self { seed, size: Size::Small, plant: Plant::None, quic: false }
+    }
+
+    /// A small one in which QUIC carries the frames.
+    #[must_use]
+    pub fn over_quic(seed: u64) -> Self {
+        Self { quic: true, ..Self::small(seed) }
     }
 
     /// The plan and the seats of this seed.
@@ -194,7 +203,12 @@ impl Scenario {
         let registry = Arc::new(Registry::new(layout.devices.clone()));
         let mut seats = Vec::new();
         for (nr, device) in layout.devices.iter().enumerate() {
-            let features = !draws.percent(20);
+            let features = match draws.below(10) {
+                0 | 1 => None,
+                // Of a version between the first and this one.
+                2 => Some(draws.draw() & FEATURES),
+                _ => Some(FEATURES),
+            };
             let traits = Traits { batch, content, plant: self.plant, features };
             let dials = match nr {
                 0 => Vec::new(),
@@ -216,6 +230,16 @@ impl Scenario {
         (seats, plan, Bounds { batch, entry }, rng.fork(3))
     }
 
+    fn world(&self, seats: Vec<Seat<Model>>, plan: Plan, bounds: Bounds, rng: Rng) -> World<Model> {
+        let mut draws = Rng::new(self.seed).fork(4);
+        let world = World::new(seats, plan, bounds, rng);
+        if !self.quic {
+            return world;
+        }
+        let queue = draws.within(1, 4) * SECOND;
+        world.over_quic(Weather { loss: draws.below(51), twice: draws.below(31), queue })
+    }
+
     /// Runs it with the faults that `keep` says.
     ///
     /// # Errors
@@ -223,7 +247,7 @@ impl Scenario {
     pub fn run_with(&self, keep: impl Fn(usize) -> bool) -> Result<Report, Failure> {
         let (seats, plan, bounds, rng) = self.draw();
         let plan = plan.with_faults(keep);
-        contained(&mut World::new(seats, plan, bounds, rng))
+        contained(&mut self.world(seats, plan, bounds, rng))
     }
 
     /// Runs it with other faults than its own.
@@ -232,7 +256,7 @@ impl Scenario {
     /// The first thing that must never be; a panic is one.
     pub fn run_faults(&self, faults: Vec<Fault>) -> Result<Report, Failure> {
         let (seats, plan, bounds, rng) = self.draw();
-        contained(&mut World::new(seats, Plan { faults, ..plan }, bounds, rng))
+        contained(&mut self.world(seats, Plan { faults, ..plan }, bounds, rng))
     }
 
     /// Runs it.

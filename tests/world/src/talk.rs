@@ -97,8 +97,12 @@ impl<D: Disk> World<D> {
 
     pub(crate) fn send(&mut self, conn: usize, end: usize, bytes: Vec<u8>) -> Result<(), Failure> {
         let Some(found) = self.conns.get_mut(&conn) else { return Ok(()) };
-        let jitter = self.rng.below(found.line.jitter + 1);
-        let arrival = found.arrival(end, self.now, bytes.len(), jitter);
+        let arrival = if found.quic.is_some() {
+            None
+        } else {
+            let jitter = self.rng.below(found.line.jitter + 1);
+            Some(found.arrival(end, self.now, bytes.len(), jitter))
+        };
         let this = &mut found.ends[end];
         this.under_way += bytes.len();
         let (under_way, bound, machine) = (this.under_way, this.bound, this.machine);
@@ -113,7 +117,10 @@ impl<D: Disk> World<D> {
                 .fail(format!("machine {machine}: {under_way} bytes under way, {bound} may"));
         }
         let answer = bytes.get(1) == Some(&3);
-        self.at(arrival, Event::Frame { conn, to: 1 - end, bytes });
+        match arrival {
+            Some(at) => self.at(at, Event::Frame { conn, to: 1 - end, bytes }),
+            None => self.speak(conn, end, &bytes),
+        }
         if answer && let Some((0, Point::AfterAnswer, off)) = self.machines[machine].armed {
             self.dark(machine, off);
         }
@@ -228,6 +235,7 @@ impl<D: Disk> World<D> {
                 if let Some(found) = self.conns.get_mut(&conn) {
                     found.ends[1 - end].under_way -= length;
                 }
+                self.read_on(conn, end);
                 continue;
             }
             if std::mem::take(&mut this.news) {

@@ -6,6 +6,7 @@ use crate::oracle::{AtRest, Oracle, name};
 use crate::plan::{
     Bounds, DAY, Failure, HOUR, MINUTE, MS, Micros, Plan, Point, Report, SECOND, Seat,
 };
+use crate::quic::{Quic, Weather};
 use crate::rng::Rng;
 use cunkou_engine::Backoff;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +39,9 @@ pub(crate) enum Event {
     Fault(usize),
     Roomy { machine: usize },
     Evil { conn: usize },
+    Packet { conn: usize, to: usize, bytes: Vec<u8> },
+    Alarm { conn: usize, end: usize, at: Micros },
+    Turn { conn: usize, end: usize },
     Well,
 }
 
@@ -97,6 +101,8 @@ pub struct World<D: Disk> {
     pub(crate) pairs: BTreeMap<([u8; 16], [u8; 16]), (u64, u64)>,
     /// By then all must be said.
     rest_by: Micros,
+    /// Of QUIC, where that carries the frames.
+    pub(crate) weather: Option<Weather>,
     /// Whether to say what happens.
     loud: bool,
 }
@@ -125,6 +131,7 @@ impl<D: Disk> World<D> {
             report: Report::default(),
             pairs: BTreeMap::new(),
             rest_by: Micros::MAX,
+            weather: None,
             loud: std::env::var_os("CUNKOU_WORLD_LOUD").is_some(),
         };
         for seat in seats {
@@ -252,6 +259,9 @@ impl<D: Disk> World<D> {
             Event::Fault(nr) => self.fault(nr)?,
             Event::Roomy { machine } => self.machines[machine].seat.disk.set_full(false),
             Event::Evil { conn } => self.evil(conn)?,
+            Event::Packet { conn, to, bytes } => self.packet(conn, to, &bytes)?,
+            Event::Alarm { conn, end, at } => self.alarm(conn, end, at)?,
+            Event::Turn { conn, end } => self.turn(conn, end)?,
             Event::Well => self.all_well()?,
         }
         Ok(())
@@ -269,12 +279,18 @@ impl<D: Disk> World<D> {
         self.next_conn += 1;
         let end = |m: usize| End::new(m);
         let (la, lb) = (self.machines[a].seat.access, self.machines[b].seat.access);
-        let new = Conn::new([end(a), end(b)], la, lb);
+        let mut new = Conn::new([end(a), end(b)], la, lb);
         let wait = new.line.latency * 3;
+        new.quic = self.weather.map(|weather| Quic::new(self.now, weather, &mut self.rng));
+        let shakes = new.quic.is_some();
         self.conns.insert(conn, new);
         self.machines[a].conns.insert(conn);
         self.machines[b].conns.insert(conn);
-        self.after(wait, Event::Established { conn });
+        if shakes {
+            self.turn_due(conn, 0);
+        } else {
+            self.after(wait, Event::Established { conn });
+        }
         conn
     }
 

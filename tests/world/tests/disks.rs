@@ -10,8 +10,8 @@ use conformance::{Pair, suite};
 use county::{BOX_YUNLING, CENTRE, RELAY, YUNLING};
 use cunkou_casework::ids::{PlaceId, Scope};
 use cunkou_world::{
-    Access, Bounds, Device, Fault, HOUR, MINUTE, MS, Model, Plan, Plant, Point, Registry, Rng,
-    SECOND, Seat, Traits, What, Work, World, contained,
+    Access, Bounds, Device, FEATURES, Fault, HOUR, MINUTE, MS, Model, Plan, Plant, Point, Registry,
+    Rng, SECOND, Seat, Traits, What, Work, World, contained,
 };
 use std::sync::Arc;
 
@@ -23,7 +23,8 @@ fn the_model_disk_does_what_every_disk_must() {
         let registry = Arc::new(Registry::new([device(1, true), device(2, false)]));
         let disk = |n: u8| {
             let batch = cunkou_engine::BATCH_BYTES;
-            let traits = Traits { batch, content: (10, 90), plant: Plant::None, features: true };
+            let traits =
+                Traits { batch, content: (10, 90), plant: Plant::None, features: Some(FEATURES) };
             Model::new([n; 16], Arc::clone(&registry), traits, &mut Rng::new(n.into()))
         };
         Pair { relay: disk(1), village: disk(2), scope: "place:1".into() }

@@ -8,8 +8,8 @@ const FOUND_WITHIN: u64 = 60;
 
 #[test]
 fn the_same_seed_is_the_same_world_to_the_last_frame() {
-    for size in [Size::Small, Size::Large] {
-        let scenario = Scenario { seed: 5, size, plant: Plant::None };
+    for (size, quic) in [(Size::Small, false), (Size::Large, false), (Size::Small, true)] {
+        let scenario = Scenario { size, quic, ..Scenario::small(5) };
         let [first, second] = [(); 2].map(|()| scenario.run().expect("it holds"));
         assert_eq!(first, second);
         let other = Scenario { seed: 6, ..scenario }.run().expect("it holds");
@@ -18,12 +18,28 @@ fn the_same_seed_is_the_same_world_to_the_last_frame() {
 }
 
 #[test]
+fn packets_that_are_lost_doubled_and_overtaken_change_nothing_of_what_holds() {
+    let mut lost = 0;
+    let mut twice = 0;
+    for seed in 0..40 {
+        let run = Scenario::over_quic(seed).run();
+        let report = run.unwrap_or_else(|e| panic!("seed {seed} over QUIC: {e:?}"));
+        lost += report.packets_lost;
+        twice += report.packets_twice;
+    }
+    assert!(lost > 100 && twice > 100, "the weather was fine: {lost} lost, {twice} twice");
+}
+
+#[test]
 fn every_planted_bug_is_found_and_the_same_seed_holds_without_it() {
     for plant in Plant::ALL {
-        let planted = |seed| Scenario { plant, ..Scenario::small(seed) };
-        let found = (0..FOUND_WITHIN).find(|seed| planted(*seed).run().is_err());
-        let seed = found.unwrap_or_else(|| panic!("{} was not found", plant.name()));
-        Scenario::small(seed).run().unwrap_or_else(|e| panic!("seed {seed} without: {e:?}"));
+        for quic in [false, true] {
+            let planted = |seed| Scenario { plant, quic, ..Scenario::small(seed) };
+            let found = (0..FOUND_WITHIN).find(|seed| planted(*seed).run().is_err());
+            let seed = found.unwrap_or_else(|| panic!("{} was not found", plant.name()));
+            let without = Scenario { plant: Plant::None, ..planted(seed) };
+            without.run().unwrap_or_else(|e| panic!("seed {seed} without: {e:?}"));
+        }
     }
 }
 

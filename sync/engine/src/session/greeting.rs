@@ -135,7 +135,7 @@ impl Session {
         self.greeted = true;
         self.out.push_back(Output::Greeted(hello));
         // The county log first: what follows is judged by it.
-        self.send_others();
+        self.send_first();
         Ok(())
     }
 
@@ -184,7 +184,7 @@ impl Session {
             time_ms: theirs.time_ms,
             features: theirs.features,
         });
-        self.send_others();
+        self.send_first();
         Ok(())
     }
 }

@@ -118,11 +118,26 @@ impl Lane {
 
 impl Session {
     pub(super) fn committed(&mut self, scope: &str, head: u64) {
+        if !self.greeted {
+            self.early.insert(scope.to_owned(), head);
+            return;
+        }
         if let Some(lane) = self.lanes.get_mut(scope) {
             lane.our_head = lane.our_head.max(head);
             self.repair.changed(scope);
             self.send_more(scope);
         }
+    }
+
+    /// After the greeting: what our hello did not know yet, and then all that is to be sent.
+    pub(super) fn send_first(&mut self) {
+        for (scope, head) in std::mem::take(&mut self.early) {
+            if let Some(lane) = self.lanes.get_mut(&scope).filter(|lane| lane.our_head < head) {
+                lane.our_head = head;
+                self.repair.changed(&scope);
+            }
+        }
+        self.send_others();
     }
 
     pub(super) fn send_others(&mut self) {

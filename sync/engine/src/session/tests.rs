@@ -42,6 +42,30 @@ fn what_is_new_while_connected_is_sent_at_once() {
 }
 
 #[test]
+fn what_is_new_while_two_greet_each_other_is_sent() {
+    // Found by the world (seed 1010616): the hello of whoever answers is made when the connection
+    // stands, and said a round trip later.
+    for features in [None, Some(ALL)] {
+        for early in 0..2 {
+            let mut sides = [
+                Side::that_knows(1, entries(1, 3), 0, features),
+                Side::that_knows(2, entries(2, 2), 0, features),
+            ];
+            let [a, b] = &mut sides;
+            run(a, b, 10, usize::MAX);
+            a.reconnect();
+            b.reconnect();
+            sides[early].append(vec![9]);
+            let [a, b] = &mut sides;
+            run(a, b, 10, usize::MAX);
+            assert!(a.contents().contains(&vec![9]) && b.contents().contains(&vec![9]));
+            let due = a.session.poll_timeout().or(b.session.poll_timeout());
+            assert_eq!(due, None, "{features:?} {early}");
+        }
+    }
+}
+
+#[test]
 fn a_scope_that_only_the_peer_names_is_not_talked_about() {
     let mut a = Side::new(1, entries(1, 1), 0);
     let mut greedy = hello([2; 16], 0, 0, 0);

@@ -56,16 +56,24 @@ pub(crate) fn entries() -> Vec<Vec<u8>> {
     out
 }
 
+fn wire() -> serde_json::Value {
+    let text = include_str!("../../../../docs/vectors/frames.json");
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+/// One of each frame of the vectors, with entries as they are, and with as many as may be.
 pub(crate) fn frames() -> Vec<Vec<u8>> {
     let entries = payloads().into_iter().take(4).map(Into::into).collect();
     let (scope, upto, head) = ("place:1".to_owned(), 3, 9);
-    vec![
+    let mut all = vec![
         Frame::Hello(our_hello()).encode(),
         Frame::Entries { scope: scope.clone(), upto, head, entries }.encode(),
-        Frame::Entries { scope: scope.clone(), upto, head, entries: vec![vec![].into(); 1999] }
-            .encode(),
-        Frame::Ack { scope, upto }.encode(),
-    ]
+        Frame::Entries { scope, upto, head, entries: vec![vec![].into(); 1999] }.encode(),
+    ];
+    let told = wire();
+    let vectors = told["frames"].as_object().into_iter().flatten();
+    all.extend(vectors.filter_map(|(_, frame)| hex::decode(frame.as_str()?)));
+    all
 }
 
 pub(crate) fn ranges() -> Vec<Vec<u8>> {
@@ -87,13 +95,35 @@ pub(crate) fn ranges() -> Vec<Vec<u8>> {
     all
 }
 
-pub(crate) fn conversations() -> Vec<Vec<u8>> {
+fn behind_lengths(frames: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
     let mut all = Vec::new();
-    for frame in frames() {
+    for frame in frames {
         all.extend(u16::try_from(frame.len()).unwrap_or(u16::MAX).to_be_bytes());
         all.extend(frame);
     }
-    vec![all]
+    all
+}
+
+/// All frames after a hello, to either side, and what each side hears in the conversations of the
+/// vectors.
+pub(crate) fn conversations() -> Vec<Vec<u8>> {
+    let (answers, dials) = ([0].as_slice(), [1].as_slice());
+    let hello = || Frame::Hello(our_hello()).encode();
+    let mut all = vec![behind_lengths(frames())];
+    for frame in frames() {
+        let said = behind_lengths([hello(), frame]);
+        all.extend([[answers, &said].concat(), [dials, &said].concat()]);
+    }
+    let told = wire();
+    for (_, said) in told["conversations"].as_object().into_iter().flatten() {
+        for (hears, who) in [(answers, "dials"), (dials, "answers")] {
+            let of = |line: &serde_json::Value| hex::decode(line[who].as_str()?);
+            let frames = said.as_array().into_iter().flatten().filter_map(of);
+            let rest: Vec<Vec<u8>> = frames.skip(1).collect();
+            all.push([hears, &behind_lengths(std::iter::once(hello()).chain(rest))].concat());
+        }
+    }
+    all
 }
 
 pub(crate) fn enrolments() -> Vec<Vec<u8>> {
