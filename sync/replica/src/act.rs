@@ -287,6 +287,12 @@ impl Desk<'_> {
             return Err(ActError::Unknown);
         };
         let me = &self.replica.me;
+        let county = self.replica.county();
+        if let Ok(Scope::Place(place)) = scope.parse()
+            && !county.serves_at(me.device, place, county.head().position)
+        {
+            return Err(Reason::OutOfScope.into());
+        }
         let mut document = self.replica.document_in(self.tx, subject, schema_of(schema))?;
         let actor = actor(me.device, self.replica.incarnation);
         let Some(change) = document.write(actor, self.now_ms, writes)? else {

@@ -13,7 +13,7 @@ use cunkou_casework::event::{Event, Step, Witness, decode, encode};
 use cunkou_casework::hex;
 use cunkou_casework::ids::{DeviceId, EntryId, Scope, SubjectId};
 use cunkou_engine::{Admitted, Limits};
-use cunkou_store::{EntryState, How, NewEntry, PeerRow, StoreError, Txn};
+use cunkou_store::{EntryState, How, NewEntry, PARKED_REASON, PeerRow, StoreError, Txn};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use tracing::warn;
@@ -109,6 +109,7 @@ impl Replica {
                 };
                 let pos = match tx.append(&new, scope)? {
                     Some(pos) => pos,
+                    None if let Some(pos) = tx.refill(&again(new, entry.kind()), scope)? => pos,
                     // Whoever had it first may have put it where it does not belong: that does not
                     // keep it from its own place.
                     None if state != EntryState::Quarantined => match tx.admit_here(&new, scope)? {
@@ -334,7 +335,19 @@ impl Replica {
             }
             tx.mark_aside_dirty()
         })?;
-        self.materialise_dirty()
+        self.materialise_dirty()?;
+        self.villages_changed()
+    }
+}
+
+/// An entry that comes back with its village. A save may come after later ones are in the document
+/// already: it waits, so that it is looked at whatever its place in the log.
+fn again(new: NewEntry<'_>, kind: Kind) -> NewEntry<'_> {
+    match new.state {
+        EntryState::Good if kind == Kind::Edit => {
+            NewEntry { state: EntryState::Waiting, reason: Some(PARKED_REASON), ..new }
+        }
+        _ => new,
     }
 }
 

@@ -29,6 +29,7 @@ mod room;
 mod scrub;
 mod search;
 mod upward;
+mod villages;
 mod world;
 
 pub use act::{Desk, Who};
@@ -49,6 +50,7 @@ pub use rebuild::Rebuilt;
 pub use rescue::{HelpError, Helpable, Helped};
 pub use room::{Disk, Room};
 pub use scrub::{ScrubStatus, Scrubbed};
+pub use villages::LostVillage;
 pub use world::{SystemWorld, World};
 
 use cunkou_casework::catalogue::Release;
@@ -153,6 +155,7 @@ impl Replica {
         replica.reload_county()?;
         replica.store.write(|tx| tx.mark_reason_dirty(guarded::UNJUDGED))?;
         replica.materialise_dirty()?;
+        replica.settle_villages()?;
         replica.sweep_lane()?;
         Ok(replica)
     }

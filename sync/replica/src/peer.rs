@@ -1,8 +1,9 @@
 //! The replica as a session sees it.
 
 use crate::Replica;
+use crate::villages::not_compared;
 use cunkou_casework::calendar::china_day;
-use cunkou_casework::county::{CountyLog, DeviceKind};
+use cunkou_casework::county::{CountyLog, Device, DeviceKind};
 use cunkou_casework::entry::Entry;
 use cunkou_casework::ids::{DeviceId, Scope};
 use cunkou_casework::suite::PublicKey;
@@ -38,6 +39,10 @@ fn scopes_of_relays(county: &CountyLog) -> Vec<String> {
     let upward = boxes.map(|d| Scope::Upward(d.id));
     let all = std::iter::once(Scope::System).chain(places).chain(upward);
     all.take(SCOPES_MAX).map(|scope| scope.to_string()).collect()
+}
+
+fn peer(device: &Device, scopes: Vec<String>, handed_in: Vec<String>) -> PeerInfo {
+    PeerInfo { device: device.id.0, name: device.name.clone(), scopes, handed_in }
 }
 
 impl Replica {
@@ -80,7 +85,7 @@ impl Port for Replica {
             // It may hear the county log up to its own revocation and say that it has destroyed
             // its keys; nothing else.
             let scopes = vec![Scope::System.to_string()];
-            return Ok(PeerInfo { device: device.id.0, name: device.name.clone(), scopes });
+            return Ok(peer(device, scopes, Vec::new()));
         }
         // What two devices share is what the lesser one serves; a relay serves all.
         let (relay, place_of) = match &me {
@@ -93,8 +98,7 @@ impl Port for Replica {
             if device.id == self.me.device {
                 return refused(RefusalCode::NotEnrolled, "this is our own key");
             }
-            let scopes = scopes_of_relays(&county);
-            return Ok(PeerInfo { device: device.id.0, name: device.name.clone(), scopes });
+            return Ok(peer(device, scopes_of_relays(&county), Vec::new()));
         }
         if !relay && device.kind != DeviceKind::Relay {
             return refused(RefusalCode::NotEnrolled, "two boxes do not talk to each other");
@@ -105,8 +109,11 @@ impl Port for Replica {
             let of_box = if relay { device.id } else { me.id };
             scopes.push(Scope::Upward(of_box).to_string());
         }
-        scopes.extend(place_of.places.iter().map(|p| Scope::Place(*p).to_string()));
-        Ok(PeerInfo { device: device.id.0, name: device.name.clone(), scopes })
+        let [served, mut handed_in] = self.scopes_of_box(&county, place_of.id);
+        scopes.extend(served);
+        handed_in.truncate(SCOPES_MAX.saturating_sub(scopes.len()));
+        scopes.extend(handed_in.iter().cloned());
+        Ok(peer(device, scopes, handed_in))
     }
 
     fn hello(&self, peer: &PeerInfo) -> Result<Hello, PortError> {
@@ -123,6 +130,10 @@ impl Port for Replica {
                 let head = self.head_for(view, peer, scope)?;
                 let whole = head == view.head(scope)?;
                 let sum = if whole { Some(view.name_sum(scope)?.digest(head)) } else { None };
+                let lost = self.has_lost(scope);
+                let read = if lost { 0 } else { read };
+                let handed_in = lost || self.withholds(peer, scope);
+                let sum = if handed_in { Some(not_compared()) } else { sum };
                 Ok(ScopeState { scope: scope.clone(), head, read, epoch, acked, sum })
             });
             let id = |key: &str| -> Result<[u8; 16], StoreError> {
@@ -157,14 +168,17 @@ impl Port for Replica {
             completed_ms: None,
             features: hello.features.unwrap_or(0),
         };
+        // What is only handed in says nothing of a disk: it is not told of, and not read.
+        let shared = self.shared(peer);
         self.store
             .write(|tx| {
                 let row = tx.greet_peer(&seen)?;
+                self.remember_handed_in(tx, row.id, DeviceId(peer.device))?;
                 let epoch = tx.meta("epoch")?.unwrap_or_default();
                 let says: Vec<Said<'_>> = hello
                     .scopes
                     .iter()
-                    .filter(|state| peer.scopes.contains(&state.scope))
+                    .filter(|state| shared.contains(&state.scope))
                     .map(|state| Said {
                         scope: &state.scope,
                         head: state.head,
@@ -205,6 +219,7 @@ impl Port for Replica {
         self.store
             .write(|tx| {
                 let row = tx.greet_peer(&seen)?;
+                self.remember_handed_in(tx, row.id, DeviceId(peer.device))?;
                 tx.begin_contact(row.id, now_ms)
             })
             .map_err(|e: StoreError| failed(e))?;
@@ -251,10 +266,14 @@ impl Port for Replica {
 
     fn lacking(
         &self,
-        _: &PeerInfo,
+        peer: &PeerInfo,
         scope: &str,
         names: &[[u8; 8]],
     ) -> Result<Vec<bool>, PortError> {
+        if self.withholds(peer, scope) {
+            // Nor is it told what is here.
+            return Ok(vec![true; names.len()]);
+        }
         let look =
             |view: &View<'_>| names.iter().map(|name| Ok(!view.has_named(scope, name)?)).collect();
         self.store.read(look).map_err(|e: StoreError| failed(e))
@@ -266,6 +285,9 @@ impl Port for Replica {
         scopes: &[String],
     ) -> Result<Vec<(String, u64, [u8; 16])>, PortError> {
         let sum = |view: &View<'_>, scope: &String| -> Result<_, StoreError> {
+            if self.withholds(peer, scope) || self.has_lost(scope) {
+                return Ok(None);
+            }
             let head = view.head(scope)?;
             let whole = self.head_for(view, peer, scope)? == head;
             let sum = view.name_sum(scope)?.digest(head);
@@ -301,6 +323,9 @@ impl Port for Replica {
     }
 
     fn heal(&self, peer: &PeerInfo, scope: &str, entries: &[Vec<u8>]) -> Result<u64, PortError> {
+        if self.has_lost(scope) {
+            return Ok(0);
+        }
         let known = self.known_peer(peer)?;
         let mut healed = 0;
         for bytes in entries {
@@ -319,7 +344,13 @@ impl Port for Replica {
         };
         let all: Vec<Rotten> = self
             .store
-            .read(|view| peer.scopes.iter().map(|scope| of(view, scope)).collect())
+            .read(|view| {
+                peer.scopes
+                    .iter()
+                    .filter(|scope| !self.has_lost(scope))
+                    .map(|scope| of(view, scope))
+                    .collect()
+            })
             .map_err(|e: StoreError| failed(e))?;
         Ok(all.into_iter().filter(|rotten| !rotten.names.is_empty()).collect())
     }
@@ -344,6 +375,10 @@ impl Port for Replica {
         upto: u64,
         entries: &[Vec<u8>],
     ) -> Result<Admitted, PortError> {
+        if self.has_lost(scope) {
+            // From a relay that has not heard of it yet; it hears of it in this conversation.
+            return Ok(Admitted::default());
+        }
         let known = self.known_peer(peer)?;
         self.admit(&known, scope, upto, entries, |_| Ok(())).map_err(failed)
     }
@@ -358,7 +393,9 @@ impl Port for Replica {
     fn completed(&self, peer: &PeerInfo) -> Result<(), PortError> {
         let known = self.known_peer(peer)?;
         let now_ms = self.now_ms();
-        self.store.write(|tx| tx.set_completed(known.id, now_ms)).map_err(|e: StoreError| failed(e))
+        let completed = self.store.write(|tx| tx.set_completed(known.id, now_ms));
+        completed.map_err(|e: StoreError| failed(e))?;
+        self.settle_villages().map_err(failed).map(|_| ())
     }
 
     fn carried(&self, peer: &PeerInfo, sent: u64, received: u64) -> Result<(), PortError> {
@@ -384,7 +421,9 @@ impl Port for Replica {
     }
 
     fn wanted(&self, peer: &PeerInfo, limit: usize) -> Result<Vec<[u8; 32]>, PortError> {
-        let wanted = self.store.read(|view| view.wanted(&peer.scopes, limit)).map_err(failed)?;
+        let scopes: Vec<String> =
+            peer.scopes.iter().filter(|scope| !self.has_lost(scope)).cloned().collect();
+        let wanted = self.store.read(|view| view.wanted(&scopes, limit)).map_err(failed)?;
         Ok(self.room_for(wanted))
     }
 
@@ -445,8 +484,8 @@ impl Port for Replica {
         Self::question(self, DeviceId(peer.device)).map_err(failed)
     }
 
-    fn answer(&self, _: &PeerInfo, question: &[u8]) -> Result<Option<Vec<u8>>, PortError> {
-        Self::answer(self, question).map_err(failed)
+    fn answer(&self, peer: &PeerInfo, question: &[u8]) -> Result<Option<Vec<u8>>, PortError> {
+        Self::answer(self, peer, question).map_err(failed)
     }
 
     fn answered(&self, peer: &PeerInfo, answer: &[u8]) -> Result<bool, PortError> {

@@ -17,7 +17,7 @@ pub enum EntryState {
 }
 
 impl EntryState {
-    fn code(self) -> i64 {
+    pub(crate) fn code(self) -> i64 {
         match self {
             Self::Good => 0,
             Self::Waiting => 1,
@@ -255,7 +255,7 @@ impl Txn<'_> {
         Ok(Some(pos.unsigned_abs()))
     }
 
-    fn log(&self, scope: &str, pos: i64, id: &[u8; 32]) -> Result<(), StoreError> {
+    pub(crate) fn log(&self, scope: &str, pos: i64, id: &[u8; 32]) -> Result<(), StoreError> {
         let mut sum = self.name_sum(scope)?;
         sum.add(id);
         let raise = "INSERT INTO head(scope, seq, sum) VALUES(?1, 1, ?2)

@@ -203,8 +203,13 @@ impl View<'_> {
         let (mut from, mut to) = ([0; 32], [0xff; 32]);
         from[..8].copy_from_slice(name);
         to[..8].copy_from_slice(name);
+        // What left with its village is wanted again when that comes back.
         let sql = "SELECT 1 FROM entry e JOIN log l ON l.pos = e.pos
-                   WHERE e.id >= ?1 AND e.id <= ?2 AND l.scope = ?3";
+                   WHERE e.id >= ?1 AND e.id <= ?2 AND l.scope = ?3
+                     AND (e.bytes <> x'' OR NOT EXISTS
+                           (SELECT 1 FROM leaving v WHERE v.scope = ?3)
+                         OR EXISTS (SELECT 1 FROM evicted v WHERE v.subject = e.subject)
+                         OR EXISTS (SELECT 1 FROM erased v WHERE v.subject = e.subject))";
         Ok(self.0.prepare_cached(sql)?.exists((from, to, scope))?)
     }
 

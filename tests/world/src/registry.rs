@@ -49,6 +49,6 @@ impl Registry {
         let mut scopes = vec![SYSTEM.to_owned()];
         scopes.extend(me.scopes.intersection(&other.scopes).filter(|s| *s != SYSTEM).cloned());
         let name = format!("{:02x}{:02x}", other.id[0], other.id[1]);
-        Ok(PeerInfo { device: other.id, name, scopes })
+        Ok(PeerInfo { device: other.id, name, scopes, handed_in: Vec::new() })
     }
 }

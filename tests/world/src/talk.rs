@@ -252,7 +252,8 @@ impl<D: Disk> World<D> {
         let port = self.machines[this.machine].seat.disk.port();
         // The county log may have changed what this peer is.
         let still = port.admit_peer(&self.machines[other].seat.disk.key());
-        if !still.is_ok_and(|still| still.scopes == peer.scopes) {
+        let same = |now: &PeerInfo| now.scopes == peer.scopes && now.handed_in == peer.handed_in;
+        if !still.is_ok_and(|still| same(&still)) {
             return false;
         }
         let Ok(heads) = port.heads(peer) else { return false };
