@@ -8,6 +8,7 @@ mod draft;
 mod duty;
 mod form;
 mod home;
+pub(crate) mod lost;
 mod materials;
 mod residents;
 mod saving;

@@ -307,9 +307,15 @@ impl Conversation {
             return Ok(());
         }
         let (port, peer) = (Arc::clone(&self.port), self.peer.clone());
-        if let Some(question) = blocking(move || port.question(&peer)).await?? {
+        let ask = move || Ok::<_, PortError>((port.question(&peer)?, port.rotten(&peer)?));
+        let (question, rotten) = blocking(ask).await??;
+        if let Some(question) = question {
             self.asked = Some(Instant::now());
             session.handle(begun.elapsed(), Input::Question(question));
+        }
+        // What was found damaged, or lacking, since the greeting.
+        for rotten in rotten {
+            session.handle(begun.elapsed(), Input::Rotten(rotten));
         }
         Ok(())
     }

@@ -190,9 +190,13 @@ impl Desk<'_> {
             Verdict::Pending(why) | Verdict::Quarantine(why) => ActError::Refused(why),
             Verdict::Accept => unreachable!("an error is never an acceptance"),
         })?;
+        // Who moves is told of where they were: that is where everybody has them.
+        let moves = matches!(event.step, Step::ResidentMoved { .. });
+        let from = if moves { self.tx.subject(&subject.0)?.map(|(_, scope)| scope) } else { None };
         let record = Record { id: entry.id(), header, event, attestation };
         let place = self.judge(&before, record, about)?;
-        self.append(&entry, &Scope::Place(place).to_string())?;
+        let scope = from.unwrap_or_else(|| Scope::Place(place).to_string());
+        self.append(&entry, &scope)?;
         Ok(entry.id())
     }
 

@@ -3,7 +3,7 @@
 
 use crate::act::author;
 use crate::county::{gives_credentials, too_many_credentials};
-use crate::kinds::kind_code;
+use crate::kinds::{RESIDENT, kind_code};
 use crate::upward::looks_verdict;
 use crate::{Desk, Replica, rescue};
 use cunkou_casework::case::{Verdict, authenticate};
@@ -284,8 +284,10 @@ impl Replica {
             Kind::Event | Kind::Edit | Kind::Witness | Kind::Erasure if !system => {}
             _ => return quarantine("it does not belong into this scope"),
         }
-        if let Some((_, known)) = view.subject(&entry.subject().0)?
+        // Residents move: which of their villages a step or a save belongs to is the fold's matter.
+        if let Some((schema, known)) = view.subject(&entry.subject().0)?
             && known != scope
+            && schema != RESIDENT
         {
             return quarantine("the subject belongs to another village");
         }
@@ -293,10 +295,9 @@ impl Replica {
             let Ok(event) = Event::decode(entry.payload()) else {
                 return quarantine("the entry's content cannot be read");
             };
-            // What a subject says of its own place must be where it came.
-            if let Step::Opened { place, .. }
-            | Step::ResidentAdded { place }
-            | Step::DutyOffered { place, .. } = event.step
+            // What a subject says of its own place must be where it came. A resident may have moved
+            // on since: whoever serves the new village hears of the beginning there.
+            if let Step::Opened { place, .. } | Step::DutyOffered { place, .. } = event.step
                 && Scope::Place(place).to_string() != scope
             {
                 return quarantine("the subject belongs to another village");

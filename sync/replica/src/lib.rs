@@ -20,6 +20,7 @@ mod guarded;
 mod kinds;
 mod lane;
 mod materialise;
+mod moved;
 mod peer;
 mod prepare;
 mod rebuild;

@@ -129,7 +129,7 @@ impl Port for Replica {
                 };
                 let head = self.head_for(view, peer, scope)?;
                 let whole = head == view.head(scope)?;
-                let sum = if whole { Some(view.name_sum(scope)?.digest(head)) } else { None };
+                let sum = if whole { Some(view.held(scope)?) } else { None };
                 let lost = self.has_lost(scope);
                 let read = if lost { 0 } else { read };
                 let handed_in = lost || self.withholds(peer, scope);
@@ -237,12 +237,17 @@ impl Port for Replica {
     }
 
     fn load_part(&self, peer: &PeerInfo, part: &Part) -> Result<Loaded, PortError> {
+        // The conversation began before the peer lost the village: it ends here.
+        if self.withholds(peer, &part.scope) && !peer.handed_in.contains(&part.scope) {
+            return Err(failed("the peer does not serve this village any more"));
+        }
         self.store
             .read(|view| -> Result<Loaded, StoreError> {
                 let head = self.head_for(view, peer, &part.scope)?;
                 // Who was never met gave us nothing: a bundle may go before the first meeting.
                 let known = view.peer(&peer.device)?.map_or(NOBODY, |known| known.id);
-                let (upto, entries) = view.log_part(part, known, head)?;
+                let (upto, entries) =
+                    view.log_part_for(part, (known, self.keeps_from(peer)), head)?;
                 Ok(Loaded { upto, head, entries })
             })
             .map_err(failed)
@@ -259,7 +264,7 @@ impl Port for Replica {
         self.store
             .read(|view| -> Result<Named, StoreError> {
                 let head = self.head_for(view, peer, scope)?;
-                view.names_after(scope, after, known.id, count_max, head)
+                view.names_after(scope, after, (known.id, self.keeps_from(peer)), count_max, head)
             })
             .map_err(failed)
     }
@@ -290,7 +295,7 @@ impl Port for Replica {
             }
             let head = view.head(scope)?;
             let whole = self.head_for(view, peer, scope)? == head;
-            let sum = view.name_sum(scope)?.digest(head);
+            let sum = view.held(scope)?;
             Ok(whole.then(|| (scope.clone(), head, sum)))
         };
         self.store
@@ -316,7 +321,7 @@ impl Port for Replica {
     ) -> Result<Picked, PortError> {
         self.store
             .read(|view| match self.head_for(view, peer, scope)? == view.head(scope)? {
-                true => view.pick(scope, names, bytes_max),
+                true => view.pick(scope, names, bytes_max, self.keeps_from(peer)),
                 false => Ok(Picked { dealt: names.len(), entries: Vec::new() }),
             })
             .map_err(|e: StoreError| failed(e))

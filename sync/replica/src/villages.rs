@@ -57,6 +57,13 @@ impl Replica {
         relay && lost_by(&self.county(), DeviceId(peer.device)).iter().any(|lost| lost == scope)
     }
 
+    /// Whether what is left out of a scope is kept from a peer: a relay keeps it from boxes.
+    pub(crate) fn keeps_from(&self, peer: &PeerInfo) -> bool {
+        let county = self.county();
+        let relay = |id| county.device(id).is_some_and(|d| d.kind == DeviceKind::Relay);
+        relay(self.me.device) && !relay(DeviceId(peer.device))
+    }
+
     /// Whether this is a box that serves a scope no more: nothing of it is taken in.
     pub(crate) fn has_lost(&self, scope: &str) -> bool {
         lost_by(&self.county(), self.me.device).iter().any(|lost| lost == scope)
@@ -155,11 +162,13 @@ impl Replica {
                 }
             }
         }
-        if left > 0 {
+        let moved = if relays.is_empty() { 0 } else { self.settle_moved(&relays)? };
+        if left + moved > 0 {
             self.finish_erasures()?;
             self.store.checkpoint()?;
         }
-        if left > 0 || waits {
+        waits |= !self.store.read(|view| view.moved_waiting())?.is_empty();
+        if left + moved > 0 || waits {
             // Whoever talks to a relay asks what it has by now.
             self.changed();
         }
@@ -239,8 +248,12 @@ impl Replica {
                 let room = FILES_ASKED_MAX.saturating_sub(out.len());
                 out.extend(view.only_here(&row.scope, room)?.1);
             }
+            for subject in view.moved_waiting()? {
+                out.extend(view.subject_only_here(&subject)?);
+            }
             out.sort_unstable();
             out.dedup();
+            out.truncate(FILES_ASKED_MAX);
             Ok(out)
         })
     }

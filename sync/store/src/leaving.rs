@@ -197,7 +197,7 @@ impl Txn<'_> {
     }
 
     /// Drops all rows of a subject; files of photos that nobody else names are to be removed.
-    fn drop_rows(&self, subject: &[u8; 16]) -> Result<(), StoreError> {
+    pub(crate) fn drop_rows(&self, subject: &[u8; 16]) -> Result<(), StoreError> {
         let queue = "INSERT OR IGNORE INTO attachment_gone(id)
                      SELECT DISTINCT o.attachment FROM attachment_of o WHERE o.subject = ?1
                        AND NOT EXISTS (SELECT 1 FROM attachment_of p
@@ -238,8 +238,8 @@ impl Txn<'_> {
         Ok(())
     }
 
-    /// An entry that is here by its name alone, because it left with its village, has come again.
-    /// Gives its position, or nothing when it was otherwise.
+    /// An entry that is here by its name alone, because it left with its village, has come again, in
+    /// whichever scope. Gives its position, or nothing when it was otherwise.
     ///
     /// # Errors
     /// When SQLite fails.
@@ -248,13 +248,17 @@ impl Txn<'_> {
             return Ok(None);
         }
         let sql = "SELECT pos FROM entry e WHERE id = ?1 AND bytes = x''
-                   AND EXISTS (SELECT 1 FROM leaving v WHERE v.scope = ?2 AND v.stage = 3)
-                   AND EXISTS (SELECT 1 FROM log l WHERE l.pos = e.pos AND l.scope = ?2)
+                   AND (EXISTS (SELECT 1 FROM log l JOIN leaving v ON v.scope = l.scope
+                                WHERE l.pos = e.pos)
+                     OR EXISTS (SELECT 1 FROM moved v WHERE v.subject = e.subject))
                    AND NOT EXISTS (SELECT 1 FROM evicted v WHERE v.subject = e.subject)
                    AND NOT EXISTS (SELECT 1 FROM erased v WHERE v.subject = e.subject)";
         let found: Option<i64> =
-            self.0.prepare_cached(sql)?.query_row((new.id, scope), |row| row.get(0)).optional()?;
+            self.0.prepare_cached(sql)?.query_row([new.id], |row| row.get(0)).optional()?;
         let Some(pos) = found else { return Ok(None) };
+        if self.seq_of(scope, pos.unsigned_abs())?.is_none() {
+            self.log(scope, pos, new.id)?;
+        }
         let sql = "UPDATE entry SET bytes = ?2, state = ?3, reason = ?4, via = ?5 WHERE pos = ?1";
         let values = (pos, new.bytes, new.state.code(), new.reason, new.via);
         self.0.prepare_cached(sql)?.execute(values)?;
@@ -270,7 +274,8 @@ impl Txn<'_> {
     /// When SQLite fails.
     pub fn fetch_lacking(&self, scope: &str, edit: u8, now_ms: i64) -> Result<usize, StoreError> {
         let lacking = "SELECT l.pos FROM log l JOIN entry e ON e.pos = l.pos
-                       WHERE l.scope = ?1 AND e.bytes = x''
+                       WHERE l.scope = ?1 AND e.bytes = x'' AND l.left_out = 0
+                         AND NOT EXISTS (SELECT 1 FROM moved v WHERE v.subject = e.subject)
                          AND NOT EXISTS (SELECT 1 FROM evicted v WHERE v.subject = e.subject)
                          AND NOT EXISTS (SELECT 1 FROM erased v WHERE v.subject = e.subject)";
         // A save that comes late is applied late.

@@ -14,3 +14,12 @@ CREATE TABLE handed_in(
     scope TEXT NOT NULL,
     PRIMARY KEY(peer, scope)
 ) STRICT, WITHOUT ROWID;
+-- Entries of subjects that belong to another scope now, or were erased: neither given to boxes in
+-- this scope nor compared. How many there are; the sum is without them.
+ALTER TABLE log ADD COLUMN left_out INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE head ADD COLUMN left_out INTEGER NOT NULL DEFAULT 0;
+-- Residents whose village this box does not serve (1: their content has left).
+CREATE TABLE moved(
+    subject BLOB PRIMARY KEY,
+    stage INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -9,6 +9,7 @@ use cunkou_engine::{
     Call, FETCHED_MAX, Hello, Input, OFFERED_MAX, Output, PeerInfo, RANGE_BYTES_MAX, Session,
     Violation, perform,
 };
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// The longest acknowledgement, and what surrounds a batch. Bytes.
@@ -166,9 +167,7 @@ impl<D: Disk> World<D> {
         let stored = self.commit(machine, |disk| disk.port().store(&peer, &scope, upto, &entries));
         match stored {
             Done::Yes(_) => {
-                for (id, sum) in entries.iter().filter_map(|bytes| Self::batch_id(bytes)) {
-                    self.oracle.promise(machine, id, sum);
-                }
+                self.promise(machine, &scope, &entries);
                 self.learn(machine, true);
                 self.news(machine);
                 self.input(conn, end, Input::Stored { scope, upto });
@@ -176,6 +175,36 @@ impl<D: Disk> World<D> {
             }
             Done::No => self.disk_failed(conn, end),
             Done::Dark => Ok(()),
+        }
+    }
+
+    /// A machine says that it has these; what it may not have it drops, and that is no promise.
+    fn promise(&mut self, machine: usize, scope: &str, entries: &[Vec<u8>]) {
+        if self.machines[machine].seat.scopes.contains(scope) {
+            for (id, sum) in entries.iter().filter_map(|bytes| Self::batch_id(bytes)) {
+                self.oracle.promise(machine, id, sum);
+            }
+        }
+    }
+
+    /// Content that has left a machine is at a relay.
+    fn left(&mut self, machine: usize) -> Result<(), Failure> {
+        let gone = self.machines[machine].seat.disk.left();
+        self.report.left += gone.len() as u64;
+        // Those that are dialled.
+        let relays: BTreeSet<usize> =
+            self.machines.iter().flat_map(|m| m.seat.dials.iter().copied()).collect();
+        match self.oracle.left(machine, &gone, &relays) {
+            Ok(()) => Ok(()),
+            Err(what) => self.fail(what),
+        }
+    }
+
+    /// What is damaged, or came back without all of it, is asked for.
+    fn fetch(&mut self, conn: usize, end: usize, machine: usize, peer: &PeerInfo) {
+        let rotten = self.machines[machine].seat.disk.port().rotten(peer);
+        for rotten in rotten.unwrap_or_default() {
+            self.input(conn, end, Input::Rotten(rotten));
         }
     }
 
@@ -333,6 +362,8 @@ impl<D: Disk> World<D> {
                     return Ok(over);
                 }
                 self.worked(conn);
+                self.left(machine)?;
+                self.fetch(conn, end, machine, &peer);
                 if let Ok(Some(question)) = self.machines[machine].seat.disk.port().question(&peer)
                 {
                     self.input(conn, end, Input::Question(question));
@@ -352,9 +383,7 @@ impl<D: Disk> World<D> {
                 if let Some(over) = self.over(conn, end, &done)? {
                     return Ok(over);
                 }
-                for (id, sum) in entries.iter().filter_map(|bytes| Self::batch_id(bytes)) {
-                    self.oracle.promise(machine, id, sum);
-                }
+                self.promise(machine, &scope, &entries);
                 self.learn(machine, true);
                 self.news(machine);
                 let new = if let Done::Yes(new) = done { new } else { 0 };

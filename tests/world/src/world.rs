@@ -67,6 +67,8 @@ pub(crate) struct Machine<D: Disk> {
     pub(crate) retired: bool,
     /// How often its history may have begun anew for its peers.
     pub(crate) resets: u64,
+    /// Scopes that it has, or had.
+    pub(crate) ever: BTreeSet<String>,
 }
 
 /// What became of something that was to be committed.
@@ -146,8 +148,10 @@ impl<D: Disk> World<D> {
     /// Somebody new; dials within a minute.
     pub(crate) fn seat(&mut self, seat: Seat<D>) {
         let machine = self.machines.len();
+        let ever = seat.scopes.clone();
         self.machines.push(Machine {
             seat,
+            ever,
             on: true,
             run: 0,
             back_at: 0,
@@ -456,7 +460,8 @@ impl<D: Disk> World<D> {
 
     fn work(&mut self, nr: usize) {
         let (machine, scope) = (self.plan.work[nr].machine, self.plan.work[nr].scope.clone());
-        if !self.machines[machine].on || self.machines[machine].retired {
+        let me = &self.machines[machine];
+        if !me.on || me.retired || !me.seat.scopes.contains(&scope) {
             return;
         }
         let mut rng = self.rng.fork(nr as u64);
@@ -594,7 +599,7 @@ impl<D: Disk> World<D> {
             let doubles = [from, to].iter().any(|d| of(d).count() > 1);
             let resets: u64 = of(from).chain(of(to)).map(|m| m.resets).sum();
             let times = 1 + resets + if doubles { *sessions } else { 0 };
-            let scopes = of(to).flat_map(|m| m.seat.scopes.iter().cloned()).collect();
+            let scopes = of(to).flat_map(|m| m.ever.iter().cloned()).collect();
             let bound = times * self.oracle.bytes_in(&scopes) + sessions * 6 * batch;
             if *bytes > bound {
                 return self.fail(format!(
