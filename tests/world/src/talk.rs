@@ -9,7 +9,6 @@ use cunkou_engine::{
     Call, FETCHED_MAX, Hello, Input, OFFERED_MAX, Output, PeerInfo, RANGE_BYTES_MAX, Session,
     Violation, perform,
 };
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// The longest acknowledgement, and what surrounds a batch. Bytes.
@@ -187,19 +186,6 @@ impl<D: Disk> World<D> {
         }
     }
 
-    /// Content that has left a machine is at a relay.
-    fn left(&mut self, machine: usize) -> Result<(), Failure> {
-        let gone = self.machines[machine].seat.disk.left();
-        self.report.left += gone.len() as u64;
-        // Those that are dialled.
-        let relays: BTreeSet<usize> =
-            self.machines.iter().flat_map(|m| m.seat.dials.iter().copied()).collect();
-        match self.oracle.left(machine, &gone, &relays) {
-            Ok(()) => Ok(()),
-            Err(what) => self.fail(what),
-        }
-    }
-
     /// What is damaged, or came back without all of it, is asked for.
     fn fetch(&mut self, conn: usize, end: usize, machine: usize, peer: &PeerInfo) {
         let rotten = self.machines[machine].seat.disk.port().rotten(peer);
@@ -361,8 +347,8 @@ impl<D: Disk> World<D> {
                 if let Some(over) = self.over(conn, end, &done)? {
                     return Ok(over);
                 }
+                self.learn(machine, true);
                 self.worked(conn);
-                self.left(machine)?;
                 self.fetch(conn, end, machine, &peer);
                 if let Ok(Some(question)) = self.machines[machine].seat.disk.port().question(&peer)
                 {

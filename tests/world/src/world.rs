@@ -99,6 +99,8 @@ pub struct World<D: Disk> {
     pub(crate) pairs: BTreeMap<([u8; 16], [u8; 16]), (u64, u64)>,
     /// By then all must be said.
     rest_by: Micros,
+    /// Content left a machine that no relay has.
+    wrong: Option<String>,
     /// Whether to say what happens.
     loud: bool,
 }
@@ -127,6 +129,7 @@ impl<D: Disk> World<D> {
             report: Report::default(),
             pairs: BTreeMap::new(),
             rest_by: Micros::MAX,
+            wrong: None,
             loud: std::env::var_os("CUNKOU_WORLD_LOUD").is_some(),
         };
         for seat in seats {
@@ -224,6 +227,9 @@ impl<D: Disk> World<D> {
             self.now = at;
             self.report.events += 1;
             self.happen(event)?;
+            if let Some(what) = self.wrong.take() {
+                return self.fail(what);
+            }
             if self.now > self.rest_by || self.report.events > EVENTS_MAX {
                 return self.fail("no rest: something is still going on");
             }
@@ -421,6 +427,14 @@ impl<D: Disk> World<D> {
     pub(crate) fn learn(&mut self, machine: usize, told: bool) {
         for made in self.machines[machine].seat.disk.news() {
             self.oracle.made(machine, made, told);
+        }
+        // Content that has left a machine is at a relay: one of those that are dialled.
+        let gone = self.machines[machine].seat.disk.left();
+        self.report.left += gone.len() as u64;
+        let relays: BTreeSet<usize> =
+            self.machines.iter().flat_map(|m| m.seat.dials.iter().copied()).collect();
+        if let Err(what) = self.oracle.left(machine, &gone, &relays) {
+            self.wrong.get_or_insert(what);
         }
     }
 
