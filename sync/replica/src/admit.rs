@@ -75,6 +75,10 @@ impl Replica {
         batch: &[Vec<u8>],
         also: impl FnOnce(&Txn<'_>) -> Result<(), StoreError>,
     ) -> Result<Admitted, StoreError> {
+        if self.has_lost(scope) {
+            // From a relay that has not heard of it yet, or from before: it is not ours any more.
+            return Ok(Admitted::default());
+        }
         let mut county = (*self.county()).clone();
         let head_before = county.head().position;
         let now_ms = self.now_ms();

@@ -82,9 +82,6 @@ impl Port for ByHand {
         upto: u64,
         entries: &[Vec<u8>],
     ) -> Result<Admitted, PortError> {
-        if self.replica.has_lost(scope) {
-            return Ok(Admitted::default());
-        }
         let known = self.replica.known_peer(peer)?;
         let kept = self.replica.admit_by(self.how, &known, scope, upto, entries, |_| Ok(()));
         kept.map_err(failed)

@@ -60,7 +60,7 @@ use cunkou_casework::ids::{DeviceId, Incarnation, SubjectId};
 use cunkou_casework::suite::SecretKey;
 use cunkou_store::{Lock, Store, StoreError};
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Who a replica is, and of which county: known from founding or enrolment.
@@ -102,6 +102,8 @@ pub struct Replica {
     /// Held while statements are made, so that each follows the one before.
     stating: Mutex<()>,
     lane: lane::Lane,
+    /// Only the county log and wrapped keys are kept here.
+    log_only: AtomicBool,
 }
 
 impl std::fmt::Debug for Replica {
@@ -151,12 +153,12 @@ impl Replica {
             listeners: Mutex::default(),
             stating: Mutex::default(),
             lane: lane::Lane::default(),
+            log_only: AtomicBool::new(false),
         };
         replica.ensure_identity()?;
         replica.reload_county()?;
         replica.store.write(|tx| tx.mark_reason_dirty(guarded::UNJUDGED))?;
         replica.materialise_dirty()?;
-        replica.settle_villages()?;
         replica.sweep_lane()?;
         Ok(replica)
     }
@@ -225,11 +227,16 @@ impl Replica {
         self.county().device(self.me.device).cloned()
     }
 
-    /// The people who work at this box: each has a slot for its work key, and may sign in.
+    /// The people who work at this box: each has a slot for its work key, and may sign in. Where it
+    /// has lost its last village, those of the villages that it served.
     #[must_use]
     pub fn workers(&self) -> Vec<Person> {
         let county = self.county();
-        let Some(me) = self.device() else { return Vec::new() };
+        let Some(mut me) = self.device() else { return Vec::new() };
+        if me.places.is_empty() {
+            // Somebody must be able to open it, so that what is unsent can go.
+            me.places = county.served_before(me.id).into_iter().collect();
+        }
         county.people().filter(|person| county.works_at(person, &me)).cloned().collect()
     }
 

@@ -328,9 +328,6 @@ impl Port for Replica {
     }
 
     fn heal(&self, peer: &PeerInfo, scope: &str, entries: &[Vec<u8>]) -> Result<u64, PortError> {
-        if self.has_lost(scope) {
-            return Ok(0);
-        }
         let known = self.known_peer(peer)?;
         let mut healed = 0;
         for bytes in entries {
@@ -380,10 +377,6 @@ impl Port for Replica {
         upto: u64,
         entries: &[Vec<u8>],
     ) -> Result<Admitted, PortError> {
-        if self.has_lost(scope) {
-            // From a relay that has not heard of it yet; it hears of it in this conversation.
-            return Ok(Admitted::default());
-        }
         let known = self.known_peer(peer)?;
         self.admit(&known, scope, upto, entries, |_| Ok(())).map_err(failed)
     }

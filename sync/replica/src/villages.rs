@@ -13,6 +13,7 @@ use cunkou_casework::entry::Kind;
 use cunkou_casework::ids::{DeviceId, PlaceId, Scope};
 use cunkou_engine::{NameSum, PeerInfo};
 use cunkou_store::{LeavingRow, Stage, StoreError, Txn, Unsent};
+use std::sync::atomic::Ordering;
 use tracing::{info, warn};
 
 /// A village that this box serves no more.
@@ -86,8 +87,17 @@ impl Replica {
         if relay { tx.only_handed_in(peer, &lost_by(&self.county(), device)) } else { Ok(()) }
     }
 
+    /// This replica keeps the county log and wrapped keys for one that keeps the content: which
+    /// villages leave is that one's matter.
+    pub fn keep_log_only(&self) {
+        self.log_only.store(true, Ordering::Relaxed);
+    }
+
     /// The villages of boxes may have changed.
     pub(crate) fn villages_changed(&self) -> Result<(), StoreError> {
+        if self.log_only.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let county = self.county();
         if self.device().is_some_and(|me| me.kind == DeviceKind::Relay) {
             return self.store.write(|tx| {
@@ -136,13 +146,24 @@ impl Replica {
     /// # Errors
     /// When the store or the disk fails; what was done until then is done.
     pub fn settle_villages(&self) -> Result<usize, StoreError> {
+        let relay = self.device().is_some_and(|me| me.kind == DeviceKind::Relay);
+        if relay || self.log_only.load(Ordering::Relaxed) {
+            return Ok(0);
+        }
         self.villages_changed()?;
         let rows = self.store.read(|view| view.leaving())?;
         let (relays, mut left, mut waits) = (self.relays(), 0, false);
         for row in rows {
             let scope = &row.scope;
             match row.stage {
-                Stage::Left => {}
+                Stage::Left => {
+                    // Said of an erasure since: it goes the same way.
+                    if self.store.read(|view| view.has_content(scope))? {
+                        let stage = Stage::HandedIn;
+                        self.store.write(|tx| tx.set_leaving(&LeavingRow { stage, ..row }))?;
+                        waits = true;
+                    }
+                }
                 Stage::Coming => self.fetch_coming(&row)?,
                 Stage::HandedIn => {
                     let done = self.store.read(|view| -> Result<bool, StoreError> {
@@ -150,16 +171,12 @@ impl Replica {
                         Ok(unsent == 0 && view.only_here(scope, 1)?.0 == 0)
                     })?;
                     if done {
-                        self.let_go(row)?;
-                        left += 1;
+                        left += usize::from(self.let_go(row)?);
                     } else {
                         waits = true;
                     }
                 }
-                Stage::Leaving => {
-                    self.let_go(row)?;
-                    left += 1;
-                }
+                Stage::Leaving => left += usize::from(self.let_go(row)?),
             }
         }
         let moved = if relays.is_empty() { 0 } else { self.settle_moved(&relays)? };
@@ -175,21 +192,28 @@ impl Replica {
         Ok(left)
     }
 
-    fn let_go(&self, row: LeavingRow) -> Result<(), StoreError> {
+    fn let_go(&self, row: LeavingRow) -> Result<bool, StoreError> {
         let scope = &row.scope;
         // Before anything is emptied: whatever happens from here on, all of it is asked for again
         // if the village comes back.
-        self.store.write(|tx| -> Result<(), StoreError> {
+        let relays = self.relays();
+        let until = self.store.write(|tx| -> Result<Option<u64>, StoreError> {
+            // What was written since it was looked at goes another time.
+            if tx.lacked_by(scope, &relays)?.entries > 0 {
+                return Ok(None);
+            }
             tx.set_leaving(&LeavingRow { stage: Stage::Leaving, ..row.clone() })?;
-            tx.forget_cursors(scope)
+            tx.forget_cursors(scope)?;
+            Ok(Some(tx.head(scope)?))
         })?;
+        let Some(until) = until else { return Ok(false) };
         let mut after = 0;
-        while let Some(end) = self.store.write(|tx| tx.leave_part(scope, after))? {
+        while let Some(end) = self.store.write(|tx| tx.leave_part(scope, after, until))? {
             after = end;
         }
         self.store.write(|tx| tx.set_leaving(&LeavingRow { stage: Stage::Left, ..row.clone() }))?;
         info!(scope, entries = after, "a village that this box serves no more has left it");
-        Ok(())
+        Ok(true)
     }
 
     /// All that cursors know of has come: what is still missing is asked for by name.

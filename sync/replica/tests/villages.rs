@@ -289,15 +289,16 @@ fn a_cut_between_two_steps_of_leaving_is_gone_on_with_at_the_next_start() {
             tx.set_leaving(&row)?;
             tx.forget_cursors(&of)?;
             if steps > 1 {
-                tx.leave_part(&of, 0)?;
+                tx.leave_part(&of, 0, u64::MAX >> 1)?;
             }
             if steps > 2 {
-                tx.leave_part(&of, u64::MAX >> 1)?;
+                tx.leave_part(&of, u64::MAX >> 1, u64::MAX >> 1)?;
             }
             Ok(())
         });
         done.expect("the store works");
         county.centre.restart();
+        assert_eq!(county.centre.settle_villages().expect("the store works"), 1);
         assert!(county.centre.lost_villages().expect("readable")[0].left, "{steps}");
         assert!(county.centre.row(theirs).is_none());
         assert!(!contains(&county.centre, NAME));

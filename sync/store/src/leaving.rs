@@ -86,6 +86,18 @@ impl View<'_> {
         Ok(row)
     }
 
+    /// Whether something of a scope has content here that is in no scope that stays.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn has_content(&self, scope: &str) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM log l JOIN entry e ON e.pos = l.pos
+                   WHERE l.scope = ?1 AND e.bytes <> x'' AND NOT EXISTS
+                     (SELECT 1 FROM log o WHERE o.pos = e.pos AND o.scope <> ?1
+                        AND o.scope NOT IN (SELECT scope FROM leaving WHERE stage < 3))";
+        Ok(self.0.prepare_cached(sql)?.exists([scope])?)
+    }
+
     /// Attachments of a scope that are here and of which no relay has said that it holds them: how
     /// many, and at most `limit` of them.
     ///
@@ -141,24 +153,29 @@ impl Txn<'_> {
         Ok(())
     }
 
-    /// Empties the subjects of a part of a scope's log: entries but for their names, documents,
+    /// Empties the subjects of a part of a scope's log up to `until`: entries but for their names, documents,
     /// rows; their attachments' files are to be removed. What is also in the log of a scope that
     /// stays is not touched. Gives where the part ends; nothing at the end of the log, and then the
     /// last rows are gone, too.
     ///
     /// # Errors
     /// When SQLite fails.
-    pub fn leave_part(&self, scope: &str, after: u64) -> Result<Option<u64>, StoreError> {
+    pub fn leave_part(
+        &self,
+        scope: &str,
+        after: u64,
+        until: u64,
+    ) -> Result<Option<u64>, StoreError> {
         let sql = "SELECT l.seq, e.subject, e.bytes <> x'' FROM log l JOIN entry e ON e.pos = l.pos
-                   WHERE l.scope = ?1 AND l.seq > ?2 ORDER BY l.seq LIMIT ?3";
+                   WHERE l.scope = ?1 AND l.seq > ?2 AND l.seq <= ?4 ORDER BY l.seq LIMIT ?3";
         let mut query = self.0.prepare_cached(sql)?;
-        let rows = query.query_map((scope, after, PART), |row| {
+        let rows = query.query_map((scope, after, PART, until), |row| {
             Ok((row.get::<_, u64>(0)?, row.get::<_, [u8; 16]>(1)?, row.get::<_, bool>(2)?))
         })?;
         let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
         for (_, subject, full) in &rows {
             if *full {
-                self.empty(subject, scope)?;
+                self.empty(subject, scope, until)?;
             }
         }
         if let Some((last, ..)) = rows.last() {
@@ -174,21 +191,23 @@ impl Txn<'_> {
         Ok(None)
     }
 
-    fn empty(&self, subject: &[u8; 16], scope: &str) -> Result<(), StoreError> {
+    fn empty(&self, subject: &[u8; 16], scope: &str, until: u64) -> Result<(), StoreError> {
         let stays = "SELECT 1 FROM log o WHERE o.pos = entry.pos AND o.scope <> ?2
                      AND o.scope NOT IN (SELECT scope FROM leaving WHERE stage < 3)";
         let healed = format!(
             "DELETE FROM rotten WHERE pos IN (SELECT pos FROM entry WHERE subject = ?1
-               AND EXISTS (SELECT 1 FROM log l WHERE l.pos = entry.pos AND l.scope = ?2)
+               AND EXISTS (SELECT 1 FROM log l
+                           WHERE l.pos = entry.pos AND l.scope = ?2 AND l.seq <= ?3)
                AND NOT EXISTS ({stays}))"
         );
-        self.0.prepare_cached(&healed)?.execute((subject, scope))?;
+        self.0.prepare_cached(&healed)?.execute((subject, scope, until))?;
         let sql = format!(
             "UPDATE entry SET bytes = x'', reason = NULL WHERE subject = ?1 AND bytes <> x''
-               AND EXISTS (SELECT 1 FROM log l WHERE l.pos = entry.pos AND l.scope = ?2)
+               AND EXISTS (SELECT 1 FROM log l
+                           WHERE l.pos = entry.pos AND l.scope = ?2 AND l.seq <= ?3)
                AND NOT EXISTS ({stays})"
         );
-        self.0.prepare_cached(&sql)?.execute((subject, scope))?;
+        self.0.prepare_cached(&sql)?.execute((subject, scope, until))?;
         let more = "SELECT 1 FROM entry WHERE subject = ?1 AND bytes <> x''";
         if self.0.prepare_cached(more)?.exists([subject])? {
             return Ok(());

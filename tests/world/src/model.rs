@@ -598,6 +598,10 @@ impl Disk for Model {
         let mut inner = self.inner();
         let peers: Vec<[u8; 16]> = inner.tables.peers.keys().copied().collect();
         let ops: Vec<Op> = peers.into_iter().filter_map(|peer| self.handed_in(peer)).collect();
+        // Whoever does not ask what a relay has need not wait until they meet.
+        if self.traits.plant == Plant::LeavesEarly {
+            let _refused = self.settle(&mut inner);
+        }
         // A full disk notes it when they meet.
         if !ops.is_empty() && inner.commit(self.traits.plant, ops).is_err() {
             inner.skip_sync = false;
