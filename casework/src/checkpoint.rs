@@ -2,7 +2,7 @@
 //! anything back nor show different logs to different boxes.
 
 use crate::event::{BadPayload, decode, encode};
-use crate::ids::{DeviceId, EntryId};
+use crate::ids::{AttachmentId, DeviceId, EntryId};
 use crate::merkle::{self, Hash, PROOF_NODES_MAX};
 use crate::suite::{PublicKey, SecretKey};
 use minicbor::bytes::ByteVec;
@@ -10,6 +10,8 @@ use minicbor::{Decode, Encode};
 
 /// A box asks for the proofs of at most so many entries at once.
 pub const ASKED_MAX: usize = 16;
+/// At most so many attachments are asked about at once.
+pub const FILES_ASKED_MAX: usize = 48;
 
 /// What a relay signs.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -134,6 +136,10 @@ pub struct Question {
     /// Entries whose proof it wants, at most [`ASKED_MAX`].
     #[n(2)]
     pub prove: Vec<EntryId>,
+    /// Attachments of which it wants to know whether the relay holds them, at most
+    /// [`FILES_ASKED_MAX`]; absent, never empty.
+    #[n(3)]
+    pub files: Option<Vec<AttachmentId>>,
 }
 
 /// What the relay answers.
@@ -149,6 +155,10 @@ pub struct Answer {
     /// not cover.
     #[n(2)]
     pub inclusion: Vec<Option<Inclusion>>,
+    /// Of the attachments asked for, those that are on the relay's disk; absent when none was
+    /// asked for.
+    #[n(3)]
+    pub files: Option<Vec<AttachmentId>>,
 }
 
 /// That an entry is in a log.

@@ -11,6 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Registered {
     /// The village; absent until a rightful event says so.
     pub place: Option<PlaceId>,
+    /// Every village that a rightful event named, the present one among them.
+    pub homes: BTreeSet<PlaceId>,
+    /// The rightful events that moved them. In causal order.
+    pub moves: Vec<EntryId>,
     /// Records said to be the same person.
     pub same: BTreeSet<SubjectId>,
     /// The latest rightful events. Sorted.
@@ -42,6 +46,10 @@ pub fn fold(records: &[Record], county: &CountyLog) -> Registered {
         match &record.event.step {
             Step::ResidentAdded { place } | Step::ResidentMoved { place } => {
                 out.place = Some(*place);
+                out.homes.insert(*place);
+                if matches!(record.event.step, Step::ResidentMoved { .. }) {
+                    out.moves.push(id);
+                }
             }
             Step::SamePerson { other } => {
                 out.same.insert(*other);

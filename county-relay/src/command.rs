@@ -5,7 +5,7 @@ use crate::enrolments::{Offered, Where};
 use crate::home::{self, Home};
 use crate::options::{
     Action, Administrators, BoxKind, BundleAction, Ca, Catalogue, CheckpointAction, Enrol, Export,
-    Forks, GrantAction, Import, LeaseAction, Options, RoleArg, Staff,
+    Forks, GrantAction, Import, LeaseAction, Options, RoleArg, Staff, Villages,
 };
 use crate::{histories, import, keys};
 use cunkou_casework::catalogue::{Contacts, Item, Items, Release, read};
@@ -82,6 +82,15 @@ enum Command {
     },
     KeyCode {
         login: String,
+    },
+    VillagesList,
+    VillagesServe {
+        device: String,
+        places: Vec<PlaceId>,
+    },
+    VillagesMerge {
+        place: PlaceId,
+        into: PlaceId,
     },
     Revoke {
         device: String,
@@ -331,6 +340,14 @@ fn command(data: &Path, action: &Action) -> Result<Command, Failure> {
             reason: reason.clone(),
             distrust: *distrust,
         },
+        Action::Villages(Villages::List) => Command::VillagesList,
+        Action::Villages(Villages::Serve { device, places }) => Command::VillagesServe {
+            device: device.clone(),
+            places: places.iter().copied().map(PlaceId).collect(),
+        },
+        Action::Villages(Villages::Merge { place, into }) => {
+            Command::VillagesMerge { place: PlaceId(*place), into: PlaceId(*into) }
+        }
         Action::Revoke { device, reason } => {
             Command::Revoke { device: device.clone(), reason: reason.clone() }
         }
@@ -519,6 +536,11 @@ impl Execute for Home {
                     "next": "give it to the person; they sign in at the console and open 我的安全密钥",
                 }))
             }
+            Command::VillagesList => Ok(self.list_villages()),
+            Command::VillagesServe { device, places } => {
+                self.serve_villages(self.find_box(&device)?, places)
+            }
+            Command::VillagesMerge { place, into } => self.merge_villages(place, into),
             Command::Revoke { device, reason } => {
                 let device = self.find_box(&device)?;
                 let revoked = Statement::DeviceRevoked { device, reason };

@@ -19,6 +19,7 @@ mod link;
 mod looks;
 mod options;
 mod run;
+mod villages;
 mod web;
 
 use clap::Parser;

@@ -167,6 +167,12 @@ pub(crate) enum Action {
         after_help = "Example:\n  cunkou-relay --data ./county import residents residents.xlsx --as it"
     )]
     Import(Import),
+    /// Which box serves which village.
+    #[command(
+        subcommand,
+        after_help = "Example:\n  cunkou-relay --data ./county villages serve 6f1c… --places 101,102"
+    )]
+    Villages(Villages),
     /// Revoke a box: it is cut off at once.
     #[command(after_help = "Example:\n  cunkou-relay --data ./county revoke 6f1c… --reason stolen")]
     Revoke {
@@ -381,6 +387,38 @@ impl InitOptions {
         };
         home::found(data, &self.name, &self.code, &naming, &guards)
     }
+}
+
+/// Villages.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Villages {
+    /// List villages with the boxes that serve them.
+    #[command(after_help = "Example:\n  cunkou-relay --data ./county villages list")]
+    List,
+    /// Say which villages a box serves from now on. What it serves no more leaves it once all that
+    /// was written there is at the county.
+    #[command(
+        after_help = "Example:\n  cunkou-relay --data ./county villages serve 6f1c… --places 101,102\n\nWithout --places the box serves none."
+    )]
+    Serve {
+        /// Id of the box, or its beginning, as the console lists it.
+        device: String,
+        /// Ids of all villages it serves, with commas.
+        #[arg(long, value_delimiter = ',')]
+        places: Vec<u32>,
+    },
+    /// One village becomes a part of another (撤并): the boxes of that one serve both. Cases and
+    /// residents keep their ids and numbers.
+    #[command(
+        after_help = "Example:\n  cunkou-relay --data ./county villages merge 103 --into 101"
+    )]
+    Merge {
+        /// Id of the village that becomes a part.
+        place: u32,
+        /// Id of the village that it becomes a part of.
+        #[arg(long)]
+        into: u32,
+    },
 }
 
 /// Administrators.

@@ -75,6 +75,11 @@ impl Execute for Executor {
                 let alarms = replica.alarms().map_err(failed)?;
                 let alarms = alarms.iter().map(|a| json!({ "words": a.words, "at_ms": a.at_ms }));
                 status["alarms"] = alarms.collect();
+                // A locked box cannot know it.
+                status["lost_villages"] = match &work {
+                    Some(work) => crate::web::lost::status(work).map_err(failed)?,
+                    None => Value::Null,
+                };
                 status["storage"] = storage::status(replica)?;
                 status["ferry"] = json!(carry::ferry::standing(replica)?);
                 status["attachments"] = lane::status(replica).map_err(failed)?;

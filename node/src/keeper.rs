@@ -357,6 +357,12 @@ impl Keeper {
                 }
             }
             if let Some(work) = self.work() {
+                let done = tokio::task::spawn_blocking(move || work.settle_villages());
+                if let Ok(Err(error)) = done.await {
+                    warn!(%error, "a village that is served no more cannot leave");
+                }
+            }
+            if let Some(work) = self.work() {
                 let open = Arc::clone(self.open());
                 let done = tokio::task::spawn_blocking(move || work.scrub_on(&[&*open]));
                 if let Ok(Err(error)) = done.await {

@@ -399,7 +399,12 @@ mod tests {
 
         /// The relay says hello and with it what time it is.
         fn hello(&self, time_ms: i64) {
-            let peer = PeerInfo { device: [3; 16], name: "平台".into(), scopes: Vec::new() };
+            let peer = PeerInfo {
+                device: [3; 16],
+                name: "平台".into(),
+                scopes: Vec::new(),
+                handed_in: Vec::new(),
+            };
             let (store, epoch, incarnation) = ([4; 16], [5; 16], [6; 16]);
             let software = String::new();
             let scopes = Vec::new();

@@ -8,7 +8,9 @@ mod draft;
 mod duty;
 mod form;
 mod home;
+pub(crate) mod lost;
 mod materials;
+mod moving;
 mod residents;
 mod saving;
 mod sign;
@@ -45,6 +47,8 @@ pub(crate) fn routes() -> Routes {
         .post("/residents/new", Signed, Full, residents::add)
         .get("/residents/{id}", Signed, Personal, residents::show)
         .get("/residents/{id}/looks", Signed, Personal, residents::looks)
+        .get("/residents/{id}/move", Signed, Personal, moving::page)
+        .post("/residents/{id}/move", Signed, Personal, moving::save)
         .get("/residents/{id}/edit", Signed, Full, residents::edit_page)
         .post("/residents/{id}/edit", Signed, Full, residents::edit)
         .get("/residents/{id}/file", Signed, Personal, residents::choose)

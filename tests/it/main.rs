@@ -28,3 +28,4 @@ mod storage;
 mod story;
 mod story_js;
 mod story_no_js;
+mod villages;

@@ -213,7 +213,7 @@ impl Inner {
 impl Port for Wild {
     fn admit_peer(&self, _: &[u8; 32]) -> Result<PeerInfo, Refused> {
         let scopes = vec!["system".to_owned(), self.0.scope.clone()];
-        Ok(PeerInfo { device: [0; 16], name: "relay".into(), scopes })
+        Ok(PeerInfo { device: [0; 16], name: "relay".into(), scopes, handed_in: Vec::new() })
     }
 
     fn hello(&self, _: &PeerInfo) -> Result<Hello, PortError> {

@@ -60,6 +60,7 @@ impl Log {
             checkpoint: SignedCheckpoint::new(&checkpoint, by),
             consistency: told(self.since(held)),
             inclusion: shown.collect(),
+            files: None,
         }
     }
 }

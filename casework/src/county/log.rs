@@ -561,6 +561,14 @@ impl CountyLog {
     pub fn catalogue(&self) -> Option<(&str, AttachmentId)> {
         self.catalogue.as_ref().map(|(version, digest)| (version.as_str(), *digest))
     }
+    /// The villages that a device served at some position of this log and does not serve any more.
+    #[must_use]
+    pub fn served_before(&self, device: DeviceId) -> BTreeSet<PlaceId> {
+        let Some(said) = self.devices.get(&device) else { return BTreeSet::new() };
+        let now = said.now().map(|d| d.places.as_slice()).unwrap_or_default();
+        let ever = said.0.iter().flat_map(|(_, device)| device.places.iter().copied());
+        ever.filter(|place| !now.contains(place)).collect()
+    }
     /// True when the device held the village's cases and residents at a position of this log.
     #[must_use]
     pub fn serves_at(&self, device: DeviceId, place: PlaceId, position: u64) -> bool {

@@ -53,6 +53,7 @@ pub(crate) async fn page(signed: Signed) -> Result<Markup, AppError> {
             Lease::Fine | Lease::Over(_) => None,
         },
         alarm: !signed.replica().alarms()?.is_empty(),
+        lost: super::lost::on_home(&signed)?,
         no_catalogue: signed.replica().release().is_none(),
         offer_practice: !signed.session.practice && signed.app.office == Office::Village,
     };

@@ -119,7 +119,7 @@ fn found(signed: &Signed, text: String, offset: u32) -> Result<Markup, AppError>
     Ok(ui::find(&signed.shell("/residents"), &view))
 }
 
-fn open(signed: &Signed, id: &str) -> Result<ResidentFile, AppError> {
+pub(super) fn open(signed: &Signed, id: &str) -> Result<ResidentFile, AppError> {
     let subject: SubjectId = id.parse().map_err(|_| AppError::NotFound)?;
     let file = signed.replica().resident(subject)?.ok_or(AppError::NotFound)?;
     if signed.may_see_residents(file.place) { Ok(file) } else { Err(AppError::Forbidden) }
@@ -206,6 +206,7 @@ pub(super) async fn show(
         file: format!("/residents/{id}/file"),
         edit: format!("/residents/{id}/edit"),
         looks: format!("/residents/{id}/looks"),
+        moving: format!("/residents/{id}/move"),
         reveal: (!full).then(|| format!("/residents/{id}?full=1")),
         conflicts: file
             .content

@@ -61,7 +61,7 @@ impl Toy {
 
 fn info() -> PeerInfo {
     let scopes = vec!["place:1".to_owned(), "system".to_owned()];
-    PeerInfo { device: [9; 16], name: "the other".to_owned(), scopes }
+    PeerInfo { device: [9; 16], name: "the other".to_owned(), scopes, handed_in: Vec::new() }
 }
 
 impl Port for Toy {

@@ -38,8 +38,11 @@ pub struct PeerInfo {
     pub device: [u8; 16],
     /// What people call it.
     pub name: String,
-    /// The scopes it may have and give.
+    /// The scopes that are talked about.
     pub scopes: Vec<String>,
+    /// Those of them in which the box only hands in what it had written before it lost them: the
+    /// relay takes, and gives nothing.
+    pub handed_in: Vec<String>,
 }
 
 /// Part of our own log.

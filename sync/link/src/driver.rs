@@ -144,6 +144,9 @@ impl Conversation {
                     for (scope, head) in blocking(move || port.heads(&peer)).await?? {
                         session.handle(begun.elapsed(), Input::Committed { scope, head });
                     }
+                    if *greeted && session.progress() == Progress::default() {
+                        self.ask(&mut session, begun).await?;
+                    }
                 }
                 () = rest, if paused.is_some() => {
                     self.paused = None;
@@ -173,7 +176,9 @@ impl Conversation {
     /// The county log may have changed what this peer is.
     fn check_peer(&self) -> Result<(), LinkError> {
         match self.port.admit_peer(&self.key) {
-            Ok(now) if now.scopes == self.peer.scopes => Ok(()),
+            Ok(now) if now.scopes == self.peer.scopes && now.handed_in == self.peer.handed_in => {
+                Ok(())
+            }
             Ok(_) => {
                 self.connection.close(CLOSE_SCOPES.into(), b"the villages of this box changed");
                 Err(LinkError::Broken("the villages of this box changed; connecting anew".into()))
@@ -262,13 +267,8 @@ impl Conversation {
                 }
             }
             Output::Completed => {
-                let (then, of) = (Arc::clone(&port), peer.clone());
                 blocking(move || port.completed(&peer)).await??;
-                let due = self.asked.is_none_or(|at| at.elapsed() >= ASK_EVERY);
-                if due && let Some(question) = blocking(move || then.question(&of)).await?? {
-                    self.asked = Some(Instant::now());
-                    session.handle(begun.elapsed(), Input::Question(question));
-                }
+                self.ask(session, begun).await?;
             }
             Output::Close(violation) => {
                 let words = violation.to_string();
@@ -300,6 +300,25 @@ impl Conversation {
                     session.handle(begun.elapsed(), input);
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Asks the peer what this side has to ask, once in a while.
+    async fn ask(&mut self, session: &mut Session, begun: Instant) -> Result<(), LinkError> {
+        if self.asked.is_some_and(|at| at.elapsed() < ASK_EVERY) {
+            return Ok(());
+        }
+        let (port, peer) = (Arc::clone(&self.port), self.peer.clone());
+        let ask = move || Ok::<_, PortError>((port.question(&peer)?, port.rotten(&peer)?));
+        let (question, rotten) = blocking(ask).await??;
+        if let Some(question) = question {
+            self.asked = Some(Instant::now());
+            session.handle(begun.elapsed(), Input::Question(question));
+        }
+        // What was found damaged, or lacking, since the greeting.
+        for rotten in rotten {
+            session.handle(begun.elapsed(), Input::Rotten(rotten));
         }
         Ok(())
     }

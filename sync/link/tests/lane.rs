@@ -134,7 +134,7 @@ impl Shelf {
 impl Port for Shelf {
     fn admit_peer(&self, key: &[u8; 32]) -> Result<PeerInfo, Refused> {
         let device = key[..16].try_into().expect("16 bytes");
-        Ok(PeerInfo { device, name: "peer".into(), scopes: vec![SCOPE.into()] })
+        Ok(PeerInfo { device, name: "peer".into(), scopes: vec![SCOPE.into()], handed_in: vec![] })
     }
     fn hello(&self, _: &PeerInfo) -> Result<Hello, PortError> {
         let inner = self.inner();

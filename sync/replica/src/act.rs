@@ -190,9 +190,13 @@ impl Desk<'_> {
             Verdict::Pending(why) | Verdict::Quarantine(why) => ActError::Refused(why),
             Verdict::Accept => unreachable!("an error is never an acceptance"),
         })?;
+        // Who moves is told of where they were: that is where everybody has them.
+        let moves = matches!(event.step, Step::ResidentMoved { .. });
+        let from = if moves { self.tx.subject(&subject.0)?.map(|(_, scope)| scope) } else { None };
         let record = Record { id: entry.id(), header, event, attestation };
         let place = self.judge(&before, record, about)?;
-        self.append(&entry, &Scope::Place(place).to_string())?;
+        let scope = from.unwrap_or_else(|| Scope::Place(place).to_string());
+        self.append(&entry, &scope)?;
         Ok(entry.id())
     }
 
@@ -287,6 +291,12 @@ impl Desk<'_> {
             return Err(ActError::Unknown);
         };
         let me = &self.replica.me;
+        let county = self.replica.county();
+        if let Ok(Scope::Place(place)) = scope.parse()
+            && !county.serves_at(me.device, place, county.head().position)
+        {
+            return Err(Reason::OutOfScope.into());
+        }
         let mut document = self.replica.document_in(self.tx, subject, schema_of(schema))?;
         let actor = actor(me.device, self.replica.incarnation);
         let Some(change) = document.write(actor, self.now_ms, writes)? else {

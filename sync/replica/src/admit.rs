@@ -3,7 +3,7 @@
 
 use crate::act::author;
 use crate::county::{gives_credentials, too_many_credentials};
-use crate::kinds::kind_code;
+use crate::kinds::{RESIDENT, kind_code};
 use crate::upward::looks_verdict;
 use crate::{Desk, Replica, rescue};
 use cunkou_casework::case::{Verdict, authenticate};
@@ -13,7 +13,7 @@ use cunkou_casework::event::{Event, Step, Witness, decode, encode};
 use cunkou_casework::hex;
 use cunkou_casework::ids::{DeviceId, EntryId, Scope, SubjectId};
 use cunkou_engine::{Admitted, Limits};
-use cunkou_store::{EntryState, How, NewEntry, PeerRow, StoreError, Txn};
+use cunkou_store::{EntryState, How, NewEntry, PARKED_REASON, PeerRow, StoreError, Txn};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use tracing::warn;
@@ -98,6 +98,10 @@ impl Replica {
         batch: &[(Entry, B)],
         also: impl FnOnce(&Txn<'_>) -> Result<(), StoreError>,
     ) -> Result<Admitted, StoreError> {
+        if self.has_lost(scope) {
+            // From a relay that has not heard of it yet, or from before: it is not ours any more.
+            return Ok(Admitted::default());
+        }
         let mut county = (*self.county()).clone();
         let head_before = county.head().position;
         let now_ms = self.now_ms();
@@ -124,6 +128,7 @@ impl Replica {
                 };
                 let pos = match tx.append(&new, scope)? {
                     Some(pos) => pos,
+                    None if let Some(pos) = tx.refill(&again(new, entry.kind()), scope)? => pos,
                     // Whoever had it first may have put it where it does not belong: that does not
                     // keep it from its own place.
                     None if state != EntryState::Quarantined => match tx.admit_here(&new, scope)? {
@@ -298,8 +303,10 @@ impl Replica {
             Kind::Event | Kind::Edit | Kind::Witness | Kind::Erasure if !system => {}
             _ => return quarantine("it does not belong into this scope"),
         }
-        if let Some((_, known)) = view.subject(&entry.subject().0)?
+        // Residents move: which of their villages a step or a save belongs to is the fold's matter.
+        if let Some((schema, known)) = view.subject(&entry.subject().0)?
             && known != scope
+            && schema != RESIDENT
         {
             return quarantine("the subject belongs to another village");
         }
@@ -307,10 +314,9 @@ impl Replica {
             let Ok(event) = Event::decode(entry.payload()) else {
                 return quarantine("the entry's content cannot be read");
             };
-            // What a subject says of its own place must be where it came.
-            if let Step::Opened { place, .. }
-            | Step::ResidentAdded { place }
-            | Step::DutyOffered { place, .. } = event.step
+            // What a subject says of its own place must be where it came. A resident may have moved
+            // on since: whoever serves the new village hears of the beginning there.
+            if let Step::Opened { place, .. } | Step::DutyOffered { place, .. } = event.step
                 && Scope::Place(place).to_string() != scope
             {
                 return quarantine("the subject belongs to another village");
@@ -349,7 +355,19 @@ impl Replica {
             }
             tx.mark_aside_dirty()
         })?;
-        self.materialise_dirty()
+        self.materialise_dirty()?;
+        self.villages_changed()
+    }
+}
+
+/// An entry that comes back with its village. A save may come after later ones are in the document
+/// already: it waits, so that it is looked at whatever its place in the log.
+fn again(new: NewEntry<'_>, kind: Kind) -> NewEntry<'_> {
+    match new.state {
+        EntryState::Good if kind == Kind::Edit => {
+            NewEntry { state: EntryState::Waiting, reason: Some(PARKED_REASON), ..new }
+        }
+        _ => new,
     }
 }
 

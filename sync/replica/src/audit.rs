@@ -3,14 +3,16 @@
 
 use crate::Replica;
 use cunkou_casework::checkpoint::{
-    ASKED_MAX, Answer, Checkpoint, Inclusion, Inconsistent, Question, SignedCheckpoint, check, told,
+    ASKED_MAX, Answer, Checkpoint, FILES_ASKED_MAX, Inclusion, Inconsistent, Question,
+    SignedCheckpoint, check, told,
 };
 use cunkou_casework::county::DeviceKind;
 use cunkou_casework::event::{decode, encode};
 use cunkou_casework::hex;
-use cunkou_casework::ids::{DeviceId, EntryId, Incarnation};
+use cunkou_casework::ids::{AttachmentId, DeviceId, EntryId, Incarnation};
 use cunkou_casework::merkle::{self, Hash, Nodes};
-use cunkou_store::{AlarmRow, ForkRow, StoreError, View};
+use cunkou_engine::PeerInfo;
+use cunkou_store::{AlarmRow, AttachmentState, ForkRow, StoreError, View};
 use tracing::warn;
 
 /// So many leaves are added in one transaction.
@@ -127,6 +129,8 @@ impl Replica {
         if is_relay(self.me().device) || !is_relay(relay) {
             return Ok(None);
         }
+        let files = self.files_to_ask_for()?;
+        let files: Vec<AttachmentId> = files.into_iter().map(AttachmentId).collect();
         self.store().read(|view| {
             let held = self.held(view, relay)?;
             let prove = view.unproven(&relay.0, ASKED_MAX)?;
@@ -134,6 +138,7 @@ impl Replica {
                 log: held.as_ref().map(|h| h.log.to_vec().into()),
                 size: held.map_or(0, |h| h.size),
                 prove: prove.into_iter().map(|(id, _)| EntryId(id)).collect(),
+                files: (!files.is_empty()).then_some(files),
             };
             Ok(Some(encode(&question)))
         })
@@ -144,13 +149,19 @@ impl Replica {
         Ok(held.and_then(|held| decode::<Checkpoint>(&held.body).ok()))
     }
 
-    /// What this relay answers; nothing to what cannot be read, or before its first checkpoint.
+    /// What this relay answers a peer; nothing to what cannot be read, or before its first
+    /// checkpoint.
     ///
     /// # Errors
     /// When the store fails.
-    pub(crate) fn answer(&self, question: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(crate) fn answer(
+        &self,
+        peer: &PeerInfo,
+        question: &[u8],
+    ) -> Result<Option<Vec<u8>>, StoreError> {
         let Ok(question) = decode::<Question>(question) else { return Ok(None) };
-        if question.prove.len() > ASKED_MAX {
+        let asked = question.files.as_ref().map_or(0, Vec::len);
+        if question.prove.len() > ASKED_MAX || asked > FILES_ASKED_MAX {
             return Ok(None);
         }
         self.store().read(|view| {
@@ -166,7 +177,23 @@ impl Replica {
             } else {
                 Vec::new()
             };
-            Ok(Some(encode(&Answer { checkpoint, consistency, inclusion })))
+            let here = |file: &AttachmentId| -> Result<bool, StoreError> {
+                // Of what is none of the peer's nothing is said.
+                let row = view.attachment(&file.0)?;
+                let here = row.is_some_and(|row| row.state == AttachmentState::Here);
+                Ok(here && view.attachment_in(&file.0, &peer.scopes)?)
+            };
+            let files = question.files.map(|mut files| -> Result<_, StoreError> {
+                let mut held = Vec::with_capacity(files.len());
+                for file in files.drain(..) {
+                    if here(&file)? {
+                        held.push(file);
+                    }
+                }
+                Ok(held)
+            });
+            let files = files.transpose()?;
+            Ok(Some(encode(&Answer { checkpoint, consistency, inclusion, files })))
         })
     }
 
@@ -181,7 +208,8 @@ impl Replica {
             return Ok(false);
         };
         let now_ms = self.now_ms();
-        self.store().write(|tx| -> Result<bool, StoreError> {
+        let mut safe = false;
+        let fits = self.store().write(|tx| -> Result<bool, StoreError> {
             let held = self.held(tx, relay)?;
             let asked: Vec<(EntryId, u64)> = tx
                 .unproven(&relay.0, ASKED_MAX)?
@@ -204,6 +232,10 @@ impl Replica {
                         tx.alarm(&relay.0, words, &encode(&read.checkpoint), now_ms)?;
                     }
                     tx.keep_checkpoint(&relay.0, &new.log, &encode(&read.checkpoint))?;
+                    for file in read.files.iter().flatten().take(FILES_ASKED_MAX) {
+                        tx.set_at_relay(&file.0)?;
+                        safe = true;
+                    }
                     Ok(true)
                 }
                 Err(why) => {
@@ -212,7 +244,11 @@ impl Replica {
                     Ok(false)
                 }
             }
-        })
+        })?;
+        if safe {
+            self.settle_villages()?;
+        }
+        Ok(fits)
     }
 
     /// What does not fit in a relay's log, the latest first.

@@ -2,6 +2,7 @@
 
 use crate::Replica;
 use crate::peer::failed;
+use cunkou_casework::ids::DeviceId;
 use cunkou_engine::{Admitted, Hello, Loaded, PeerInfo, Port, PortError, Refused};
 use cunkou_store::{How, PeerRow, StoreError};
 use std::sync::Arc;
@@ -54,6 +55,7 @@ impl Port for ByHand {
         store
             .write(|tx| {
                 let row = tx.greet_peer(&seen)?;
+                self.replica.remember_handed_in(tx, row.id, DeviceId(peer.device))?;
                 if known.as_ref().is_none_or(|k| k.seen_ms < seen_ms) {
                     tx.set_heard_by_hand(row.id)?;
                 }
@@ -93,7 +95,8 @@ impl Port for ByHand {
         let known = self.replica.known_peer(peer)?;
         let now_ms = self.replica.now_ms();
         let ended = self.replica.store().write(|tx| tx.end_contact(known.id, now_ms));
-        ended.map_err(|e: StoreError| failed(e))
+        ended.map_err(|e: StoreError| failed(e))?;
+        self.replica.settle_villages().map_err(failed).map(|_| ())
     }
 
     fn heads(&self, peer: &PeerInfo) -> Result<Vec<(String, u64)>, PortError> {

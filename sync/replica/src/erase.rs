@@ -185,6 +185,7 @@ impl Replica {
         }
         if tx.erased(&subject.0)? {
             tx.blank_but(&subject.0, ERASURE)?;
+            tx.leave_out_erased(&subject.0, ERASURE)?;
             return Ok(true);
         }
         let Some(erased) = known else { return Ok(false) };

@@ -90,7 +90,7 @@ impl Replica {
     }
 
     /// Where our log of a scope ends for a peer: a revoked box hears the county log up to its own
-    /// revocation and nothing of what came later.
+    /// revocation and nothing of what came later, and who lost a village hears nothing of it.
     pub(crate) fn head_for(
         &self,
         view: &View<'_>,
@@ -98,6 +98,9 @@ impl Replica {
         scope: &str,
     ) -> Result<u64, StoreError> {
         let head = view.head(scope)?;
+        if self.withholds(peer, scope) {
+            return Ok(0);
+        }
         let Some(position) = self.county().device_revoked_at(DeviceId(peer.device)) else {
             return Ok(head);
         };

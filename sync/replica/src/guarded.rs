@@ -7,10 +7,12 @@ use cunkou_casework::case::{authenticate, still_counts};
 use cunkou_casework::county::CountyLog;
 use cunkou_casework::document::{Document, DocumentError, Schema, actor};
 use cunkou_casework::event::Step;
-use cunkou_casework::ids::Scope;
+use cunkou_casework::ids::PlaceId;
+use cunkou_casework::registry;
 use cunkou_guard::{CANDIDATES_MAX, Candidate, Job, Verdict};
 use cunkou_store::{EntryState, FATAL_REASON, PARKED_REASON, StoreError, Txn, View};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use tracing::warn;
 
@@ -105,12 +107,13 @@ impl Replica {
             let stored = if anew { None } else { view.document(subject)? };
             let applied_to = stored.as_ref().map_or(0, |d| d.pos);
             let todo: Vec<&EditRow> = gathered.todo(applied_to).collect();
-            let Some((schema, scope)) = beginning(&gathered).filter(|_| !todo.is_empty()) else {
+            let Some((schema, homes)) = beginning(&gathered, &county).filter(|_| !todo.is_empty())
+            else {
                 continue;
             };
             let had = |e: &EditRow| gathered.had(e.entry.id());
             let through =
-                todo.into_iter().filter(|e| at_the_door(e, had(e), &county, &scope).is_ok());
+                todo.into_iter().filter(|e| at_the_door(e, had(e), &county, &homes).is_ok());
             let candidates: Vec<Candidate> =
                 through.take(CANDIDATES_MAX).map(|edit| candidate(&edit)).collect();
             if !candidates.is_empty() {
@@ -164,22 +167,33 @@ fn candidate(edit: &&EditRow) -> Candidate {
     }
 }
 
-/// The schema number and the scope that a subject's first step gives it, if its fold will agree.
-fn beginning(gathered: &Gathered) -> Option<(u8, String)> {
+/// The schema number and the villages that a subject's steps give it, if its fold will agree.
+fn beginning(gathered: &Gathered, county: &CountyLog) -> Option<(u8, Homes)> {
     gathered.records.iter().find_map(|r| match &r.event.step {
-        Step::Opened { place, .. } => Some((CASE, Scope::Place(*place).to_string())),
-        Step::ResidentAdded { place } => Some((RESIDENT, Scope::Place(*place).to_string())),
+        Step::Opened { place, .. } => Some((CASE, Homes::One(*place))),
+        Step::ResidentAdded { .. } => {
+            Some((RESIDENT, Homes::Of(registry::fold(&gathered.records, county).homes)))
+        }
         _ => None,
     })
 }
 
+/// The villages of a subject.
+pub(crate) enum Homes {
+    /// A case stays where it was opened.
+    One(PlaceId),
+    /// A resident's present village and those before, as far as their steps are here.
+    Of(BTreeSet<PlaceId>),
+}
+
 /// Whether an edit may knock at all; what it holds is the guard's matter. `had` is how far a relay
-/// had read the county log when it first had it.
+/// had read the county log when it first had it, `homes` are the villages that the subject has, or
+/// had before it moved.
 pub(crate) fn at_the_door(
     edit: &EditRow,
     had: Option<u64>,
     county: &CountyLog,
-    scope: &str,
+    homes: &Homes,
 ) -> Result<(), (EntryState, String)> {
     let header = edit.entry.header();
     let judged = match edit.state {
@@ -187,14 +201,13 @@ pub(crate) fn at_the_door(
         _ => authenticate(&edit.entry, county, had).map(|_| ()),
     };
     judged.map_err(aside)?;
-    let place = match scope.parse() {
-        Ok(Scope::Place(place)) => Some(place),
-        _ => None,
-    };
     let position = header.log.position;
-    if !place.is_some_and(|place| county.serves_at(header.device, place, position)) {
-        let reason = "the device does not serve this village".to_owned();
-        return Err((EntryState::Quarantined, reason));
+    let serves = |place: &PlaceId| county.serves_at(header.device, *place, position);
+    let reason = "the device does not serve this village".to_owned();
+    match homes {
+        Homes::One(place) if !serves(place) => Err((EntryState::Quarantined, reason)),
+        // That they moved may still have to arrive.
+        Homes::Of(places) if !places.iter().any(serves) => Err((EntryState::Unfounded, reason)),
+        _ => Ok(()),
     }
-    Ok(())
 }

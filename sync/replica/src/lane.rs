@@ -148,8 +148,10 @@ impl Replica {
         read: impl FnOnce() -> Result<Option<T>, StoreError>,
         bytes: impl FnOnce(&T) -> usize,
     ) -> Result<Given<T>, StoreError> {
+        let scopes: Vec<String> =
+            peer.scopes.iter().filter(|scope| !self.withholds(peer, scope)).cloned().collect();
         let (theirs, row) = self.store.read(|view| -> Result<_, StoreError> {
-            Ok((view.attachment_in(id, &peer.scopes)?, view.attachment(id)?))
+            Ok((view.attachment_in(id, &scopes)?, view.attachment(id)?))
         })?;
         if !theirs || row.is_none_or(|row| row.state != AttachmentState::Here) {
             return Ok(Given::Lacking);

@@ -20,6 +20,7 @@ mod guarded;
 mod kinds;
 mod lane;
 mod materialise;
+mod moved;
 mod peer;
 mod prepare;
 mod rebuild;
@@ -29,6 +30,7 @@ mod room;
 mod scrub;
 mod search;
 mod upward;
+mod villages;
 mod whole;
 mod world;
 
@@ -50,6 +52,7 @@ pub use rebuild::Rebuilt;
 pub use rescue::{HelpError, Helpable, Helped};
 pub use room::{Disk, Room};
 pub use scrub::{ScrubStatus, Scrubbed};
+pub use villages::LostVillage;
 pub use world::{SystemWorld, World};
 
 use cunkou_casework::catalogue::Release;
@@ -58,7 +61,7 @@ use cunkou_casework::ids::{DeviceId, Incarnation, SubjectId};
 use cunkou_casework::suite::SecretKey;
 use cunkou_store::{Lock, Store, StoreError};
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Who a replica is, and of which county: known from founding or enrolment.
@@ -102,6 +105,8 @@ pub struct Replica {
     lane: lane::Lane,
     /// Documents that came whole, until their subjects are derived.
     came_whole: whole::CameWhole,
+    /// Only the county log and wrapped keys are kept here.
+    log_only: AtomicBool,
 }
 
 impl std::fmt::Debug for Replica {
@@ -152,6 +157,7 @@ impl Replica {
             stating: Mutex::default(),
             lane: lane::Lane::default(),
             came_whole: whole::CameWhole::default(),
+            log_only: AtomicBool::new(false),
         };
         replica.ensure_identity()?;
         replica.reload_county()?;
@@ -225,11 +231,16 @@ impl Replica {
         self.county().device(self.me.device).cloned()
     }
 
-    /// The people who work at this box: each has a slot for its work key, and may sign in.
+    /// The people who work at this box: each has a slot for its work key, and may sign in. Where it
+    /// has lost its last village, those of the villages that it served.
     #[must_use]
     pub fn workers(&self) -> Vec<Person> {
         let county = self.county();
-        let Some(me) = self.device() else { return Vec::new() };
+        let Some(mut me) = self.device() else { return Vec::new() };
+        if me.places.is_empty() {
+            // Somebody must be able to open it, so that what is unsent can go.
+            me.places = county.served_before(me.id).into_iter().collect();
+        }
         county.people().filter(|person| county.works_at(person, &me)).cloned().collect()
     }
 

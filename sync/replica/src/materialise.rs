@@ -2,7 +2,7 @@
 
 use crate::Replica;
 use crate::file::{EditRow, Gathered, gather, ladder};
-use crate::guarded::{Built, at_the_door, standing};
+use crate::guarded::{Built, Homes, at_the_door, standing};
 use crate::kinds::{CASE, ERASURE, RESIDENT, schema_of};
 use crate::search::keys;
 use cunkou_casework::case::{Standing, fold, still_counts};
@@ -65,6 +65,9 @@ impl Replica {
             return tx.blank_but(&subject.0, ERASURE);
         }
         let county = self.county();
+        if self.away(tx, subject, &county)? {
+            return Ok(());
+        }
         if county.device(DeviceId(subject.0)).is_some() {
             return self.judge_waiting_looks(tx, subject, &county);
         }
@@ -89,7 +92,7 @@ impl Replica {
                 self.materialise_duty(tx, subject, &county, gathered)
             }
             // Its beginning has not arrived: the entries stay as they are until it does.
-            None => Ok(()),
+            None => self.moved_meanwhile(tx, subject, &county, &gathered),
         }
     }
 
@@ -107,7 +110,8 @@ impl Replica {
         };
         let scope = Scope::Place(opened.place).to_string();
         tx.set_subject(&subject.0, CASE, &scope)?;
-        let (document, more) = self.bring_up(tx, subject, county, &gathered, &scope, CASE)?;
+        let (document, more) =
+            self.bring_up(tx, subject, county, &gathered, &Homes::One(opened.place), CASE)?;
         aside += more;
         let now = document.projection();
         let mut attachments = attachments_named(&now);
@@ -168,7 +172,9 @@ impl Replica {
         };
         let scope = Scope::Place(place).to_string();
         tx.set_subject(&subject.0, RESIDENT, &scope)?;
-        let (document, _) = self.bring_up(tx, subject, county, &gathered, &scope, RESIDENT)?;
+        self.home(tx, subject, county, &gathered, &registered)?;
+        let homes = Homes::Of(registered.homes);
+        let (document, _) = self.bring_up(tx, subject, county, &gathered, &homes, RESIDENT)?;
         let content = document.projection();
         for id in attachments_named(&content) {
             tx.attachment_named(&id.0, &scope, &subject.0)?;
@@ -199,7 +205,7 @@ impl Replica {
         subject: SubjectId,
         county: &CountyLog,
         gathered: &Gathered,
-        scope: &str,
+        homes: &Homes,
         schema: u8,
     ) -> Result<(Document, u32), StoreError> {
         let schema = schema_of(schema);
@@ -225,7 +231,7 @@ impl Replica {
         let mut aside = quarantined;
         let mut left: Vec<&EditRow> = Vec::new();
         for edit in todo {
-            match at_the_door(edit, gathered.had(edit.entry.id()), county, scope) {
+            match at_the_door(edit, gathered.had(edit.entry.id()), county, homes) {
                 Ok(()) => left.push(edit),
                 Err((state, reason)) => {
                     aside += 1;

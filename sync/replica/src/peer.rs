@@ -1,8 +1,9 @@
 //! The replica as a session sees it.
 
 use crate::Replica;
+use crate::villages::not_compared;
 use cunkou_casework::calendar::china_day;
-use cunkou_casework::county::{CountyLog, DeviceKind};
+use cunkou_casework::county::{CountyLog, Device, DeviceKind};
 use cunkou_casework::entry::Entry;
 use cunkou_casework::ids::{DeviceId, Scope};
 use cunkou_casework::suite::PublicKey;
@@ -45,6 +46,10 @@ fn scopes_of_relays(county: &CountyLog) -> Vec<String> {
     all.take(SCOPES_MAX).map(|scope| scope.to_string()).collect()
 }
 
+fn peer(device: &Device, scopes: Vec<String>, handed_in: Vec<String>) -> PeerInfo {
+    PeerInfo { device: device.id.0, name: device.name.clone(), scopes, handed_in }
+}
+
 impl Replica {
     /// Whether a device was suspended here. When the store cannot say, it was not: the store's
     /// failure shows at the next step.
@@ -85,7 +90,7 @@ impl Port for Replica {
             // It may hear the county log up to its own revocation and say that it has destroyed
             // its keys; nothing else.
             let scopes = vec![Scope::System.to_string()];
-            return Ok(PeerInfo { device: device.id.0, name: device.name.clone(), scopes });
+            return Ok(peer(device, scopes, Vec::new()));
         }
         // What two devices share is what the lesser one serves; a relay serves all.
         let (relay, place_of) = match &me {
@@ -98,8 +103,7 @@ impl Port for Replica {
             if device.id == self.me.device {
                 return refused(RefusalCode::NotEnrolled, "this is our own key");
             }
-            let scopes = scopes_of_relays(&county);
-            return Ok(PeerInfo { device: device.id.0, name: device.name.clone(), scopes });
+            return Ok(peer(device, scopes_of_relays(&county), Vec::new()));
         }
         if !relay && device.kind != DeviceKind::Relay {
             return refused(RefusalCode::NotEnrolled, "two boxes do not talk to each other");
@@ -110,8 +114,11 @@ impl Port for Replica {
             let of_box = if relay { device.id } else { me.id };
             scopes.push(Scope::Upward(of_box).to_string());
         }
-        scopes.extend(place_of.places.iter().map(|p| Scope::Place(*p).to_string()));
-        Ok(PeerInfo { device: device.id.0, name: device.name.clone(), scopes })
+        let [served, mut handed_in] = self.scopes_of_box(&county, place_of.id);
+        scopes.extend(served);
+        handed_in.truncate(SCOPES_MAX.saturating_sub(scopes.len()));
+        scopes.extend(handed_in.iter().cloned());
+        Ok(peer(device, scopes, handed_in))
     }
 
     fn hello(&self, peer: &PeerInfo) -> Result<Hello, PortError> {
@@ -127,10 +134,16 @@ impl Port for Replica {
                 };
                 let head = self.head_for(view, peer, scope)?;
                 let whole = head == view.head(scope)?;
-                let sum = if whole { Some(view.name_sum(scope)?.digest(head)) } else { None };
-                let known = known.as_ref().map(|known| known.id);
-                let whole = self.asks_whole(view, peer, known, scope, head)?.map(Into::into);
-                Ok(ScopeState { scope: scope.clone(), head, read, epoch, acked, sum, whole })
+                let lost = self.has_lost(scope);
+                let known = known.as_ref().map(|known| known.id).filter(|_| !lost);
+                let asks =
+                    if lost { None } else { self.asks_whole(view, peer, known, scope, head)? };
+                let sum = if whole { Some(view.held(scope)?) } else { None };
+                let read = if lost { 0 } else { read };
+                let handed_in = lost || self.withholds(peer, scope);
+                let sum = if handed_in { Some(not_compared()) } else { sum };
+                let (scope, whole) = (scope.clone(), asks.map(Into::into));
+                Ok(ScopeState { scope, head, read, epoch, acked, sum, whole })
             });
             let id = |key: &str| -> Result<[u8; 16], StoreError> {
                 let bytes = view.meta(key)?.unwrap_or_default();
@@ -164,14 +177,17 @@ impl Port for Replica {
             completed_ms: None,
             features: hello.features.unwrap_or(0),
         };
+        // What is only handed in says nothing of a disk: it is not told of, and not read.
+        let shared = self.shared(peer);
         self.store
             .write(|tx| {
                 let row = tx.greet_peer(&seen)?;
+                self.remember_handed_in(tx, row.id, DeviceId(peer.device))?;
                 let epoch = tx.meta("epoch")?.unwrap_or_default();
                 let says: Vec<Said<'_>> = hello
                     .scopes
                     .iter()
-                    .filter(|state| peer.scopes.contains(&state.scope))
+                    .filter(|state| shared.contains(&state.scope))
                     .map(|state| Said {
                         scope: &state.scope,
                         head: state.head,
@@ -212,6 +228,7 @@ impl Port for Replica {
         self.store
             .write(|tx| {
                 let row = tx.greet_peer(&seen)?;
+                self.remember_handed_in(tx, row.id, DeviceId(peer.device))?;
                 tx.begin_contact(row.id, now_ms)
             })
             .map_err(|e: StoreError| failed(e))?;
@@ -229,12 +246,17 @@ impl Port for Replica {
     }
 
     fn load_part(&self, peer: &PeerInfo, part: &Part) -> Result<Loaded, PortError> {
+        // The conversation began before the peer lost the village: it ends here.
+        if self.withholds(peer, &part.scope) && !peer.handed_in.contains(&part.scope) {
+            return Err(failed("the peer does not serve this village any more"));
+        }
         self.store
             .read(|view| -> Result<Loaded, StoreError> {
                 let head = self.head_for(view, peer, &part.scope)?;
                 // Who was never met gave us nothing: a bundle may go before the first meeting.
                 let known = view.peer(&peer.device)?.map_or(NOBODY, |known| known.id);
-                let (upto, entries) = view.log_part(part, known, head)?;
+                let (upto, entries) =
+                    view.log_part_for(part, (known, self.keeps_from(peer)), head)?;
                 Ok(Loaded { upto, head, entries })
             })
             .map_err(failed)
@@ -251,17 +273,21 @@ impl Port for Replica {
         self.store
             .read(|view| -> Result<Named, StoreError> {
                 let head = self.head_for(view, peer, scope)?;
-                view.names_after(scope, after, known.id, count_max, head)
+                view.names_after(scope, after, (known.id, self.keeps_from(peer)), count_max, head)
             })
             .map_err(failed)
     }
 
     fn lacking(
         &self,
-        _: &PeerInfo,
+        peer: &PeerInfo,
         scope: &str,
         names: &[[u8; 8]],
     ) -> Result<Vec<bool>, PortError> {
+        if self.withholds(peer, scope) {
+            // Nor is it told what is here.
+            return Ok(vec![true; names.len()]);
+        }
         let look =
             |view: &View<'_>| names.iter().map(|name| Ok(!view.has_named(scope, name)?)).collect();
         self.store.read(look).map_err(|e: StoreError| failed(e))
@@ -273,9 +299,12 @@ impl Port for Replica {
         scopes: &[String],
     ) -> Result<Vec<(String, u64, [u8; 16])>, PortError> {
         let sum = |view: &View<'_>, scope: &String| -> Result<_, StoreError> {
+            if self.withholds(peer, scope) || self.has_lost(scope) {
+                return Ok(None);
+            }
             let head = view.head(scope)?;
             let whole = self.head_for(view, peer, scope)? == head;
-            let sum = view.name_sum(scope)?.digest(head);
+            let sum = view.held(scope)?;
             Ok(whole.then(|| (scope.clone(), head, sum)))
         };
         self.store
@@ -301,7 +330,7 @@ impl Port for Replica {
     ) -> Result<Picked, PortError> {
         self.store
             .read(|view| match self.head_for(view, peer, scope)? == view.head(scope)? {
-                true => view.pick(scope, names, bytes_max),
+                true => view.pick(scope, names, bytes_max, self.keeps_from(peer)),
                 false => Ok(Picked { dealt: names.len(), entries: Vec::new() }),
             })
             .map_err(|e: StoreError| failed(e))
@@ -326,7 +355,13 @@ impl Port for Replica {
         };
         let all: Vec<Rotten> = self
             .store
-            .read(|view| peer.scopes.iter().map(|scope| of(view, scope)).collect())
+            .read(|view| {
+                peer.scopes
+                    .iter()
+                    .filter(|scope| !self.has_lost(scope))
+                    .map(|scope| of(view, scope))
+                    .collect()
+            })
             .map_err(|e: StoreError| failed(e))?;
         Ok(all.into_iter().filter(|rotten| !rotten.names.is_empty()).collect())
     }
@@ -365,21 +400,23 @@ impl Port for Replica {
     fn completed(&self, peer: &PeerInfo) -> Result<(), PortError> {
         let known = self.known_peer(peer)?;
         let now_ms = self.now_ms();
-        self.store
-            .write(|tx| {
-                tx.set_read(known.id, &peer.scopes)?;
-                tx.set_completed(known.id, now_ms)
-            })
-            .map_err(|e: StoreError| failed(e))
+        let served = |scope: &&String| !self.has_lost(scope);
+        let read: Vec<String> = peer.scopes.iter().filter(served).cloned().collect();
+        let completed = self.store.write(|tx| {
+            tx.set_read(known.id, &read)?;
+            tx.set_completed(known.id, now_ms)
+        });
+        completed.map_err(|e: StoreError| failed(e))?;
+        self.settle_villages().map_err(failed).map(|_| ())
     }
 
     fn sketch(&self, peer: &PeerInfo, scope: &str) -> Result<Option<Sketch>, PortError> {
-        self.store
-            .write(|tx| match self.head_for(tx, peer, scope)? == tx.head(scope)? {
+        let sketch =
+            self.store.write(|tx| match self.head_for(tx, peer, scope)? == tx.head(scope)? {
                 true => tx.sketch(scope).map(Some),
                 false => Ok(None),
-            })
-            .map_err(|e: StoreError| failed(e))
+            });
+        sketch.map_err(|e: StoreError| failed(e))
     }
 
     fn whole_names(&self, scope: &str, keys: &[[u8; 8]]) -> Result<Vec<[u8; 32]>, PortError> {
@@ -424,7 +461,9 @@ impl Port for Replica {
     }
 
     fn wanted(&self, peer: &PeerInfo, limit: usize) -> Result<Vec<[u8; 32]>, PortError> {
-        let wanted = self.store.read(|view| view.wanted(&peer.scopes, limit)).map_err(failed)?;
+        let scopes: Vec<String> =
+            peer.scopes.iter().filter(|scope| !self.has_lost(scope)).cloned().collect();
+        let wanted = self.store.read(|view| view.wanted(&scopes, limit)).map_err(failed)?;
         Ok(self.room_for(wanted))
     }
 
@@ -485,8 +524,8 @@ impl Port for Replica {
         Self::question(self, DeviceId(peer.device)).map_err(failed)
     }
 
-    fn answer(&self, _: &PeerInfo, question: &[u8]) -> Result<Option<Vec<u8>>, PortError> {
-        Self::answer(self, question).map_err(failed)
+    fn answer(&self, peer: &PeerInfo, question: &[u8]) -> Result<Option<Vec<u8>>, PortError> {
+        Self::answer(self, peer, question).map_err(failed)
     }
 
     fn answered(&self, peer: &PeerInfo, answer: &[u8]) -> Result<bool, PortError> {

@@ -17,7 +17,7 @@ pub enum EntryState {
 }
 
 impl EntryState {
-    fn code(self) -> i64 {
+    pub(crate) fn code(self) -> i64 {
         match self {
             Self::Good => 0,
             Self::Waiting => 1,
@@ -233,29 +233,31 @@ impl Txn<'_> {
         Ok(Some(pos.unsigned_abs()))
     }
 
-    /// An entry that is here already, in quarantine, and has never been in this scope's log: it is
-    /// put there as it is now judged. Gives its position, or nothing when it was otherwise.
+    /// An entry that is here already and has never been in this scope's log: it is put there, and
+    /// judged as now if it was in quarantine. Gives its position, or nothing when it was otherwise.
     ///
     /// # Errors
     /// When SQLite fails.
     pub fn admit_here(&self, new: &NewEntry<'_>, scope: &str) -> Result<Option<u64>, StoreError> {
-        let sql = "SELECT pos FROM entry e WHERE id = ?1 AND state = ?2 AND bytes <> x''
+        let sql = "SELECT pos, state FROM entry e WHERE id = ?1 AND (state <> ?2 OR bytes <> x'')
                    AND NOT EXISTS (SELECT 1 FROM log l WHERE l.pos = e.pos AND l.scope = ?3)";
         let aside = EntryState::Quarantined.code();
-        let found: Option<i64> = self
+        let found: Option<(i64, i64)> = self
             .0
             .prepare_cached(sql)?
-            .query_row((new.id, aside, scope), |row| row.get(0))
+            .query_row((new.id, aside, scope), |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
-        let Some(pos) = found else { return Ok(None) };
-        let sql = "UPDATE entry SET state = ?2, reason = ?3, via = ?4 WHERE pos = ?1";
-        self.0.prepare_cached(sql)?.execute((pos, new.state.code(), new.reason, new.via))?;
+        let Some((pos, state)) = found else { return Ok(None) };
+        if state == aside {
+            let sql = "UPDATE entry SET state = ?2, reason = ?3, via = ?4 WHERE pos = ?1";
+            self.0.prepare_cached(sql)?.execute((pos, new.state.code(), new.reason, new.via))?;
+        }
         self.log(scope, pos, new.id)?;
         self.mark_dirty(new.subject)?;
         Ok(Some(pos.unsigned_abs()))
     }
 
-    fn log(&self, scope: &str, pos: i64, id: &[u8; 32]) -> Result<(), StoreError> {
+    pub(crate) fn log(&self, scope: &str, pos: i64, id: &[u8; 32]) -> Result<(), StoreError> {
         let mut sum = self.name_sum(scope)?;
         sum.add(id);
         let raise = "INSERT INTO head(scope, seq, sum) VALUES(?1, 1, ?2)

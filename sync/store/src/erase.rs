@@ -101,6 +101,8 @@ impl Txn<'_> {
                     VALUES(?1, ?2, ?3, ?4)";
         self.0.prepare_cached(mark)?.execute((row.subject, row.agreed, &row.scope, row.at_ms))?;
         self.blank_but(&row.subject, keep)?;
+        // Nobody can be given them any more: who comes new does not lack them.
+        self.leave_out_erased(&row.subject, keep)?;
         let queue = "INSERT OR IGNORE INTO attachment_gone(id)
                      SELECT DISTINCT o.attachment FROM attachment_of o WHERE o.subject = ?1
                        AND NOT EXISTS (SELECT 1 FROM attachment_of p

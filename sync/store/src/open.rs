@@ -11,7 +11,7 @@ use std::sync::{Mutex, Once};
 use zeroize::Zeroizing;
 
 /// What each version added.
-const SCHEMAS: [&str; 10] = [
+const SCHEMAS: [&str; 11] = [
     include_str!("schema-1.sql"),
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
@@ -22,9 +22,14 @@ const SCHEMAS: [&str; 10] = [
     include_str!("schema-8.sql"),
     include_str!("schema-9.sql"),
     include_str!("schema-10.sql"),
+    include_str!("schema-11.sql"),
 ];
 /// The version since which each scope has a sum of its names.
 const SUMMED: i64 = 5;
+/// The version since which entries of erased subjects are left out of that sum.
+const LEFT_OUT: i64 = 10;
+/// The kind number of what was said about erasures.
+const ERASURE: u8 = 8;
 const SCHEMA: i64 = SCHEMAS.len() as i64;
 const READERS: usize = 3;
 /// The database of everything readable.
@@ -372,6 +377,9 @@ fn migrate(db: &mut Connection) -> Result<(), StoreError> {
         if version == SUMMED {
             sum_scopes(&tx)?;
         }
+        if version == LEFT_OUT {
+            leave_out_erased(&tx)?;
+        }
         tx.pragma_update(None, "user_version", version)?;
         tx.commit()?;
     }
@@ -390,6 +398,14 @@ fn sum_scopes(tx: &Transaction<'_>) -> Result<(), StoreError> {
         tx.execute("UPDATE head SET sum = ?2 WHERE scope = ?1", (scope, sum.to_bytes()))?;
     }
     Ok(())
+}
+
+/// Leaves out of the sums of an older program what was erased.
+fn leave_out_erased(tx: &Transaction<'_>) -> Result<(), StoreError> {
+    let mut query = tx.prepare("SELECT subject FROM erased")?;
+    let erased: Vec<[u8; 16]> = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let txn = Txn { view: View(tx) };
+    erased.iter().try_for_each(|subject| txn.leave_out_erased(subject, ERASURE))
 }
 
 impl View<'_> {

@@ -12,7 +12,7 @@ impl View<'_> {
     /// When SQLite fails.
     pub fn names_like(&self, scope: &str, keys: &[[u8; 8]]) -> Result<Vec<[u8; 32]>, StoreError> {
         let sql = "SELECT e.id FROM entry e JOIN log l ON l.pos = e.pos AND l.scope = ?1
-                   WHERE e.id >= ?2 AND e.id <= ?3";
+                   WHERE e.id >= ?2 AND e.id <= ?3 AND l.left_out = 0";
         let mut query = self.0.prepare_cached(sql)?;
         let mut out = Vec::new();
         for key in keys {
@@ -48,7 +48,7 @@ impl Txn<'_> {
             return Ok(sketch);
         }
         let names = "SELECT e.id FROM log l JOIN entry e ON e.pos = l.pos
-                     WHERE l.scope = ?1 AND l.seq > ?2 AND l.seq <= ?3";
+                     WHERE l.scope = ?1 AND l.seq > ?2 AND l.seq <= ?3 AND l.left_out = 0";
         let mut names = self.0.prepare_cached(names)?;
         let mut rows = names.query((scope, upto, head))?;
         while let Some(row) = rows.next()? {

@@ -137,14 +137,29 @@ impl View<'_> {
         peer: i64,
         head: u64,
     ) -> Result<(u64, Vec<Vec<u8>>), StoreError> {
-        let sql = "SELECT l.seq, e.via, e.bytes FROM log l JOIN entry e ON e.pos = l.pos
+        self.log_part_for(part, (peer, false), head)
+    }
+
+    /// The same; `withheld` says whether what is left out in this scope is kept from the peer.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn log_part_for(
+        &self,
+        part: &Part,
+        (peer, withheld): (i64, bool),
+        head: u64,
+    ) -> Result<(u64, Vec<Vec<u8>>), StoreError> {
+        let sql =
+            "SELECT l.seq, e.via, e.bytes, l.left_out FROM log l JOIN entry e ON e.pos = l.pos
                    WHERE l.scope = ?1 AND l.seq > ?2 AND l.seq <= ?3 ORDER BY l.seq";
         let mut query = self.0.prepare_cached(sql)?;
         let mut rows = query.query((&part.scope, part.after, head.min(part.until)))?;
         let (mut upto, mut bytes, mut out) = (part.after, 0, Vec::new());
         while let Some(row) = rows.next()? {
             let (seq, via): (u64, i64) = (row.get(0)?, row.get(1)?);
-            if via != peer && !part.skip.contains(&seq) {
+            let left_out = withheld && row.get(3)?;
+            if via != peer && !left_out && !part.skip.contains(&seq) {
                 let entry: Vec<u8> = row.get(2)?;
                 // What left this box has nothing to send; its place is passed over.
                 if entry.is_empty() {
@@ -163,7 +178,8 @@ impl View<'_> {
     }
 
     /// The first 8 bytes of the names of a part of our log of a scope up to `head`, with their
-    /// places, without what `peer` gave us; and where the part ends. At most `count_max`.
+    /// places, without what `peer` gave us and, where it is `withheld`, what is left out; and where
+    /// the part ends. At most `count_max`.
     ///
     /// # Errors
     /// When SQLite fails.
@@ -171,11 +187,11 @@ impl View<'_> {
         &self,
         scope: &str,
         after: u64,
-        peer: i64,
+        (peer, withheld): (i64, bool),
         count_max: usize,
         head: u64,
     ) -> Result<Named, StoreError> {
-        let sql = "SELECT l.seq, e.via, substr(e.id, 1, 8), e.bytes = x''
+        let sql = "SELECT l.seq, e.via, substr(e.id, 1, 8), e.bytes = x'', l.left_out
                    FROM log l JOIN entry e ON e.pos = l.pos
                    WHERE l.scope = ?1 AND l.seq > ?2 AND l.seq <= ?3 ORDER BY l.seq";
         let mut query = self.0.prepare_cached(sql)?;
@@ -187,7 +203,8 @@ impl View<'_> {
             }
             let (via, gone): (i64, bool) = (row.get(1)?, row.get(3)?);
             out.upto = row.get(0)?;
-            if via != peer && !gone {
+            let left_out = withheld && row.get(4)?;
+            if via != peer && !gone && !left_out {
                 out.positions.push(out.upto);
                 out.names.push(row.get(2)?);
             }
@@ -203,24 +220,30 @@ impl View<'_> {
         let (mut from, mut to) = ([0; 32], [0xff; 32]);
         from[..8].copy_from_slice(name);
         to[..8].copy_from_slice(name);
+        // What left with its village is wanted again when that comes back.
         let sql = "SELECT 1 FROM entry e JOIN log l ON l.pos = e.pos
-                   WHERE e.id >= ?1 AND e.id <= ?2 AND l.scope = ?3";
+                   WHERE e.id >= ?1 AND e.id <= ?2 AND l.scope = ?3
+                     AND (e.bytes <> x'' OR NOT EXISTS
+                           (SELECT 1 FROM leaving v WHERE v.scope = ?3)
+                         OR EXISTS (SELECT 1 FROM evicted v WHERE v.subject = e.subject)
+                         OR EXISTS (SELECT 1 FROM erased v WHERE v.subject = e.subject))";
         Ok(self.0.prepare_cached(sql)?.exists((from, to, scope))?)
     }
 
-    /// Every name in the log of a scope.
+    /// Every name in the log of a scope that is not left out.
     ///
     /// # Errors
     /// When SQLite fails.
     pub fn all_names(&self, scope: &str) -> Result<Vec<[u8; 32]>, StoreError> {
-        let sql = "SELECT e.id FROM log l JOIN entry e ON e.pos = l.pos WHERE l.scope = ?1";
+        let sql = "SELECT e.id FROM log l JOIN entry e ON e.pos = l.pos
+                   WHERE l.scope = ?1 AND l.left_out = 0";
         let mut query = self.0.prepare_cached(sql)?;
         let rows = query.query_map([scope], |row| row.get(0))?.collect::<Result<_, _>>()?;
         Ok(rows)
     }
 
     /// Entries of a scope by name, about `bytes_max` of them; what is not here, or has left, is
-    /// passed over.
+    /// passed over, and where it is `withheld` what is left out.
     ///
     /// # Errors
     /// When SQLite fails.
@@ -229,14 +252,15 @@ impl View<'_> {
         scope: &str,
         names: &[[u8; 32]],
         bytes_max: usize,
+        withheld: bool,
     ) -> Result<Picked, StoreError> {
         let sql = "SELECT e.bytes FROM entry e JOIN log l ON l.pos = e.pos
-                   WHERE e.id = ?1 AND l.scope = ?2";
+                   WHERE e.id = ?1 AND l.scope = ?2 AND l.left_out <= ?3";
         let mut query = self.0.prepare_cached(sql)?;
         let (mut out, mut bytes) = (Picked::default(), 0);
         for name in names {
             let found: Option<Vec<u8>> =
-                query.query_row((name, scope), |row| row.get(0)).optional()?;
+                query.query_row((name, scope, !withheld), |row| row.get(0)).optional()?;
             if let Some(entry) = found.filter(|entry| !entry.is_empty()) {
                 if bytes > 0 && bytes + entry.len() > bytes_max {
                     break;

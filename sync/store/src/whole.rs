@@ -68,7 +68,8 @@ impl View<'_> {
     ) -> Result<Vec<Carried>, StoreError> {
         let sql = "SELECT e.pos, e.kind, e.state = 0, e.bytes FROM entry e
                    JOIN log l ON l.pos = e.pos AND l.scope = ?1
-                   WHERE e.subject = ?2 AND e.via <> ?3 AND e.bytes <> x'' ORDER BY e.pos";
+                   WHERE e.subject = ?2 AND e.via <> ?3 AND e.bytes <> x'' AND l.left_out = 0
+                   ORDER BY e.pos";
         let mut query = self.0.prepare_cached(sql)?;
         let rows = query.query_map((scope, subject, peer), |row| {
             let (pos, kind) = (row.get(0)?, row.get(1)?);

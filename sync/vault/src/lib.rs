@@ -195,6 +195,7 @@ impl Vault {
         let enrolled: Enrolled = decode(&bytes).map_err(|_| VaultError::Damaged("enrolment"))?;
         let me = membership(&enrolled);
         let open = Arc::new(Replica::on(store, me, Arc::new(Passed(Arc::clone(&world))), guard())?);
+        open.keep_log_only();
         Ok(Self {
             open,
             enrolled,

@@ -72,6 +72,17 @@ pub trait Disk: Sized {
     /// All that is held now.
     fn held(&self) -> BTreeMap<Id, Held>;
 
+    /// The county takes a scope from a device, or gives it back; everybody knows at once.
+    fn shrinks(&mut self, _device: [u8; 16], _scope: &str, _away: bool) {}
+
+    /// What this machine does when somebody's scopes have changed.
+    fn scopes_changed(&mut self) {}
+
+    /// Entries whose content has left this disk since it was last asked, with their scope.
+    fn left(&mut self) -> Vec<Id> {
+        Vec::new()
+    }
+
     /// The next commit is written and not synced, on a disk that can be told so.
     fn skip_next_sync(&mut self) {}
 

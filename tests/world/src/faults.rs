@@ -56,6 +56,8 @@ impl<D: Disk> World<D> {
                 let mut rng = self.rng.fork(nr as u64);
                 self.machines[machine].seat.disk.rot(&mut rng);
             }
+            What::Lose { machine, scope } => self.shrinks(machine, &scope, true),
+            What::Regain { machine, scope } => self.shrinks(machine, &scope, false),
             What::Again { machine } => {
                 let me = &self.machines[machine];
                 if !me.on || me.retired || me.seat.dials.is_empty() {
@@ -71,6 +73,29 @@ impl<D: Disk> World<D> {
             What::Hostile { machine, relay, frames } => self.hostile(nr, machine, relay, frames),
         }
         Ok(())
+    }
+
+    /// The county takes a scope from a box, or gives it back.
+    fn shrinks(&mut self, machine: usize, scope: &str, away: bool) {
+        let device = self.machines[machine].seat.device;
+        self.machines[machine].seat.disk.shrinks(device, scope, away);
+        for nr in 0..self.machines.len() {
+            let me = &mut self.machines[nr];
+            if me.seat.device == device {
+                if away {
+                    me.seat.scopes.remove(scope)
+                } else {
+                    me.seat.scopes.insert(scope.into())
+                };
+                me.ever.insert(scope.to_owned());
+                // All of it may go over the line once more.
+                me.resets += 1;
+            }
+            if me.on && !me.retired {
+                me.seat.disk.scopes_changed();
+                self.news(nr);
+            }
+        }
     }
 
     fn parted(&self, a: usize, b: usize) -> bool {

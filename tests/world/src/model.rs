@@ -10,8 +10,8 @@ use crate::registry::{Registry, key_of};
 use crate::rng::Rng;
 use crate::tables::{NOBODY, Op, Row, Tables, Tx, VOID};
 use cunkou_engine::{
-    Admitted, Hello, Loaded, Named, PROTOCOL, Part, PeerInfo, Picked, Port, PortError, Refused,
-    Repaired, ScopeState, Sketch, Wholes, features,
+    Admitted, Hello, Loaded, NameSum, Named, PROTOCOL, Part, PeerInfo, Picked, Port, PortError,
+    Refused, Repaired, Rotten, ScopeState, Sketch, Wholes, features,
 };
 use minicbor::bytes::ByteVec;
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,6 +53,7 @@ struct Inner {
     incarnation: [u8; 16],
     time_ms: i64,
     made: Vec<Made>,
+    left: Vec<Id>,
     /// Positions handed out before their commit, by the bug [`Plant::Bigserial`].
     reserved: BTreeMap<([u8; 16], String), Vec<u64>>,
     handed_out: BTreeMap<String, u64>,
@@ -113,6 +114,7 @@ impl Inner {
             }
         }
         self.made.clear();
+        self.left.clear();
         self.reserved.clear();
         self.handed_out.clear();
         self.skip_sync = false;
@@ -142,6 +144,7 @@ impl Model {
             incarnation: rng.id(),
             time_ms: 1_795_000_000_000,
             made: Vec::new(),
+            left: Vec::new(),
             reserved: BTreeMap::new(),
             handed_out: BTreeMap::new(),
         };
@@ -204,6 +207,44 @@ impl Model {
         Ok(admitted)
     }
 
+    /// Whether this is a relay, and the peer may not have the scope.
+    fn withholds(&self, peer: &PeerInfo, scope: &str) -> bool {
+        self.registry.is_relay(&self.device) && self.registry.lost(&peer.device).contains(scope)
+    }
+
+    fn has_lost(&self, scope: &str) -> bool {
+        self.registry.lost(&self.device).contains(scope)
+    }
+
+    /// What a relay remembers of what a peer may have no more.
+    fn handed_in(&self, device: [u8; 16]) -> Option<Op> {
+        let relay = self.registry.is_relay(&self.device);
+        relay.then(|| Op::HandedIn { device, scopes: self.registry.lost(&device) })
+    }
+
+    /// Scopes that a relay holds all of leave.
+    fn settle(&self, inner: &mut Inner) -> Result<(), PortError> {
+        for scope in self.registry.lost(&self.device) {
+            let acked = inner.tables.peers.values().filter_map(|p| p.acked.get(&scope)).max();
+            let acked = acked.copied().unwrap_or(0);
+            let lacked = |(seq, row): (u64, &Row)| {
+                !row.is_name() && seq > acked && (row.via == NOBODY || row.via == VOID)
+            };
+            if self.traits.plant != Plant::LeavesEarly
+                && inner.tables.log_after(&scope, 0).any(lacked)
+            {
+                continue;
+            }
+            let full = inner.tables.log_after(&scope, 0).filter(|(_, row)| !row.is_name());
+            let gone: Vec<Id> = full.map(|(_, row)| row.id).collect();
+            if !gone.is_empty() {
+                inner.commit(self.traits.plant, vec![Op::Leave { scope }])?;
+                inner.left.extend(gone);
+            }
+        }
+        Ok(())
+    }
+
     fn read_entry<'a>(&self, bytes: &'a [u8]) -> Result<entry::Entry<'a>, entry::NotAnEntry> {
         if self.traits.plant == Plant::SkippedHash {
             entry::claimed(bytes)
@@ -223,20 +264,25 @@ impl Port for Model {
         let known = inner.tables.peers.get(&peer.device);
         let scopes = peer.scopes.iter().map(|scope| {
             let at = |map: &BTreeMap<String, u64>| map.get(scope).copied().unwrap_or(0);
-            let head = inner.tables.head(scope);
+            let (withheld, lost) = (self.withholds(peer, scope), self.has_lost(scope));
+            let sum = match withheld || lost {
+                true => NameSum::default().digest(0),
+                false => inner.tables.sum(scope),
+            };
+            let head = if withheld { 0 } else { inner.tables.head(scope) };
             // As the real store: for what was never read, while nothing is here from others.
-            let unread = known.is_none_or(|k| !k.cursors.contains_key(scope));
+            let unread = !lost && known.is_none_or(|k| !k.cursors.contains_key(scope));
             let token = known.and_then(|k| k.wholes.get(scope).cloned());
-            let whole = token.or_else(|| (head == 0).then(Vec::new));
-            let whole = whole.filter(|_| unread && self.traits.features.is_some_and(|f| f & features::SNAPSHOT != 0));
+            let whole = token.or_else(|| (inner.tables.head(scope) == 0).then(Vec::new));
+            let knows = self.traits.features.is_some_and(|f| f & features::SNAPSHOT != 0);
             ScopeState {
                 scope: scope.clone(),
                 head,
-                read: known.map_or(0, |k| at(&k.cursors)),
+                read: known.filter(|_| !lost).map_or(0, |k| at(&k.cursors)),
                 epoch: known.map_or([0; 16], |k| k.epoch),
                 acked: known.map(|k| at(&k.acked)),
-                sum: self.traits.features.map(|_| inner.tables.sum(scope)),
-                whole: whole.map(Into::into),
+                sum: self.traits.features.map(|_| sum),
+                whole: whole.filter(|_| unread && knows).map(Into::into),
             }
         });
         Ok(Hello {
@@ -253,7 +299,11 @@ impl Port for Model {
 
     fn greeted(&self, peer: &PeerInfo, hello: &Hello) -> Result<(), PortError> {
         let mut inner = self.inner();
-        let read = hello.scopes.iter().map(|s| (s.scope.clone(), s.epoch, s.read, s.head));
+        let shared = hello
+            .scopes
+            .iter()
+            .filter(|s| !self.withholds(peer, &s.scope) && !self.has_lost(&s.scope));
+        let read = shared.map(|s| (s.scope.clone(), s.epoch, s.read, s.head));
         let op = Op::Greet {
             device: peer.device,
             store: hello.store,
@@ -261,7 +311,8 @@ impl Port for Model {
             says: read.collect(),
             features: hello.features.unwrap_or(0),
         };
-        inner.commit(self.traits.plant, vec![op])
+        let ops = std::iter::once(op).chain(self.handed_in(peer.device)).collect();
+        inner.commit(self.traits.plant, ops)
     }
 
     fn knows(&self, peer: &PeerInfo) -> Result<u64, PortError> {
@@ -277,7 +328,9 @@ impl Port for Model {
     ) -> Result<(), PortError> {
         let mut inner = self.inner();
         Self::known(&inner, peer)?;
-        inner.commit(self.traits.plant, vec![Op::Again { device: peer.device, features }])
+        let again = Op::Again { device: peer.device, features };
+        let ops = std::iter::once(again).chain(self.handed_in(peer.device)).collect();
+        inner.commit(self.traits.plant, ops)
     }
 
     fn load(
@@ -292,6 +345,12 @@ impl Port for Model {
 
     fn load_part(&self, peer: &PeerInfo, part: &Part) -> Result<Loaded, PortError> {
         let mut inner = self.inner();
+        if self.withholds(peer, &part.scope) {
+            if !peer.handed_in.contains(&part.scope) {
+                return Err(PortError("the peer may not have this scope any more".into()));
+            }
+            return Ok(Loaded { upto: part.after, head: 0, entries: Vec::new() });
+        }
         let head = inner.tables.head(&part.scope);
         let bytes_max = part.bytes_max.min(self.traits.batch);
         let (mut upto, mut bytes, mut entries) = (part.after, 0, Vec::new());
@@ -300,7 +359,7 @@ impl Port for Model {
             if seq > part.until {
                 break;
             }
-            if row.via != peer.device && !part.skip.contains(&seq) {
+            if row.via != peer.device && !row.is_name() && !part.skip.contains(&seq) {
                 if bytes > 0 && bytes + row.bytes.len() > bytes_max {
                     break;
                 }
@@ -327,6 +386,9 @@ impl Port for Model {
         upto: u64,
         entries: &[Vec<u8>],
     ) -> Result<Admitted, PortError> {
+        if self.has_lost(scope) {
+            return Ok(Admitted::default());
+        }
         self.take_in(peer, scope, Some(upto), entries)
     }
 
@@ -339,6 +401,9 @@ impl Port for Model {
     ) -> Result<Named, PortError> {
         let inner = self.inner();
         Self::known(&inner, peer)?;
+        if self.withholds(peer, scope) {
+            return Ok(Named { upto: after, ..Named::default() });
+        }
         let head = inner.tables.head(scope);
         let mut out = Named { upto: after, head, ..Named::default() };
         for (seq, row) in inner.tables.log_after(scope, after) {
@@ -346,7 +411,7 @@ impl Port for Model {
                 break;
             }
             out.upto = seq;
-            if row.via != peer.device {
+            if row.via != peer.device && !row.is_name() {
                 out.positions.push(seq);
                 out.names.push(short(&row.id));
             }
@@ -356,42 +421,52 @@ impl Port for Model {
 
     fn lacking(
         &self,
-        _: &PeerInfo,
+        peer: &PeerInfo,
         scope: &str,
         names: &[[u8; 8]],
     ) -> Result<Vec<bool>, PortError> {
+        if self.withholds(peer, scope) {
+            return Ok(vec![true; names.len()]);
+        }
         let inner = self.inner();
-        let held: BTreeSet<[u8; 8]> =
-            inner.tables.log_after(scope, 0).map(|(_, row)| short(&row.id)).collect();
+        let full = inner.tables.log_after(scope, 0).filter(|(_, row)| !row.is_name());
+        let held: BTreeSet<[u8; 8]> = full.map(|(_, row)| short(&row.id)).collect();
         Ok(names.iter().map(|name| !held.contains(name)).collect())
     }
 
     fn sums(
         &self,
-        _: &PeerInfo,
+        peer: &PeerInfo,
         scopes: &[String],
     ) -> Result<Vec<(String, u64, [u8; 16])>, PortError> {
         let tables = &self.inner().tables;
         let sum = |scope: &String| (scope.clone(), tables.head(scope), tables.sum(scope));
-        Ok(scopes.iter().map(sum).collect())
+        let shared = |s: &&String| !self.withholds(peer, s) && !self.has_lost(s);
+        Ok(scopes.iter().filter(shared).map(sum).collect())
     }
 
-    fn names(&self, _: &PeerInfo, scope: &str) -> Result<Vec<Id>, PortError> {
+    fn names(&self, peer: &PeerInfo, scope: &str) -> Result<Vec<Id>, PortError> {
+        if self.withholds(peer, scope) {
+            return Ok(Vec::new());
+        }
         Ok(self.inner().tables.log_after(scope, 0).map(|(_, row)| row.id).collect())
     }
 
     fn pick(
         &self,
-        _: &PeerInfo,
+        peer: &PeerInfo,
         scope: &str,
         names: &[Id],
         bytes_max: usize,
     ) -> Result<Picked, PortError> {
+        if self.withholds(peer, scope) {
+            return Ok(Picked { dealt: names.len(), entries: Vec::new() });
+        }
         let mut inner = self.inner();
         let (mut out, mut bytes, mut rotten) = (Picked::default(), 0, false);
         for name in names {
             let found = inner.tables.log_after(scope, 0).find(|(_, row)| row.id == *name);
-            if let Some((_, row)) = found {
+            if let Some((_, row)) = found.filter(|(_, row)| !row.is_name()) {
                 if bytes > 0 && bytes + row.bytes.len() > bytes_max.min(self.traits.batch) {
                     break;
                 }
@@ -412,11 +487,17 @@ impl Port for Model {
     }
 
     fn heal(&self, peer: &PeerInfo, scope: &str, entries: &[Vec<u8>]) -> Result<u64, PortError> {
+        if self.has_lost(scope) {
+            return Ok(0);
+        }
         let admitted = self.take_in(peer, scope, None, entries)?;
         Ok(u64::from(admitted.new) + u64::from(admitted.quarantined))
     }
 
-    fn sketch(&self, _: &PeerInfo, scope: &str) -> Result<Option<Sketch>, PortError> {
+    fn sketch(&self, peer: &PeerInfo, scope: &str) -> Result<Option<Sketch>, PortError> {
+        if self.withholds(peer, scope) {
+            return Ok(None);
+        }
         let mut sketch = Sketch::default();
         self.inner().tables.log_after(scope, 0).for_each(|(_, row)| sketch.add(&row.id));
         Ok(Some(sketch))
@@ -438,6 +519,9 @@ impl Port for Model {
         bytes_max: usize,
     ) -> Result<Wholes, PortError> {
         let inner = self.inner();
+        if self.withholds(peer, scope) {
+            return Ok(Wholes { end: true, ..Wholes::default() });
+        }
         let after = after.first_chunk().map_or(u64::MAX, |seq| u64::from_le_bytes(*seq));
         let mut all: Vec<(u64, &Row)> =
             inner.tables.log_after(scope, 0).filter(|(seq, _)| *seq < after).collect();
@@ -450,7 +534,7 @@ impl Port for Model {
                 break;
             }
             // What has rotted comes with the log, once it is healed.
-            if row.via != peer.device && self.read_entry(&row.bytes).is_ok() {
+            if row.via != peer.device && !row.is_name() && self.read_entry(&row.bytes).is_ok() {
                 bytes += row.bytes.len();
                 entries.push(ByteVec::from(row.bytes.to_vec()));
             }
@@ -473,6 +557,19 @@ impl Port for Model {
         self.inner().commit(self.traits.plant, vec![Op::Whole { device, scope, token }])
     }
 
+    fn rotten(&self, peer: &PeerInfo) -> Result<Vec<Rotten>, PortError> {
+        let inner = self.inner();
+        let Some(known) = inner.tables.peers.get(&peer.device) else { return Ok(Vec::new()) };
+        // What came back without all of it is fetched by name.
+        let read = |scope: &&String| known.cursors.contains_key(*scope) && !self.has_lost(scope);
+        let lacking = |scope: &String| {
+            let names = inner.tables.log_after(scope, 0).filter(|(_, row)| row.is_name());
+            Rotten { scope: scope.clone(), names: names.map(|(_, row)| row.id).collect() }
+        };
+        let all = peer.scopes.iter().filter(read).map(lacking);
+        Ok(all.filter(|rotten| !rotten.names.is_empty()).collect())
+    }
+
     fn repaired(&self, _: &PeerInfo, _: &str, _: Repaired) -> Result<(), PortError> {
         self.inner().commit(self.traits.plant, Vec::new())
     }
@@ -487,13 +584,17 @@ impl Port for Model {
     fn completed(&self, peer: &PeerInfo) -> Result<(), PortError> {
         let mut inner = self.inner();
         Self::known(&inner, peer)?;
-        let read = Op::Read { device: peer.device, scopes: peer.scopes.clone() };
-        inner.commit(self.traits.plant, vec![read])
+        let served = |scope: &&String| !self.has_lost(scope);
+        let scopes = peer.scopes.iter().filter(served).cloned().collect();
+        let read = Op::Read { device: peer.device, scopes };
+        inner.commit(self.traits.plant, vec![read])?;
+        self.settle(&mut inner)
     }
 
     fn heads(&self, peer: &PeerInfo) -> Result<Vec<(String, u64)>, PortError> {
         let inner = self.inner();
-        Ok(peer.scopes.iter().map(|s| (s.clone(), inner.tables.head(s))).collect())
+        let head = |s: &String| if self.withholds(peer, s) { 0 } else { inner.tables.head(s) };
+        Ok(peer.scopes.iter().map(|s| (s.clone(), head(s))).collect())
     }
 
     fn heard(&self, _: &PeerInfo, _: &[u8]) -> Result<bool, PortError> {
@@ -561,11 +662,33 @@ impl Disk for Model {
 
     fn held(&self) -> BTreeMap<Id, Held> {
         let inner = self.inner();
-        let held = inner.tables.rows().map(|row| {
+        let held = inner.tables.rows().filter(|row| !row.is_name()).map(|row| {
             let scope = row.scope.to_string();
             (row.id, Held { scope, counts: row.counts, sum: sum(&row.bytes) })
         });
         held.collect()
+    }
+
+    fn shrinks(&mut self, device: [u8; 16], scope: &str, away: bool) {
+        self.registry.shrink(device, scope, away);
+    }
+
+    fn scopes_changed(&mut self) {
+        let mut inner = self.inner();
+        let peers: Vec<[u8; 16]> = inner.tables.peers.keys().copied().collect();
+        let ops: Vec<Op> = peers.into_iter().filter_map(|peer| self.handed_in(peer)).collect();
+        // Whoever does not ask what a relay has need not wait until they meet.
+        if self.traits.plant == Plant::LeavesEarly {
+            let _refused = self.settle(&mut inner);
+        }
+        // A full disk notes it when they meet.
+        if !ops.is_empty() && inner.commit(self.traits.plant, ops).is_err() {
+            inner.skip_sync = false;
+        }
+    }
+
+    fn left(&mut self) -> Vec<Id> {
+        std::mem::take(&mut self.inner().left)
     }
 
     fn skip_next_sync(&mut self) {
@@ -630,6 +753,9 @@ impl Disk for Model {
             return false;
         }
         let nth = rng.index(count);
+        if inner.tables.rows().nth(nth).is_some_and(Row::is_name) {
+            return false;
+        }
         let bit = rng.draw();
         let inner = &mut *inner;
         let (tx, at) = inner.tables.rot(nth, bit);
@@ -648,7 +774,7 @@ impl Disk for Model {
         if self.traits.plant == Plant::SkippedHash {
             return false;
         }
-        self.inner().tables.rows().any(|row| entry::read(&row.bytes).is_err())
+        self.inner().tables.rows().any(|row| !row.is_name() && entry::read(&row.bytes).is_err())
     }
 
     fn heal(&mut self, rng: &mut Rng) {
@@ -656,7 +782,7 @@ impl Disk for Model {
         let mut inner = self.inner();
         let mut ops = vec![Op::Epoch(rng.id())];
         for row in inner.tables.rows() {
-            if entry::read(&row.bytes).is_ok() {
+            if row.is_name() || entry::read(&row.bytes).is_ok() {
                 ops.push(Op::Entry {
                     id: row.id,
                     scope: Arc::clone(&row.scope),

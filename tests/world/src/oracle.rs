@@ -87,6 +87,25 @@ impl Oracle {
         }
     }
 
+    /// The content of entries left a machine: a relay has promised each of them.
+    pub(crate) fn left(
+        &mut self,
+        machine: usize,
+        gone: &[Id],
+        relays: &BTreeSet<usize>,
+    ) -> Result<(), String> {
+        for id in gone {
+            let kept = relays.iter().any(|relay| self.promised[*relay].contains(id));
+            if self.promised[machine].remove(id) && !kept {
+                return Err(format!(
+                    "machine {machine} let go of {}, which no relay has acknowledged",
+                    short(id)
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// A disk was changed for an older one, or healed. What is nowhere else is gone for good, and
     /// that is nobody's fault here.
     pub(crate) fn changed_disk(&mut self, machine: usize, held: &BTreeMap<Id, Held>) {

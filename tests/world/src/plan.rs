@@ -53,6 +53,10 @@ pub enum What {
     Full { machine: usize, lasts: Micros },
     /// A bit of a stored entry flips.
     Rot { machine: usize },
+    /// The county takes a scope from a box.
+    Lose { machine: usize, scope: String },
+    /// And gives it back.
+    Regain { machine: usize, scope: String },
     /// A second connection beside the first.
     Again { machine: usize },
     /// Somebody with the key of a box talks nonsense to a relay.
@@ -159,6 +163,8 @@ pub struct Report {
     pub apart: u64,
     /// Scopes that were repaired although the cursors knew of nothing.
     pub repairs: u64,
+    /// Entries whose content left a box that may have it no more.
+    pub left: u64,
     /// Entries that came by repairs.
     pub healed: u64,
     /// Packets sent, where QUIC carries the frames.

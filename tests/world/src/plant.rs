@@ -18,12 +18,14 @@ pub enum Plant {
     Bigserial,
     /// Nobody holds bytes against their hash, neither what comes nor what is read.
     SkippedHash,
+    /// What a box may have no more leaves it before a relay has acknowledged it.
+    LeavesEarly,
 }
 
 impl Plant {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::SyncOff, Self::LostCursor, Self::Bigserial, Self::SkippedHash];
+    pub const ALL: [Self; 5] =
+        [Self::SyncOff, Self::LostCursor, Self::Bigserial, Self::SkippedHash, Self::LeavesEarly];
 
     /// What it is called on the command line.
     #[must_use]
@@ -34,6 +36,7 @@ impl Plant {
             Self::LostCursor => "lost-cursor",
             Self::Bigserial => "bigserial",
             Self::SkippedHash => "skipped-hash",
+            Self::LeavesEarly => "leaves-early",
         }
     }
 }

@@ -139,9 +139,34 @@ fn draw_fault(machines: usize, relays: usize, span: Micros, rng: &mut Rng) -> Wh
     }
 }
 
+/// Villages that boxes lose, and of which some come back.
+fn shrinking(layout: &Layout, span: Micros, rng: &mut Rng, plan: &mut Plan) {
+    for _ in 0..rng.below(4) {
+        let machine = layout.relays + rng.index(layout.devices.len() - layout.relays);
+        let scopes = &layout.devices[machine].scopes;
+        let places: Vec<&String> = scopes.iter().filter(|s| s.starts_with("place")).collect();
+        if places.is_empty() {
+            continue;
+        }
+        let scope = places[rng.index(places.len())].clone();
+        let mut at = rng.below(span);
+        plan.faults.push(Fault { at, what: What::Lose { machine, scope: scope.clone() } });
+        while rng.percent(60) {
+            at += rng.below(span - at);
+            plan.faults.push(Fault { at, what: What::Regain { machine, scope: scope.clone() } });
+            if rng.percent(50) {
+                at += rng.below(span - at);
+                let scope = scope.clone();
+                plan.faults.push(Fault { at, what: What::Lose { machine, scope } });
+            }
+        }
+    }
+}
+
 fn draw_plan(layout: &Layout, size: Size, rng: &Rng) -> Plan {
     let machines = layout.devices.len();
     let mut rng_work = rng.fork(21);
+    let mut rng_shrink = rng.fork(23);
     let mut rng = rng.fork(22);
     let spans = [2 * HOUR, 2 * DAY, 30 * DAY];
     let span = spans[rng.index(spans.len())];
@@ -173,6 +198,7 @@ fn draw_plan(layout: &Layout, size: Size, rng: &Rng) -> Plan {
         }
         plan.faults.push(Fault { at, what });
     }
+    shrinking(layout, span, &mut rng_shrink, &mut plan);
     plan.faults.sort_by_key(|fault| fault.at);
     plan
 }

@@ -2,7 +2,7 @@
 
 use crate::disk::{Id, sum};
 use cunkou_engine::NameSum;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// In `via`: made here.
@@ -57,6 +57,15 @@ pub(crate) enum Op {
         scopes: Vec<String>,
     },
     Epoch([u8; 16]),
+    /// What a peer may have no more.
+    HandedIn {
+        device: [u8; 16],
+        scopes: BTreeSet<String>,
+    },
+    /// A scope leaves: names stay.
+    Leave {
+        scope: String,
+    },
 }
 
 /// A transaction in the journal.
@@ -116,6 +125,13 @@ pub(crate) struct Row {
     place: (usize, usize),
 }
 
+impl Row {
+    /// Its content has left.
+    pub(crate) fn is_name(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
 /// A peer as last seen.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
@@ -127,6 +143,8 @@ pub(crate) struct Peer {
     pub(crate) wholes: BTreeMap<String, Vec<u8>>,
     /// What its program understands.
     pub(crate) features: u64,
+    /// Scopes that it may have no more.
+    pub(crate) handed_in: BTreeSet<String>,
 }
 
 /// The tables.
@@ -158,7 +176,10 @@ impl Tables {
     /// Whether an entry is here so that it would change nothing to take it in once more.
     pub(crate) fn has(&self, id: &Id, scope: &str, counts: bool) -> bool {
         let row = self.by_id.get(id).map(|row| &self.rows[*row]);
-        row.is_some_and(|row| row.counts || !counts || &*row.scope == scope)
+        row.is_some_and(|row| match row.is_name() && &*row.scope == scope {
+            true => false,
+            false => row.counts || !counts || &*row.scope == scope,
+        })
     }
 
     /// What the log of a scope holds.
@@ -191,6 +212,10 @@ impl Tables {
                 if let Some(row) = self.by_id.get(id).copied() {
                     // It had come into a scope that is not its own.
                     let aside = &mut self.rows[row];
+                    if aside.is_name() && aside.scope == *scope {
+                        (aside.bytes, aside.via, aside.place) = (Arc::clone(bytes), *via, place);
+                        return;
+                    }
                     (aside.scope, aside.via, aside.counts) = (Arc::clone(scope), *via, true);
                     self.logs.entry(Arc::clone(scope)).or_default().insert(seq, row);
                     return;
@@ -232,6 +257,36 @@ impl Tables {
                 }
             }
             Op::Epoch(epoch) => self.epoch = *epoch,
+            Op::HandedIn { device, scopes } => self.handed_in(device, scopes),
+            Op::Leave { scope } => self.leave(scope),
+        }
+    }
+
+    /// As `only_handed_in` of the real store.
+    fn handed_in(&mut self, device: &[u8; 16], scopes: &BTreeSet<String>) {
+        let Some(peer) = self.peers.get_mut(device) else { return };
+        let back: Vec<String> = peer.handed_in.difference(scopes).cloned().collect();
+        for scope in back.iter().chain(scopes) {
+            peer.acked.remove(scope);
+        }
+        peer.handed_in.clone_from(scopes);
+        for scope in back {
+            let Some(log) = self.logs.get(scope.as_str()) else { continue };
+            for row in log.values() {
+                if self.rows[*row].via == *device {
+                    self.rows[*row].via = VOID;
+                }
+            }
+        }
+    }
+
+    fn leave(&mut self, scope: &str) {
+        for peer in self.peers.values_mut() {
+            peer.cursors.remove(scope);
+        }
+        let Some(log) = self.logs.get(scope) else { return };
+        for row in log.values() {
+            self.rows[*row].bytes = Arc::default();
         }
     }
 
@@ -256,6 +311,7 @@ impl Tables {
             acked: BTreeMap::new(),
             wholes: BTreeMap::new(),
             features: 0,
+            handed_in: BTreeSet::new(),
         };
         let before = self.peers.entry(*device).or_insert_with(fresh);
         if before.store != *store || before.epoch != *epoch {

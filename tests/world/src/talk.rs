@@ -173,9 +173,7 @@ impl<D: Disk> World<D> {
         let stored = self.commit(machine, |disk| disk.port().store(&peer, &scope, upto, &entries));
         match stored {
             Done::Yes(_) => {
-                for (id, sum) in entries.iter().filter_map(|bytes| Self::batch_id(bytes)) {
-                    self.oracle.promise(machine, id, sum);
-                }
+                self.promise(machine, &scope, &entries);
                 self.learn(machine, true);
                 self.news(machine);
                 self.input(conn, end, Input::Stored { scope, upto });
@@ -183,6 +181,23 @@ impl<D: Disk> World<D> {
             }
             Done::No => self.disk_failed(conn, end),
             Done::Dark => Ok(()),
+        }
+    }
+
+    /// A machine says that it has these; what it may not have it drops, and that is no promise.
+    fn promise(&mut self, machine: usize, scope: &str, entries: &[Vec<u8>]) {
+        if self.machines[machine].seat.scopes.contains(scope) {
+            for (id, sum) in entries.iter().filter_map(|bytes| Self::batch_id(bytes)) {
+                self.oracle.promise(machine, id, sum);
+            }
+        }
+    }
+
+    /// What is damaged, or came back without all of it, is asked for.
+    fn fetch(&mut self, conn: usize, end: usize, machine: usize, peer: &PeerInfo) {
+        let rotten = self.machines[machine].seat.disk.port().rotten(peer);
+        for rotten in rotten.unwrap_or_default() {
+            self.input(conn, end, Input::Rotten(rotten));
         }
     }
 
@@ -260,7 +275,8 @@ impl<D: Disk> World<D> {
         let port = self.machines[this.machine].seat.disk.port();
         // The county log may have changed what this peer is.
         let still = port.admit_peer(&self.machines[other].seat.disk.key());
-        if !still.is_ok_and(|still| still.scopes == peer.scopes) {
+        let same = |now: &PeerInfo| now.scopes == peer.scopes && now.handed_in == peer.handed_in;
+        if !still.is_ok_and(|still| same(&still)) {
             return false;
         }
         let Ok(heads) = port.heads(peer) else { return false };
@@ -339,7 +355,9 @@ impl<D: Disk> World<D> {
                 if let Some(over) = self.over(conn, end, &done)? {
                     return Ok(over);
                 }
+                self.learn(machine, true);
                 self.worked(conn);
+                self.fetch(conn, end, machine, &peer);
                 if let Ok(Some(question)) = self.machines[machine].seat.disk.port().question(&peer)
                 {
                     self.input(conn, end, Input::Question(question));
@@ -359,9 +377,7 @@ impl<D: Disk> World<D> {
                 if let Some(over) = self.over(conn, end, &done)? {
                     return Ok(over);
                 }
-                for (id, sum) in entries.iter().filter_map(|bytes| Self::batch_id(bytes)) {
-                    self.oracle.promise(machine, id, sum);
-                }
+                self.promise(machine, &scope, &entries);
                 self.learn(machine, true);
                 self.news(machine);
                 let new = if let Done::Yes(new) = done { new } else { 0 };

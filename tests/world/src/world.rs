@@ -71,6 +71,8 @@ pub(crate) struct Machine<D: Disk> {
     pub(crate) retired: bool,
     /// How often its history may have begun anew for its peers.
     pub(crate) resets: u64,
+    /// Scopes that it has, or had.
+    pub(crate) ever: BTreeSet<String>,
 }
 
 /// What became of something that was to be committed.
@@ -103,6 +105,8 @@ pub struct World<D: Disk> {
     rest_by: Micros,
     /// Of QUIC, where that carries the frames.
     pub(crate) weather: Option<Weather>,
+    /// Content left a machine that no relay has.
+    wrong: Option<String>,
     /// Whether to say what happens.
     loud: bool,
 }
@@ -132,6 +136,7 @@ impl<D: Disk> World<D> {
             pairs: BTreeMap::new(),
             rest_by: Micros::MAX,
             weather: None,
+            wrong: None,
             loud: std::env::var_os("CUNKOU_WORLD_LOUD").is_some(),
         };
         for seat in seats {
@@ -153,8 +158,10 @@ impl<D: Disk> World<D> {
     /// Somebody new; dials within a minute.
     pub(crate) fn seat(&mut self, seat: Seat<D>) {
         let machine = self.machines.len();
+        let ever = seat.scopes.clone();
         self.machines.push(Machine {
             seat,
+            ever,
             on: true,
             run: 0,
             back_at: 0,
@@ -227,6 +234,9 @@ impl<D: Disk> World<D> {
             self.now = at;
             self.report.events += 1;
             self.happen(event)?;
+            if let Some(what) = self.wrong.take() {
+                return self.fail(what);
+            }
             if self.now > self.rest_by || self.report.events > EVENTS_MAX {
                 return self.fail("no rest: something is still going on");
             }
@@ -434,6 +444,14 @@ impl<D: Disk> World<D> {
         for made in self.machines[machine].seat.disk.news() {
             self.oracle.made(machine, made, told);
         }
+        // Content that has left a machine is at a relay: one of those that are dialled.
+        let gone = self.machines[machine].seat.disk.left();
+        self.report.left += gone.len() as u64;
+        let relays: BTreeSet<usize> =
+            self.machines.iter().flat_map(|m| m.seat.dials.iter().copied()).collect();
+        if let Err(what) = self.oracle.left(machine, &gone, &relays) {
+            self.wrong.get_or_insert(what);
+        }
     }
 
     /// Does something that commits. The power may go before, in it, or before anybody is told.
@@ -472,7 +490,8 @@ impl<D: Disk> World<D> {
 
     fn work(&mut self, nr: usize) {
         let (machine, scope) = (self.plan.work[nr].machine, self.plan.work[nr].scope.clone());
-        if !self.machines[machine].on || self.machines[machine].retired {
+        let me = &self.machines[machine];
+        if !me.on || me.retired || !me.seat.scopes.contains(&scope) {
             return;
         }
         let mut rng = self.rng.fork(nr as u64);
@@ -610,7 +629,7 @@ impl<D: Disk> World<D> {
             let doubles = [from, to].iter().any(|d| of(d).count() > 1);
             let resets: u64 = of(from).chain(of(to)).map(|m| m.resets).sum();
             let times = 1 + resets + if doubles { *sessions } else { 0 };
-            let scopes = of(to).flat_map(|m| m.seat.scopes.iter().cloned()).collect();
+            let scopes = of(to).flat_map(|m| m.ever.iter().cloned()).collect();
             let bound = times * self.oracle.bytes_in(&scopes) + sessions * 6 * batch;
             if *bytes > bound {
                 return self.fail(format!(

@@ -87,7 +87,8 @@ fn login_view(app: &App, headers: &HeaderMap, view: Login) -> (StatusCode, Marku
         _ => None,
     };
     let spare = app.door.replica().device().is_some_and(|d| {
-        d.kind == cunkou_casework::county::DeviceKind::Village && d.places.is_empty()
+        let village = d.kind == cunkou_casework::county::DeviceKind::Village;
+        village && d.places.is_empty() && people.is_empty()
     });
     let (locked, forgotten) = (app.door.is_locked(), app.office != Office::County);
     let mut view = Login { people, lease, locked, spare, forgotten, ..view };

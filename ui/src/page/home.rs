@@ -19,6 +19,8 @@ pub struct Home {
     pub lease_days: Option<u32>,
     /// Something in the relay's log does not fit what this box has seen of it.
     pub alarm: bool,
+    /// Villages that this box serves no more: a sentence for each.
+    pub lost: Vec<String>,
     /// Hand-overs that wait: address, words.
     pub duty: Vec<(String, String)>,
     /// Who is on duty, and where.
@@ -52,6 +54,9 @@ pub fn page(shell: &Shell, view: &Home) -> Markup {
                 (l.t("县平台的记录和本机见过的对不上。办件照常,请打电话告诉县安全管理员。",
                     "The county's log does not fit what this box has seen of it. Work goes on; please call the county's security administrator."))
             }
+        }
+        @for words in &view.lost {
+            p class="warn" { (words) }
         }
         @if let Some(days) = view.lease_days {
             p class="warn" {

@@ -105,6 +105,8 @@ pub struct Show {
     pub edit: String,
     /// Address of who looked.
     pub looks: String,
+    /// Where moving to another village goes.
+    pub moving: String,
     /// The full ID number may be shown: address; absent when it is shown.
     pub reveal: Option<String>,
     /// Rival values: label, the values.
@@ -130,6 +132,7 @@ pub fn show(shell: &Shell, view: &Show) -> Markup {
             div class="buttons" {
                 @if view.can_file { a class="button" href=(view.file) { (l.t("给TA办事", "File for this person")) } }
                 a class="button second" href=(view.edit) { (l.t("修改资料", "Change particulars")) }
+                a class="button second" href=(view.moving) { (l.t("迁到别的村", "Move to another village")) }
                 a class="button second" href=(view.looks) { (l.t("谁看过", "Who looked")) }
             }
         }

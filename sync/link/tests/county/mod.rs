@@ -74,6 +74,7 @@ impl Port for Empty {
             device: key[..16].try_into().expect("as the test made it"),
             name: "peer".into(),
             scopes: vec![],
+            handed_in: vec![],
         })
     }
     fn hello(&self, _: &PeerInfo) -> Result<Hello, PortError> {

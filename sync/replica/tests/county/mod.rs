@@ -1,6 +1,9 @@
 //! A small county of real replicas, each in a folder of its own, and conversations between them.
 #![allow(dead_code)]
 
+#[path = "talk.rs"]
+pub(crate) mod talk;
+
 use cunkou_casework::case::{CaseState, Ladder, Standing};
 use cunkou_casework::county::{Device, DeviceKind, Person, Place, Post, Role, Statement};
 use cunkou_casework::document::{Projection, Section, Write};
@@ -393,6 +396,7 @@ pub(crate) fn enrol(relay: &Station, station: &Station) {
         device: device_id(RELAY).0,
         name: "relay".into(),
         scopes: vec!["system".into()],
+        handed_in: vec![],
     };
     let of_box = relay.peer(station);
     relay.greeted(&of_box, &station.hello(&of_relay).expect("a hello")).expect("greeted");

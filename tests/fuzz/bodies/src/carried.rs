@@ -72,7 +72,7 @@ impl Port for Nowhere {
 
 fn peer() -> PeerInfo {
     let scopes = vec!["system".to_owned(), "place:1".to_owned()];
-    PeerInfo { device: [9; 16], name: "the other".to_owned(), scopes }
+    PeerInfo { device: [9; 16], name: "the other".to_owned(), scopes, handed_in: Vec::new() }
 }
 
 fn head() -> Head {

@@ -179,8 +179,12 @@ fn an_older_disk_gets_back_what_it_gave<D: Disk>(mut pair: Pair<D>) {
 }
 
 fn who_has_not_said_hello_gets_nothing<D: Disk>(pair: Pair<D>) {
-    let stranger =
-        PeerInfo { device: [0x77; 16], name: "?".into(), scopes: vec![pair.scope.clone()] };
+    let stranger = PeerInfo {
+        device: [0x77; 16],
+        name: "?".into(),
+        scopes: vec![pair.scope.clone()],
+        handed_in: vec![],
+    };
     assert!(pair.relay.port().store(&stranger, &pair.scope, 1, &[]).is_err());
     assert!(pair.relay.port().acked(&stranger, &pair.scope, 1).is_err());
     assert!(pair.relay.port().admit_peer(&[0x77; 32]).is_err());
