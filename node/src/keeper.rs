@@ -13,7 +13,7 @@ use cunkou_edge::cli::{Exit, Failure};
 use cunkou_edge::pin;
 use cunkou_edge::{App, Door, DoorError, Lease, Office, RescueFault};
 use cunkou_engine::Port;
-use cunkou_link::Dialer;
+use cunkou_link::{Dialer, LinkState};
 use cunkou_replica::{Budget, Replica, Unlocked};
 use cunkou_vault::{LeaseStanding, RescueError, UnlockError};
 use std::path::PathBuf;
@@ -168,6 +168,14 @@ impl Keeper {
     /// What the pages of the moment share.
     pub(crate) fn app(&self) -> Option<Arc<App>> {
         self.with(|now| Arc::clone(&now.app))
+    }
+
+    /// After how long a relay that is busy is asked again, when the box waits for that.
+    pub(crate) fn busy(&self) -> Option<Duration> {
+        match self.app()?.link_state()? {
+            LinkState::Busy { again } => Some(again),
+            _ => None,
+        }
     }
 
     /// The box's certificates.

@@ -8,7 +8,9 @@ mod advice;
 mod attachments;
 mod authority;
 mod call;
+mod colds;
 mod dial;
+mod doubles;
 mod driver;
 mod enrol;
 mod frames;
@@ -66,6 +68,12 @@ pub enum LinkError {
     /// The relay has no time for us now.
     #[error("the relay has no time for this box now; it may ask again in {} s", .0.as_secs())]
     Busy(Duration),
+    /// Another machine with this device's key is talking to it.
+    #[error(
+        "另一台机器正用着本盒子的身份 / another machine is talking with this box's identity; call \
+         county IT"
+    )]
+    Double,
     /// Our certificate has run out; it is to be renewed first.
     #[error("the certificate of this box has run out; it is being renewed")]
     RunOut,
@@ -97,6 +105,8 @@ pub(crate) const CLOSE_SCOPES: u32 = 3;
 pub(crate) const CLOSE_RUN_OUT: u32 = 4;
 pub(crate) const CLOSE_HEARD: u32 = 5;
 pub(crate) const CLOSE_BUSY: u32 = 6;
+pub(crate) const CLOSE_DOUBLE: u32 = 7;
+pub(crate) const CLOSE_REPLACED: u32 = 8;
 
 pub(crate) const ALPN_SYNC: &[u8] = b"cunkou-sync/1";
 pub(crate) const ALPN_RENEW: &[u8] = b"cunkou-renew/1";
@@ -131,6 +141,7 @@ fn said(code: u32, words: &[u8]) -> LinkError {
         CLOSE_REFUSED => LinkError::Refused(text()),
         CLOSE_RUN_OUT => LinkError::RunOut,
         CLOSE_HEARD => LinkError::Heard,
+        CLOSE_DOUBLE => LinkError::Double,
         CLOSE_BUSY => {
             let seconds = text().parse().unwrap_or(60);
             LinkError::Busy(Duration::from_secs(seconds))

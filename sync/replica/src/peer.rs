@@ -12,6 +12,7 @@ use cunkou_engine::{
     RefusalCode, Refused, Repaired, Rotten, SCOPES_MAX, ScopeState, features,
 };
 use cunkou_store::{PeerRow, RepairRow, Said, StoreError, TrafficRow, View};
+use std::net::IpAddr;
 use std::sync::PoisonError;
 use std::time::Duration;
 use tracing::{info, warn};
@@ -368,6 +369,13 @@ impl Port for Replica {
         let row =
             TrafficRow { month, device: peer.device, name: peer.name.clone(), sent, received };
         self.store.write(|tx| tx.add_traffic(&row)).map_err(|e: StoreError| failed(e))
+    }
+
+    fn double(&self, peer: &PeerInfo, from: IpAddr) -> Result<(), PortError> {
+        let (at_ms, address) = (self.now_ms(), from.to_string());
+        self.store
+            .write(|tx| tx.note_double(&peer.device, &address, at_ms))
+            .map_err(|e: StoreError| failed(e))
     }
 
     fn heads(&self, peer: &PeerInfo) -> Result<Vec<(String, u64)>, PortError> {

@@ -254,8 +254,9 @@ impl View<'_> {
     /// When SQLite fails.
     pub fn left(&self, subject: &[u8; 16]) -> Result<BTreeMap<[u8; 32], Left>, StoreError> {
         let sql = "SELECT e.id, b.how, b.made_ms, b.acked_ms,
-                          l.seq <= (SELECT coalesce(max(a.seq), 0) FROM acked a
-                                    WHERE a.scope = l.scope)
+                          l.seq <= (SELECT coalesce(max(a.seq), 0)
+                                    FROM acked a JOIN peer q ON q.id = a.peer
+                                    WHERE a.scope = l.scope AND q.beside = 0)
                    FROM entry e JOIN log l ON l.pos = e.pos
                    JOIN bundle_part p ON p.scope = l.scope AND p.after < l.seq AND p.upto >= l.seq
                    JOIN bundle_out b ON b.id = p.bundle
