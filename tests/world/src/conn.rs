@@ -65,6 +65,8 @@ pub(crate) struct Conn {
     pub(crate) ends: [End; 2],
     /// What is under way does not arrive any more.
     pub(crate) cut: bool,
+    /// Whoever was called would not talk: another of the same device lives.
+    pub(crate) refused: bool,
     pub(crate) line: Access,
 }
 
@@ -76,7 +78,7 @@ impl Conn {
             jitter: a.jitter + b.jitter,
             bits: a.bits.min(b.bits),
         };
-        Self { ends, cut: false, line }
+        Self { ends, cut: false, refused: false, line }
     }
 
     /// When so many bytes from an end arrive that are sent now. `jitter` is drawn by the caller.
