@@ -94,6 +94,11 @@ impl LinkHandle {
         self.contact.borrow().clone()
     }
 
+    /// Where the link stands, now and later.
+    pub(crate) fn watch(&self) -> watch::Receiver<LinkState> {
+        self.state.clone()
+    }
+
     /// Somebody is looking, or something new waits: a waiting link tries again soon.
     pub fn nudge(&self) {
         if matches!(*self.state.borrow(), LinkState::Offline { .. }) {

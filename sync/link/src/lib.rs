@@ -7,6 +7,7 @@
 mod advice;
 mod attachments;
 mod authority;
+mod beside;
 mod call;
 mod colds;
 mod dial;
@@ -34,6 +35,7 @@ pub use authority::{
     ADDRESSES_MAX, BACKDATED_MS, Bounds, DEVICE_DAYS, IssuingAuthority, Purpose, RootAuthority,
     SUBNETS, WebKey, device_spki, is_web_key,
 };
+pub use beside::Neighbours;
 pub use call::{LINK_PATH, Links, Way};
 pub use dial::{Again, Contact, Dialer, LinkHandle, LinkState};
 pub use enrol::{
@@ -111,6 +113,7 @@ pub(crate) const CLOSE_REPLACED: u32 = 8;
 pub(crate) const ALPN_SYNC: &[u8] = b"cunkou-sync/1";
 pub(crate) const ALPN_RENEW: &[u8] = b"cunkou-renew/1";
 pub(crate) const ALPN_TEST: &[u8] = b"cunkou-test/1";
+pub(crate) const ALPN_BESIDE: &[u8] = b"cunkou-beside/1";
 pub(crate) const ALPN_ENROL: &[u8] = b"cunkou-enrol/1";
 
 /// What a closed connection means to a person.

@@ -61,10 +61,11 @@ impl Replica {
     pub(crate) fn take_lacking(
         &self,
         peer: &PeerRow,
+        how: How,
         scope: &str,
         batch: &[Vec<u8>],
     ) -> Result<Admitted, StoreError> {
-        self.take_in(How::Link, peer, scope, batch, |_| Ok(()))
+        self.take_in(how, peer, scope, batch, |_| Ok(()))
     }
 
     fn take_in(
@@ -95,6 +96,11 @@ impl Replica {
                     }
                 };
                 let (state, reason) = self.verdict(tx, &entry, scope, &mut county)?;
+                // It would be passed on as if this box vouched for it; its author has other ways.
+                if how == How::Neighbour && state == EntryState::Quarantined {
+                    admitted.refused += 1;
+                    continue;
+                }
                 // What is erased does not come back, whoever brings it; that it came is known.
                 let gone = entry.kind() != Kind::Erasure && tx.erased(&entry.subject().0)?;
                 let new = NewEntry {
