@@ -4,9 +4,10 @@
 mod county;
 
 use county::*;
+use cunkou_casework::entry::Kind;
 use cunkou_engine::{Call, Input, Output, Port, Session, perform};
 use cunkou_replica::{Beside, Replica};
-use cunkou_store::{EntryState, How, Left};
+use cunkou_store::{How, Left};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -157,11 +158,11 @@ fn what_does_not_count_is_not_taken_from_a_neighbour_nor_passed_on() {
     port.greeted(&peer, &back.hello(&of_town).expect("a hello")).expect("greeted");
     // A case of the other village, which this box does not serve.
     let subject = cunkou_casework::ids::SubjectId([7; 16]);
-    let bad = forge(&village, subject, event(&[], opened("000300000015".into(), LONGTAN)));
+    let says = event(&[], opened("000300000015".into(), LONGTAN));
+    let by = (Some(AGENT_YUNLING), BOX_YUNLING);
+    let bad = forge(subject, Kind::Event, by, by, 7, says, village.county().head());
     let head = town.store().read(|view| view.head("place:11")).expect("read");
-    let admitted = port.store(&peer, "place:11", 1_000, &[bad.bytes().to_vec()]).expect("works");
+    let admitted = port.store(&peer, "place:11", 1_000, &[bad.encode()]).expect("works");
     assert_eq!((admitted.new, admitted.quarantined, admitted.refused), (0, 0, 1));
     assert_eq!(town.store().read(|view| view.head("place:11")).expect("read"), head);
-    let kept = town.store().read(|view| view.entry_state(&bad.id().0));
-    let _: Option<EntryState> = kept.ok().flatten();
 }
