@@ -5,6 +5,7 @@
 //! signed by m of n administrators; they hand parts of it on as grants, which only ever narrow.
 
 mod authority;
+mod beside;
 mod log;
 mod office;
 mod rescue;
@@ -13,6 +14,7 @@ mod statement;
 pub use authority::{
     ADMINISTRATORS_MAX, Administrator, Constitution, Denied, Grant, GrantId, Power,
 };
+pub use beside::Apart;
 pub use log::{Anchor, CountyLog, LogError};
 pub use office::{Device, DeviceKind, KIN_MAX, Person, Place, Post, Role};
 pub use rescue::{HELPERS_MAX, Helper, Rescue};

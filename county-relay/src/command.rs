@@ -857,6 +857,7 @@ impl Home {
             "boxes": boxes,
             "revoked": revoked,
             "forks": histories::list(&self.replica)?,
+            "doubles": histories::doubles(&self.replica)?,
             "attachments": cunkou_edge::lane::status(&self.replica).map_err(failed)?,
         }))
     }

@@ -8,7 +8,7 @@ use cunkou_edge::cli::{Exit, Failure};
 use cunkou_edge::lists::when;
 use cunkou_edge::{AppError, Signed};
 use cunkou_replica::Replica;
-use cunkou_store::{ForkKind, ForkRow};
+use cunkou_store::{DoubleRow, ForkKind, ForkRow, StoreError};
 use cunkou_ui::Lang;
 use cunkou_ui::page::boxes::Table;
 use serde_json::{Value, json};
@@ -27,20 +27,35 @@ fn kind(kind: ForkKind, l: Lang) -> &'static str {
     }
 }
 
+/// What is said of two machines that were alive at the same time.
+fn alive(double: &DoubleRow, l: Lang) -> String {
+    let (times, from) = (double.times, &double.address);
+    match l {
+        Lang::Zh => format!("两台机器同时用它的身份;第二台已拒绝 {times} 次,来自 {from}"),
+        Lang::En => format!(
+            "two machines talked with its identity; the second was refused {times} times, from {from}"
+        ),
+    }
+}
+
 /// The table of the boxes page; nothing when every box has one history.
 pub(crate) fn table(signed: &Signed) -> Result<Option<Table>, AppError> {
     let (l, replica) = (signed.lang, signed.replica());
-    let forks = replica.forks()?;
-    if forks.is_empty() {
+    let (forks, doubles) = (replica.forks()?, replica.doubles()?);
+    if forks.is_empty() && doubles.is_empty() {
         return Ok(None);
     }
     let county = replica.county();
-    let rows = forks.iter().map(|fork| {
-        let id = DeviceId(fork.device);
+    let row = |device: [u8; 16], found: String, at_ms: i64| {
+        let id = DeviceId(device);
         let name = county.device(id).map_or_else(|| id.to_string(), |d| d.name.clone());
         let short = id.to_string()[..8].to_owned();
-        (vec![name, kind(fork.kind, l).to_owned(), when(fork.found_ms), short], "red")
-    });
+        (vec![name, found, when(at_ms), short], "red")
+    };
+    let alive = doubles.iter().map(|double| row(double.device, alive(double, l), double.last_ms));
+    let rows = alive.chain(
+        forks.iter().map(|fork| row(fork.device, kind(fork.kind, l).to_owned(), fork.found_ms)),
+    );
     let heads = [
         l.t("盒子", "Box"),
         l.t("发现了什么", "What was found"),
@@ -75,6 +90,20 @@ pub(crate) fn list(replica: &Replica) -> Result<Vec<Value>, Failure> {
     Ok(replica.forks().map_err(failed)?.iter().map(row).collect())
 }
 
+/// The machines that were refused because another of their device was alive, for programs.
+pub(crate) fn doubles(replica: &Replica) -> Result<Vec<Value>, Failure> {
+    let county = replica.county();
+    let row = |double: &DoubleRow| {
+        let id = DeviceId(double.device);
+        json!({
+            "device": id.to_string(), "name": county.device(id).map(|d| d.name.clone()),
+            "first_ms": double.first_ms, "last_ms": double.last_ms,
+            "refused": double.times, "address": double.address,
+        })
+    };
+    Ok(replica.doubles().map_err(failed)?.iter().map(row).collect())
+}
+
 impl Home {
     /// Says that all histories of a box that are known stay beside each other.
     pub(crate) fn clear_forks(&self, device: &str, reason: String) -> Result<Value, Failure> {
@@ -83,6 +112,11 @@ impl Home {
         let of_it = forks.iter().filter(|fork| fork.device == device.0);
         let runs: BTreeSet<Incarnation> =
             of_it.flat_map(|fork| fork.runs).map(Incarnation).collect();
+        let forget = |tx: &cunkou_store::Txn<'_>| tx.forget_double(&device.0);
+        let looked = self.replica.store().write(forget).map_err(|e: StoreError| failed(e))?;
+        if runs.is_empty() && looked {
+            return Ok(json!({ "schema": 1, "cleared": device.to_string() }));
+        }
         if runs.is_empty() {
             let words = "this box has one history; there is nothing to clear";
             return Err(Failure::new(Exit::Refused, words));

@@ -88,6 +88,8 @@ impl Execute for Executor {
                     "profile": self.keeper.reach().profile.word(),
                     "relay": contact.as_ref().map(|c| c.relay.clone()),
                     "over": contact.as_ref().map(|c| c.way.word()),
+                    "neighbours": self.keeper.met(),
+                    "busy_s": self.keeper.busy().map(|again| again.as_secs()),
                 });
                 let used = traffic::of(replica, self.keeper.open()).map_err(failed)?;
                 status["traffic"] = used.iter().map(traffic::Used::json).collect();

@@ -13,14 +13,15 @@ use cunkou_edge::cli::{Exit, Failure};
 use cunkou_edge::pin;
 use cunkou_edge::{App, Door, DoorError, Lease, Office, RescueFault};
 use cunkou_engine::Port;
-use cunkou_link::Dialer;
-use cunkou_replica::{Budget, Replica, Unlocked};
+use cunkou_link::{Dialer, LinkHandle, LinkState, Neighbours};
+use cunkou_replica::{Beside, Budget, Replica, Unlocked};
 use cunkou_vault::{LeaseStanding, RescueError, UnlockError};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tower::ServiceExt;
 use tracing::{info, warn};
@@ -35,12 +36,16 @@ const EVICT_EVERY: Duration = Duration::from_secs(3600);
 /// one write.
 const MIRROR_AFTER: Duration = Duration::from_secs(2);
 
+/// The boxes nearby that are talked to, by device and name.
+type Met = watch::Receiver<BTreeMap<[u8; 16], String>>;
+
 /// What is running now.
 struct Now {
     app: Arc<App>,
     router: Router,
     work: Option<Unlocked>,
     link: JoinHandle<()>,
+    beside: Option<(JoinHandle<()>, Met)>,
     mirror: Option<JoinHandle<()>>,
 }
 
@@ -123,9 +128,19 @@ impl Keeper {
             jitter.draw(&mut random);
             u32::from_be_bytes(random)
         }));
+        let beside = work.as_ref().zip(app.link.clone()).and_then(|(work, link)| {
+            let neighbours = self.neighbours(work, link)?;
+            let (met, jitter) = (neighbours.met(), Arc::clone(&replica));
+            let running = self.runtime.spawn(neighbours.run(move || {
+                let mut random = [0; 4];
+                jitter.draw(&mut random);
+                u32::from_be_bytes(random)
+            }));
+            Some((running, met))
+        });
         let router = web::router(Arc::clone(&app), self.data.join("practice"));
         let mirror = work.as_ref().map(|work| self.keep_mirrored(work));
-        Ok(Now { app, router, work, link, mirror })
+        Ok(Now { app, router, work, link, beside, mirror })
     }
 
     fn locked(&self) -> Result<Now, Failure> {
@@ -140,6 +155,9 @@ impl Keeper {
         let before = self.now.write().unwrap_or_else(PoisonError::into_inner).replace(next);
         if let Some(before) = before {
             before.link.abort();
+            if let Some((beside, _)) = before.beside {
+                beside.abort();
+            }
             if let Some(mirror) = before.mirror {
                 mirror.abort();
             }
@@ -168,6 +186,28 @@ impl Keeper {
     /// What the pages of the moment share.
     pub(crate) fn app(&self) -> Option<Arc<App>> {
         self.with(|now| Arc::clone(&now.app))
+    }
+
+    /// Who is met beside an open box, unless that is switched off.
+    fn neighbours(&self, work: &Unlocked, link: LinkHandle) -> Option<Neighbours> {
+        let after = self.reach.neighbours?;
+        let port: Arc<dyn Port> = Arc::new(Beside(Arc::clone(&work.replica)));
+        Some(Neighbours::new(self.wallet.clone(), port, link, after))
+    }
+
+    /// The boxes nearby that are talked to now; nothing when none are looked for.
+    pub(crate) fn met(&self) -> Option<Vec<String>> {
+        let met = self.with(|now| now.beside.as_ref().map(|(_, met)| met.clone())).flatten()?;
+        let names = met.borrow().values().cloned().collect();
+        Some(names)
+    }
+
+    /// After how long a relay that is busy is asked again, when the box waits for that.
+    pub(crate) fn busy(&self) -> Option<Duration> {
+        match self.app()?.link_state()? {
+            LinkState::Busy { again } => Some(again),
+            _ => None,
+        }
     }
 
     /// The box's certificates.

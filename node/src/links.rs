@@ -3,6 +3,7 @@
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_link::{Congestion, Links, Profile, Settings};
 use serde::Deserialize;
+use std::time::Duration;
 
 /// The keys of the link in the configuration of a box.
 #[derive(Debug, Default, Deserialize)]
@@ -15,6 +16,18 @@ pub(crate) struct LinkConfig {
     mtu_discovery: Option<Switch>,
     #[serde(default)]
     proxy: Option<String>,
+    #[serde(default)]
+    neighbours: Option<Switch>,
+    #[serde(default)]
+    neighbours_after: Option<Seconds>,
+}
+
+/// A number of seconds, or one in an environment variable.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+enum Seconds {
+    Number(u64),
+    Text(String),
 }
 
 /// On or off: a TOML boolean, or the word of an environment variable.
@@ -25,11 +38,41 @@ enum Switch {
     Word(String),
 }
 
+/// Without its relay for so long, a box looks for others on the local network, unless told.
+const NEIGHBOURS_AFTER: Duration = Duration::from_secs(600);
+
 /// The kind of the link and the settings that follow from it and from what else is configured.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reach {
     pub(crate) profile: Profile,
     pub(crate) links: Links,
+    /// After how long without a relay boxes nearby are looked for; never when absent.
+    pub(crate) neighbours: Option<Duration>,
+}
+
+impl Switch {
+    fn read(&self, key: &str) -> Result<bool, Failure> {
+        match self {
+            Self::Plain(on) => Ok(*on),
+            Self::Word(word) => word.parse().map_err(|_| {
+                let words = format!("{key}: {word} is neither true nor false");
+                Failure::new(Exit::Usage, words)
+            }),
+        }
+    }
+}
+
+impl Seconds {
+    fn read(&self, key: &str) -> Result<Duration, Failure> {
+        let seconds = match self {
+            Self::Number(seconds) => Ok(*seconds),
+            Self::Text(text) => text.trim().parse().map_err(|_| {
+                let words = format!("{key}: {text} is no number of seconds");
+                Failure::new(Exit::Usage, words)
+            }),
+        };
+        seconds.map(Duration::from_secs)
+    }
 }
 
 fn word<T: std::str::FromStr<Err = String>>(
@@ -60,16 +103,14 @@ impl LinkConfig {
         let mut settings = Settings::of(profile);
         let congestion: Option<Congestion> = word(self.congestion.as_ref(), "congestion")?;
         settings.congestion = congestion.unwrap_or(settings.congestion);
-        settings.mtu_discovery = match &self.mtu_discovery {
-            None => settings.mtu_discovery,
-            Some(Switch::Plain(on)) => *on,
-            Some(Switch::Word(word)) => word.parse().map_err(|_| {
-                let words = format!("mtu_discovery: {word} is neither true nor false");
-                Failure::new(Exit::Usage, words)
-            })?,
-        };
+        let mtu_discovery = self.mtu_discovery.as_ref().map(|s| s.read("mtu_discovery"));
+        settings.mtu_discovery = mtu_discovery.transpose()?.unwrap_or(settings.mtu_discovery);
         let proxy = self.proxy.as_deref().map(proxy).transpose()?;
-        Ok(Reach { profile, links: Links { settings, proxy } })
+        let wanted = self.neighbours.as_ref().map(|s| s.read("neighbours")).transpose()?;
+        let after = self.neighbours_after.as_ref().map(|s| s.read("neighbours_after"));
+        let after = after.transpose()?.unwrap_or(NEIGHBOURS_AFTER);
+        let neighbours = wanted.unwrap_or(true).then_some(after);
+        Ok(Reach { profile, links: Links { settings, proxy }, neighbours })
     }
 }
 
@@ -101,6 +142,17 @@ mod tests {
         for bad in ["10.1.1.1", "https://10.1.1.1:8080", "http://a:b@10.1.1.1:8080"] {
             assert!(proxy(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn boxes_nearby_are_looked_for_after_ten_minutes_unless_told_otherwise() {
+        let neighbours = |text: &str| read(text).expect("a link").neighbours;
+        assert_eq!(neighbours(""), Some(Duration::from_secs(600)));
+        assert_eq!(neighbours("neighbours = false"), None);
+        assert_eq!(neighbours("neighbours = \"false\"\nneighbours_after = 5"), None);
+        assert_eq!(neighbours("neighbours_after = \"30\""), Some(Duration::from_secs(30)));
+        assert!(read("neighbours = \"perhaps\"").is_err());
+        assert!(read("neighbours_after = \"soon\"").is_err());
     }
 
     #[test]

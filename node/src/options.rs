@@ -211,7 +211,8 @@ pub(crate) struct LinkTest {
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
     /// TOML file with the keys https, http, relays, addresses, hours, lock_after, photo_bytes, link
-    /// (wired, 4g, 2g or satellite), congestion, mtu_discovery and proxy.
+    /// (wired, 4g, 2g or satellite), congestion, mtu_discovery, proxy, neighbours (false: boxes nearby
+    /// are neither looked for nor answered) and neighbours_after (seconds without a relay).
     #[arg(long)]
     pub(crate) config: Option<PathBuf>,
     /// Address of the pages, e.g. 0.0.0.0:443.

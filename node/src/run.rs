@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 13] = [
     "https",
     "http",
     "relays",
@@ -29,6 +29,8 @@ const KEYS: [&str; 11] = [
     "congestion",
     "mtu_discovery",
     "proxy",
+    "neighbours",
+    "neighbours_after",
 ];
 
 /// Configuration of a serving box.

@@ -3,6 +3,7 @@
 
 mod at_rest;
 mod bad_input;
+mod beside;
 mod bundle;
 mod ceremony;
 mod certificates;

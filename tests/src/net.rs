@@ -121,6 +121,23 @@ impl Namespace {
         Ok(this)
     }
 
+    /// Makes the cable a local network besides: private addresses at both ends. Gives the one of this
+    /// side.
+    ///
+    /// # Errors
+    /// When it is not permitted.
+    pub fn local_network(&self) -> Result<&'static str> {
+        let (near, far) =
+            (format!("ck{}a", std::process::id()), format!("ck{}b", std::process::id()));
+        run("ip", &["addr", "add", "10.213.47.1/24", "dev", &near])?;
+        self.inside("ip", &["addr", "add", "10.213.47.2/24", "dev", &far])?;
+        for (end, inside) in [(&near, false), (&far, true)] {
+            let on = ["link", "set", end, "multicast", "on"];
+            if inside { self.inside("ip", &on)? } else { run("ip", &on)? }
+        }
+        Ok("10.213.47.1")
+    }
+
     /// Runs a command inside.
     ///
     /// # Errors

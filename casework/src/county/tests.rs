@@ -1,5 +1,7 @@
 //! Who may say what in the county log.
 
+mod beside;
+
 use super::*;
 use crate::entry::{ClockSource, Entry, Header, Kind, LogPosition, Signers};
 use crate::event::{Level, encode};

@@ -76,6 +76,11 @@ pub(crate) async fn sync(signed: Signed) -> Result<Markup, AppError> {
             view.progress = Some((progress.to_send, progress.to_receive));
             l.t("已连上", "connected").to_owned()
         }
+        Some(LinkState::Busy { again }) => format!(
+            "{} {}",
+            l.t("县平台正忙,会自动再试,大约", "the county is busy; tried again by itself in about"),
+            l.span(i64::try_from(again.as_millis()).unwrap_or(i64::MAX))
+        ),
         Some(LinkState::Connecting) => l.t("正在连接", "connecting").to_owned(),
         Some(LinkState::Offline { why, refused }) => {
             if *refused {

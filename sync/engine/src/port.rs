@@ -4,6 +4,7 @@ use crate::ranges::{Outline, Outliner, span};
 use crate::sketch::Sketch;
 use crate::wire::Hello;
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Why a peer is sent away.
@@ -561,6 +562,15 @@ pub trait Port: Send + Sync + 'static {
         _repaired: Repaired,
     ) -> Result<(), PortError> {
         Err(PortError::unasked())
+    }
+
+    /// Two machines with this device's key are alive at the same time; the second came from this
+    /// address and was refused.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn double(&self, _peer: &PeerInfo, _from: IpAddr) -> Result<(), PortError> {
+        Ok(())
     }
 
     /// So many bytes went to the peer and came from it since this was told last, headers included.

@@ -1,6 +1,7 @@
 //! The box's side: finds its relay, again and again, with growing waits.
 
 use crate::call::{Call, Called, Links, Place, Way};
+use crate::colds::WAIT_MAX;
 use crate::driver::Conversation;
 use crate::order::{Order, Then};
 use crate::renewal::{self, Credentials};
@@ -20,8 +21,8 @@ const LOOK_AROUND: Duration = Duration::from_secs(5);
 const FIRST_AGAIN: Duration = Duration::from_secs(3600);
 /// Over HTTPS for so long, a box looks whether QUIC gets through now. An attempt costs 5 kB.
 const QUIC_AGAIN: Duration = Duration::from_secs(6 * 3600);
-/// A relay that is busy is believed when it asks for so long at most.
-const BUSY_MAX: Duration = Duration::from_secs(900);
+/// Who is refused because another machine has its identity comes again after so long at least.
+const DOUBLE: Duration = Duration::from_secs(60);
 /// So often a box that is connected looks whether its certificates are to be renewed.
 const LOOK: Duration = Duration::from_secs(3600);
 /// The shortest wait between two attempts while somebody looks.
@@ -34,6 +35,11 @@ pub enum LinkState {
     Connecting,
     /// Talking, with so much left to do.
     Online(Progress),
+    /// The relay has no time for what this box lacks; it is asked again by itself.
+    Busy {
+        /// After about so long.
+        again: Duration,
+    },
     /// Not connected; tried again after the wait.
     Offline {
         /// Why, in words.
@@ -86,6 +92,11 @@ impl LinkHandle {
     #[must_use]
     pub fn contact(&self) -> Option<Contact> {
         self.contact.borrow().clone()
+    }
+
+    /// Where the link stands, now and later.
+    pub(crate) fn watch(&self) -> watch::Receiver<LinkState> {
+        self.state.clone()
     }
 
     /// Somebody is looking, or something new waits: a waiting link tries again soon.
@@ -207,23 +218,31 @@ impl Dialer {
                 }
                 Err(error) => error,
             };
-            self.tell(&relay, &error);
-            let least = match error {
-                LinkError::Busy(wait) => wait.min(BUSY_MAX),
-                _ => Duration::ZERO,
-            };
-            if self.order.failed() == Then::Next {
+            let least = asked_to_wait(&error, random());
+            self.tell(&relay, &error, least);
+            let busy = matches!(error, LinkError::Busy(_));
+            let then = if busy { self.order.busy() } else { self.order.failed() };
+            if then == Then::Next {
                 continue;
             }
             let wait = self.backoff.next_wait(random());
-            self.rest(wait.max(least)).await;
+            // Who looks does not make a busy relay less busy; what is new here it takes.
+            self.rest(wait.max(least), !busy).await;
         }
     }
 
-    fn tell(&self, relay: &str, error: &LinkError) {
+    fn tell(&self, relay: &str, error: &LinkError, again: Duration) {
+        if matches!(error, LinkError::Busy(_)) {
+            info!(%relay, wait_s = again.as_secs(), "the relay is busy");
+            self.state.send_replace(LinkState::Busy { again });
+            return;
+        }
         let refused = matches!(
             error,
-            LinkError::Refused(_) | LinkError::OtherCounty(_) | LinkError::Setup(_)
+            LinkError::Refused(_)
+                | LinkError::OtherCounty(_)
+                | LinkError::Setup(_)
+                | LinkError::Double
         );
         if refused {
             warn!(%relay, %error, "the relay does not want to talk to this box");
@@ -234,10 +253,10 @@ impl Dialer {
     }
 
     /// Waits, but not long once somebody looks or something new waits to be sent.
-    async fn rest(&mut self, wait: Duration) {
+    async fn rest(&mut self, wait: Duration, looks_count: bool) {
         let hurry = async {
             tokio::select! {
-                () = self.nudge.notified() => {}
+                () = self.nudge.notified(), if looks_count => {}
                 _ = self.changes.changed() => {}
             }
             tokio::time::sleep(HURRIED.min(wait)).await;
@@ -304,6 +323,7 @@ impl Dialer {
             asked: None,
             account: None,
             paused: None,
+            colds: None,
         };
         let talk = conversation.run(send, receive);
         tokio::pin!(talk);
@@ -370,6 +390,17 @@ impl Dialer {
     }
 }
 
+/// How long a box waits at least because of what a relay said. With jitter: others were told the
+/// same.
+fn asked_to_wait(error: &LinkError, random: u32) -> Duration {
+    let share = f64::from(random) / f64::from(u32::MAX) / 2.0;
+    match error {
+        LinkError::Busy(wait) => (*wait).min(WAIT_MAX).mul_f64(1.0 + share),
+        LinkError::Double => DOUBLE,
+        _ => Duration::ZERO,
+    }
+}
+
 /// Ends when the relay answers, asked each so often; never without a relay.
 async fn answers(
     me: &dyn Credentials,
@@ -391,5 +422,20 @@ async fn answers(
             Ok(called) => return called.end().await,
             Err(error) => info!(%relay, %error, "it does not answer yet"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_asked_to_wait_waits_so_long_at_least_and_not_all_equally() {
+        let busy = |seconds| LinkError::Busy(Duration::from_secs(seconds));
+        assert_eq!(asked_to_wait(&busy(60), 0), Duration::from_secs(60));
+        assert_eq!(asked_to_wait(&busy(60), u32::MAX), Duration::from_secs(90));
+        assert_eq!(asked_to_wait(&busy(1_000_000), 0), WAIT_MAX, "no relay locks a box out");
+        assert_eq!(asked_to_wait(&LinkError::Double, 7), DOUBLE);
+        assert_eq!(asked_to_wait(&LinkError::RunOut, 7), Duration::ZERO);
     }
 }

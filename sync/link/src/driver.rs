@@ -1,10 +1,11 @@
 //! Drives one session: moves bytes, timers and store calls. Takes no decisions.
 
+use crate::colds::{Cold, ColdDoor, is_cold};
 use crate::line::{Connection, RecvStream, SendStream};
 use crate::quotas::Account;
 use crate::{
-    CLOSE_HEARD, CLOSE_REFUSED, CLOSE_SCOPES, CLOSE_VIOLATION, LinkError, attachments, explain,
-    frames,
+    CLOSE_BUSY, CLOSE_HEARD, CLOSE_REFUSED, CLOSE_SCOPES, CLOSE_VIOLATION, LinkError, attachments,
+    explain, frames,
 };
 use cunkou_engine::ranges::Pace;
 use cunkou_engine::{
@@ -23,6 +24,11 @@ const READ_AHEAD: usize = 2;
 
 /// A peer is asked about its log once in so long at most: it signs it about as often.
 const ASK_EVERY: Duration = Duration::from_secs(60);
+/// A box that is asked to come again may give what it has for so long: sooner than it would take us
+/// for silent.
+const GIVES: Duration = Duration::from_secs(20);
+/// What it was told last is to arrive before the end.
+const LINGERS: Duration = Duration::from_secs(2);
 /// A pause as long as this is told in the log.
 const LONG_PAUSE: Duration = Duration::from_secs(10);
 
@@ -48,6 +54,18 @@ pub(crate) struct Conversation {
     pub(crate) account: Option<Arc<Account>>,
     /// Until then nothing is read: a quota is used up.
     pub(crate) paused: Option<Instant>,
+    /// How many may begin from nothing at once; a box has nobody to ask.
+    pub(crate) colds: Option<ColdDoor>,
+}
+
+/// How a conversation stands that begins from nothing.
+enum Start {
+    /// It does not, or has all by now.
+    Warm,
+    /// It is one of those that may; given back when this is dropped.
+    Cold(#[expect(dead_code, reason = "held, not read")] Cold),
+    /// There are too many: it gives what it has, gets nothing, and is asked to come again.
+    Busy { wait: Duration, until: Instant },
 }
 
 impl Conversation {
@@ -88,9 +106,17 @@ impl Conversation {
             self.peer.clone(),
             self.account.clone(),
         ));
-        let mut pulling = false;
+        let (mut pulling, mut start) = (false, Start::Warm);
         loop {
             while let Some(output) = session.poll_output() {
+                if let Output::Greeted(hello) = &output {
+                    let held = hello.scopes.iter().map(|s| s.head).fold(0, u64::saturating_add);
+                    start = self.begins(session.progress(), held);
+                }
+                let gives = matches!(output, Output::Load(_) | Output::Name { .. });
+                if gives && matches!(start, Start::Busy { .. }) {
+                    continue;
+                }
                 let theirs = match &output {
                     Output::Greeted(hello) => Some(hello.features.unwrap_or(0)),
                     Output::GreetedAgain { features, .. } => Some(*features),
@@ -117,6 +143,25 @@ impl Conversation {
                 self.perform(&mut session, &mut send, begun, output).await?;
                 self.progress.send_replace(Some(session.progress()));
             }
+            let progress = session.progress();
+            if progress.to_send == 0 {
+                start = Start::Warm;
+            }
+            let enough = match &mut start {
+                Start::Busy { until, .. } => {
+                    if progress.to_receive == 0 {
+                        *until = (*until).min(Instant::now() + LINGERS);
+                    }
+                    Some(*until)
+                }
+                Start::Warm | Start::Cold(_) => None,
+            };
+            let enough = async {
+                match enough {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
             let wake = session.poll_timeout().map(|(at, _)| begun + at);
             let tick = async {
                 match wake {
@@ -152,6 +197,7 @@ impl Conversation {
                     self.paused = None;
                     session.handle(begun.elapsed(), Input::Resumed);
                 }
+                () = enough => return Err(self.come_again(&start)),
                 () = tick, if paused.is_none() => session.handle(begun.elapsed(), Input::Tick),
                 Some(ended) = tasks.join_next() => {
                     if let Ok(Err(error)) = ended {
@@ -160,6 +206,28 @@ impl Conversation {
                 }
             }
         }
+    }
+
+    /// Whether a peer that has just said hello may have all that it is owed now.
+    fn begins(&self, progress: Progress, held: u64) -> Start {
+        let door = self.colds.as_ref().filter(|_| is_cold(progress.to_send, held));
+        match door.map(|door| door.enter(self.peer.device)) {
+            None => Start::Warm,
+            Some(Ok(cold)) => Start::Cold(cold),
+            Some(Err(wait)) => {
+                info!(peer = %self.peer.name, wait_s = wait.as_secs(), "too many begin from nothing");
+                Start::Busy { wait, until: Instant::now() + GIVES }
+            }
+        }
+    }
+
+    fn come_again(&self, start: &Start) -> LinkError {
+        let wait = match start {
+            Start::Busy { wait, .. } => *wait,
+            Start::Warm | Start::Cold(_) => Duration::ZERO,
+        };
+        self.connection.close(CLOSE_BUSY.into(), wait.as_secs().to_string().as_bytes());
+        LinkError::Busy(wait)
     }
 
     fn pause(&mut self, wait: Duration) {

@@ -7,8 +7,11 @@
 mod advice;
 mod attachments;
 mod authority;
+mod beside;
 mod call;
+mod colds;
 mod dial;
+mod doubles;
 mod driver;
 mod enrol;
 mod frames;
@@ -32,6 +35,7 @@ pub use authority::{
     ADDRESSES_MAX, BACKDATED_MS, Bounds, DEVICE_DAYS, IssuingAuthority, Purpose, RootAuthority,
     SUBNETS, WebKey, device_spki, is_web_key,
 };
+pub use beside::Neighbours;
 pub use call::{LINK_PATH, Links, Way};
 pub use dial::{Again, Contact, Dialer, LinkHandle, LinkState};
 pub use enrol::{
@@ -66,6 +70,12 @@ pub enum LinkError {
     /// The relay has no time for us now.
     #[error("the relay has no time for this box now; it may ask again in {} s", .0.as_secs())]
     Busy(Duration),
+    /// Another machine with this device's key is talking to it.
+    #[error(
+        "另一台机器正用着本盒子的身份 / another machine is talking with this box's identity; call \
+         county IT"
+    )]
+    Double,
     /// Our certificate has run out; it is to be renewed first.
     #[error("the certificate of this box has run out; it is being renewed")]
     RunOut,
@@ -97,10 +107,13 @@ pub(crate) const CLOSE_SCOPES: u32 = 3;
 pub(crate) const CLOSE_RUN_OUT: u32 = 4;
 pub(crate) const CLOSE_HEARD: u32 = 5;
 pub(crate) const CLOSE_BUSY: u32 = 6;
+pub(crate) const CLOSE_DOUBLE: u32 = 7;
+pub(crate) const CLOSE_REPLACED: u32 = 8;
 
 pub(crate) const ALPN_SYNC: &[u8] = b"cunkou-sync/1";
 pub(crate) const ALPN_RENEW: &[u8] = b"cunkou-renew/1";
 pub(crate) const ALPN_TEST: &[u8] = b"cunkou-test/1";
+pub(crate) const ALPN_BESIDE: &[u8] = b"cunkou-beside/1";
 pub(crate) const ALPN_ENROL: &[u8] = b"cunkou-enrol/1";
 
 /// What a closed connection means to a person.
@@ -131,6 +144,7 @@ fn said(code: u32, words: &[u8]) -> LinkError {
         CLOSE_REFUSED => LinkError::Refused(text()),
         CLOSE_RUN_OUT => LinkError::RunOut,
         CLOSE_HEARD => LinkError::Heard,
+        CLOSE_DOUBLE => LinkError::Double,
         CLOSE_BUSY => {
             let seconds = text().parse().unwrap_or(60);
             LinkError::Busy(Duration::from_secs(seconds))

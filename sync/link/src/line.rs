@@ -146,6 +146,14 @@ impl Connection {
         }
     }
 
+    /// How long an answer takes, where that is measured.
+    pub(crate) fn round_trip(&self) -> Option<std::time::Duration> {
+        match self {
+            Self::Quic(connection) => Some(connection.rtt()),
+            Self::Web(_) => None,
+        }
+    }
+
     /// Where the peer is, or the proxy before it; for logs.
     pub(crate) fn remote_address(&self) -> SocketAddr {
         match self {

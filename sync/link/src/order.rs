@@ -47,6 +47,17 @@ impl Order {
         *self = Self::new(self.relays);
     }
 
+    /// The relay has no time now: perhaps the next one has.
+    pub(crate) fn busy(&mut self) -> Then {
+        self.failures = 0;
+        self.at += 1;
+        if self.at < self.relays {
+            return Then::Next;
+        }
+        self.at = 0;
+        Then::WaitAndBegin
+    }
+
     /// The relay could not be talked to, or the conversation broke off.
     pub(crate) fn failed(&mut self) -> Then {
         self.failures += 1;
@@ -89,6 +100,14 @@ mod tests {
         order.first_again();
         assert_eq!(order.at(), 0);
         assert!(!order.is_second_choice());
+    }
+
+    #[test]
+    fn of_busy_relays_each_is_asked_once_before_the_wait() {
+        let mut order = Order::new(2);
+        assert_eq!((order.busy(), order.at()), (Then::Next, 1));
+        assert_eq!((order.busy(), order.at()), (Then::WaitAndBegin, 0));
+        assert_eq!(Order::new(1).busy(), Then::WaitAndBegin);
     }
 
     #[test]

@@ -1,15 +1,17 @@
 //! The relay's side: accepts boxes, sends strangers away with a reason.
 
+use crate::colds::ColdDoor;
+use crate::doubles::Seats;
 use crate::driver::Conversation;
 use crate::line::{Connection, Io};
 use crate::profile::Settings;
 use crate::quotas::Accounts;
 use crate::renewal::RelayCredentials;
 use crate::{
-    ALPN_ENROL, ALPN_RENEW, ALPN_TEST, CLOSE_BUSY, CLOSE_REFUSED, CLOSE_RUN_OUT, LinkError, enrol,
-    explain, measure, renewal, tls, web,
+    ALPN_ENROL, ALPN_RENEW, ALPN_TEST, CLOSE_BUSY, CLOSE_DOUBLE, CLOSE_REFUSED, CLOSE_RUN_OUT,
+    LinkError, enrol, explain, measure, renewal, tls, web,
 };
-use cunkou_engine::{Knock, Limits, Port, TooMuch};
+use cunkou_engine::{Knock, Limits, PeerInfo, Port, TooMuch};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use quinn::{Endpoint, Incoming};
@@ -34,6 +36,8 @@ struct Hall {
     changes: watch::Receiver<u64>,
     accounts: Accounts,
     strangers: Arc<Semaphore>,
+    seats: Seats,
+    colds: ColdDoor,
     settings: Settings,
 }
 
@@ -95,7 +99,8 @@ impl Server {
         let changes = watch_changes(&*port);
         let accounts = Accounts::new(Limits::START);
         let strangers = Arc::new(Semaphore::new(STRANGERS_MAX));
-        let hall = Hall { port, relay, changes, accounts, strangers, settings };
+        let (seats, colds) = (Seats::default(), ColdDoor::of_this_machine());
+        let hall = Hall { port, relay, changes, accounts, strangers, seats, colds, settings };
         Ok(Self { endpoint, hall, renewed, tls: watch::channel(Arc::new(tls)).0 })
     }
 
@@ -103,6 +108,13 @@ impl Server {
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.hall.accounts = Accounts::new(limits);
+        self
+    }
+
+    /// With so many cold starts at once, instead of eight for each core.
+    #[must_use]
+    pub fn with_cold_starts(mut self, most: usize) -> Self {
+        self.hall.colds = ColdDoor::new(most);
         self
     }
 
@@ -216,9 +228,82 @@ impl Hall {
             Some(ALPN_RENEW) => renewal::answer(connection, self.port, self.relay).await,
             _ => {
                 drop(stranger);
-                let now_ms = self.relay.now_ms();
-                talk(connection, self.port, self.changes, &self.accounts, now_ms).await;
+                self.talk(connection).await;
             }
+        }
+    }
+
+    /// Talks to a box that has come to replicate.
+    async fn talk(self, connection: Connection) {
+        let address = connection.remote_address();
+        let refuse = |words: &str| {
+            warn!(%address, why = words, "refused a box");
+            connection.close(CLOSE_REFUSED.into(), words.as_bytes());
+        };
+        let busy = |seconds: u64| {
+            connection.close(CLOSE_BUSY.into(), seconds.to_string().as_bytes());
+        };
+        let Some(key) = tls::peer_key(&connection) else {
+            return refuse("this box has no certificate; enrol it first");
+        };
+        let peer = match self.port.admit_peer(&key) {
+            Ok(peer) => peer,
+            Err(refused) => return refuse(&refused.words),
+        };
+        let account = match self.accounts.open(peer.device) {
+            Ok(account) => account,
+            Err(TooMuch::Often(seconds)) => {
+                info!(peer = %peer.name, seconds, "it connects too often");
+                return busy(seconds);
+            }
+            Err(too_much @ TooMuch::Open(_)) => return refuse(&too_much.to_string()),
+        };
+        // The handshake lets a certificate that has run out through, for renewal.
+        if tls::peer_holds(&connection, self.relay.now_ms()) != Some(true) {
+            info!(peer = %peer.name, "its certificate has run out; it renews first");
+            return connection.close(CLOSE_RUN_OUT.into(), b"the certificate has run out");
+        }
+        let name = peer.name.clone();
+        let opened = tokio::time::timeout(HANDSHAKE, connection.accept_bi()).await;
+        let Ok(Ok((send, receive))) = opened else {
+            return refuse("it opened no stream");
+        };
+        // Only who wants to talk takes a place: who looks whether the relay answers does not.
+        let _seat = match self.seats.take(peer.device, &connection).await {
+            Ok(seat) => seat,
+            Err(LinkError::Busy(wait)) => return busy(wait.as_secs()),
+            Err(_) => {
+                connection.close(CLOSE_DOUBLE.into(), b"another machine of this box is talking");
+                return self.alarm(peer, address).await;
+            }
+        };
+        let (progress, _) = watch::channel(None);
+        let conversation = Conversation {
+            connection: connection.clone(),
+            port: self.port,
+            peer,
+            key,
+            dials: false,
+            changes: self.changes,
+            progress,
+            asked: None,
+            account: Some(account),
+            paused: None,
+            colds: Some(self.colds),
+        };
+        match conversation.run(send, receive).await {
+            Ok(()) => info!(peer = %name, "the conversation ended"),
+            Err(error) => info!(peer = %name, %error, "the conversation ended"),
+        }
+    }
+
+    /// Two machines with one identity are alive: people are to hear of it.
+    async fn alarm(self, peer: PeerInfo, from: SocketAddr) {
+        warn!(peer = %peer.name, %from, "two machines talk with one identity; the second is refused");
+        let port = self.port;
+        let told = tokio::task::spawn_blocking(move || port.double(&peer, from.ip())).await;
+        if let Ok(Err(error)) = told {
+            warn!(%error, "nobody is told of it");
         }
     }
 }
@@ -278,61 +363,5 @@ impl WebDoor {
             Ok(Err(error)) => refused(from, error),
             Err(_) => warn!(address = %from, "a connection was begun and left"),
         }
-    }
-}
-
-async fn talk(
-    connection: Connection,
-    port: Arc<dyn Port>,
-    changes: watch::Receiver<u64>,
-    accounts: &Accounts,
-    now_ms: i64,
-) {
-    let address = connection.remote_address();
-    let refuse = |words: &str| {
-        warn!(%address, why = words, "refused a box");
-        connection.close(CLOSE_REFUSED.into(), words.as_bytes());
-    };
-    let Some(key) = tls::peer_key(&connection) else {
-        return refuse("this box has no certificate; enrol it first");
-    };
-    let peer = match port.admit_peer(&key) {
-        Ok(peer) => peer,
-        Err(refused) => return refuse(&refused.words),
-    };
-    let account = match accounts.open(peer.device) {
-        Ok(account) => account,
-        Err(TooMuch::Often(seconds)) => {
-            info!(peer = %peer.name, seconds, "it connects too often");
-            return connection.close(CLOSE_BUSY.into(), seconds.to_string().as_bytes());
-        }
-        Err(too_much @ TooMuch::Open(_)) => return refuse(&too_much.to_string()),
-    };
-    // The handshake lets a certificate that has run out through, for renewal.
-    if tls::peer_holds(&connection, now_ms) != Some(true) {
-        info!(peer = %peer.name, "its certificate has run out; it renews first");
-        return connection.close(CLOSE_RUN_OUT.into(), b"the certificate has run out");
-    }
-    let name = peer.name.clone();
-    let opened = tokio::time::timeout(HANDSHAKE, connection.accept_bi()).await;
-    let Ok(Ok((send, receive))) = opened else {
-        return refuse("it opened no stream");
-    };
-    let (progress, _) = watch::channel(None);
-    let conversation = Conversation {
-        connection,
-        port,
-        peer,
-        key,
-        dials: false,
-        changes,
-        progress,
-        asked: None,
-        account: Some(account),
-        paused: None,
-    };
-    match conversation.run(send, receive).await {
-        Ok(()) => info!(peer = %name, "the conversation ended"),
-        Err(error) => info!(peer = %name, %error, "the conversation ended"),
     }
 }

@@ -3,8 +3,8 @@
 use crate::identity::{DeviceCertificate, Facts};
 use crate::line::Connection;
 use crate::profile::Settings;
-use crate::verify::{Anybody, BoxVerifier, Clock, RelayVerifier};
-use crate::{ALPN_ENROL, ALPN_RENEW, ALPN_SYNC, ALPN_TEST, LinkError};
+use crate::verify::{Anybody, BesideVerifier, BoxVerifier, Clock, RelayVerifier};
+use crate::{ALPN_BESIDE, ALPN_ENROL, ALPN_RENEW, ALPN_SYNC, ALPN_TEST, LinkError};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{ClientConfig, EndpointConfig, ServerConfig};
 use quinn_proto::HashedConnectionIdGenerator;
@@ -12,6 +12,7 @@ use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use std::sync::Arc;
@@ -115,6 +116,48 @@ pub(crate) fn quic_client(
     let mut config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).map_err(setup)?));
     config.transport_config(Arc::new(settings.transport()?));
     Ok(config)
+}
+
+/// A box towards one that calls it on the local network: both are boxes of the county, or there is no
+/// connection.
+pub(crate) fn beside_server(
+    me: &DeviceCertificate,
+    clock: Clock,
+) -> Result<rustls::ServerConfig, LinkError> {
+    let mut tls = rustls::ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(setup)?
+        .with_client_cert_verifier(Arc::new(BesideVerifier { usual: boxes(me)?, clock }))
+        .with_single_cert(me.chain.clone(), me.key.clone_key())
+        .map_err(setup)?;
+    tls.alpn_protocols = vec![ALPN_BESIDE.to_vec()];
+    // There is nothing to resume: they meet too seldom.
+    tls.send_tls13_tickets = 0;
+    Ok(tls)
+}
+
+/// A box that calls another on the local network.
+pub(crate) fn beside_client(
+    me: &DeviceCertificate,
+    clock: Clock,
+) -> Result<rustls::ClientConfig, LinkError> {
+    let mut tls = rustls::ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(setup)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(BesideVerifier { usual: boxes(me)?, clock }))
+        .with_client_auth_cert(me.chain.clone(), me.key.clone_key())
+        .map_err(setup)?;
+    tls.alpn_protocols = vec![ALPN_BESIDE.to_vec()];
+    tls.resumption = rustls::client::Resumption::disabled();
+    Ok(tls)
+}
+
+fn boxes(me: &DeviceCertificate) -> Result<Arc<dyn ClientCertVerifier>, LinkError> {
+    WebPkiClientVerifier::builder_with_provider(roots(&me.roots)?, provider())
+        .clear_root_hint_subjects()
+        .build()
+        .map_err(setup)
 }
 
 /// The box's side when it only fetches what is checked by a hash afterwards.

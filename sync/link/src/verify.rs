@@ -215,3 +215,103 @@ impl ClientCertVerifier for BoxVerifier {
         self.usual.supported_verify_schemes()
     }
 }
+
+/// A box's look at another beside it, whoever called: a box's certificate of this county, at the
+/// moment that [`RelayVerifier`] would take. A relay's certificate is not one.
+#[derive(Debug)]
+pub(crate) struct BesideVerifier {
+    pub(crate) usual: Arc<dyn ClientCertVerifier>,
+    pub(crate) clock: Clock,
+}
+
+impl BesideVerifier {
+    fn verify(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+    ) -> Result<(), Error> {
+        let at = |ms: i64| self.usual.verify_client_cert(end_entity, intermediates, unix(ms));
+        let verified = match at(self.clock.best_ms()) {
+            Err(error) if about_time(&error) => {
+                let begins = intermediates.iter().chain([end_entity]).map(|certificate| {
+                    Facts::read(certificate).map(|facts| facts.from_ms).unwrap_or(0)
+                });
+                at(begins.fold(self.clock.floor_ms, i64::max))
+            }
+            result => result,
+        };
+        verified.map(|_| ())
+    }
+}
+
+impl ClientCertVerifier for BesideVerifier {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.usual.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        self.verify(end_entity, intermediates).map(|()| ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.usual.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.usual.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.usual.supported_verify_schemes()
+    }
+}
+
+impl ServerCertVerifier for BesideVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        self.verify(end_entity, intermediates).map(|()| ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.usual.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.usual.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.usual.supported_verify_schemes()
+    }
+}

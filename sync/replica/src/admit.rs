@@ -61,10 +61,11 @@ impl Replica {
     pub(crate) fn take_lacking(
         &self,
         peer: &PeerRow,
+        how: How,
         scope: &str,
         batch: &[Vec<u8>],
     ) -> Result<Admitted, StoreError> {
-        self.take_in(How::Link, peer, scope, batch, |_| Ok(()))
+        self.take_in(how, peer, scope, batch, |_| Ok(()))
     }
 
     fn take_in(
@@ -86,7 +87,7 @@ impl Replica {
         }
         let refused = u32::try_from(batch.len() - entries.len()).unwrap_or(u32::MAX);
         let admitted = self.take_entries(how, peer, scope, &entries, also)?;
-        Ok(Admitted { refused, ..admitted })
+        Ok(Admitted { refused: refused.saturating_add(admitted.refused), ..admitted })
     }
 
     /// Commits entries and the bytes they were read from; no cursor moves but by `also`.
@@ -114,6 +115,11 @@ impl Replica {
             let mut witnessed: BTreeMap<SubjectId, Vec<(u64, EntryId)>> = BTreeMap::new();
             for (entry, bytes) in batch {
                 let (state, reason) = self.verdict(tx, entry, scope, &mut county)?;
+                // It would be passed on as if this box vouched for it; its author has other ways.
+                if how == How::Neighbour && state == EntryState::Quarantined {
+                    admitted.refused += 1;
+                    continue;
+                }
                 // What is erased does not come back, whoever brings it; that it came is known.
                 let gone = entry.kind() != Kind::Erasure && tx.erased(&entry.subject().0)?;
                 let new = NewEntry {

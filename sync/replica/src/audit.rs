@@ -12,7 +12,7 @@ use cunkou_casework::hex;
 use cunkou_casework::ids::{AttachmentId, DeviceId, EntryId, Incarnation};
 use cunkou_casework::merkle::{self, Hash, Nodes};
 use cunkou_engine::PeerInfo;
-use cunkou_store::{AlarmRow, AttachmentState, ForkRow, StoreError, View};
+use cunkou_store::{AlarmRow, AttachmentState, DoubleRow, ForkRow, StoreError, View};
 use tracing::warn;
 
 /// So many leaves are added in one transaction.
@@ -257,6 +257,14 @@ impl Replica {
     /// When the store fails.
     pub fn alarms(&self) -> Result<Vec<AlarmRow>, StoreError> {
         self.store().read(|view| view.alarms())
+    }
+
+    /// Devices of which two machines were alive at the same time, until somebody has looked.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn doubles(&self) -> Result<Vec<DoubleRow>, StoreError> {
+        self.store().read(|view| view.doubles())
     }
 
     /// Devices that have two histories, as found here, without those about which a person has said

@@ -6,6 +6,7 @@
 mod act;
 mod admit;
 mod audit;
+mod beside;
 mod carried;
 mod cosigned;
 mod county;
@@ -36,6 +37,7 @@ mod world;
 
 pub use act::{Desk, Who};
 pub use audit::InLog;
+pub use beside::Beside;
 pub use carried::ByHand;
 pub use cosigned::{Cosigner, LetterError};
 pub use county::{Authority, GivenCredential, Status};

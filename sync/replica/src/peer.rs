@@ -12,7 +12,8 @@ use cunkou_engine::{
     Admitted, Given, Hello, Kept, Loaded, Named, PROTOCOL, Part, PeerInfo, Picked, Port, PortError,
     RefusalCode, Refused, Repaired, Rotten, SCOPES_MAX, ScopeState, Sketch, Wholes, features,
 };
-use cunkou_store::{PeerRow, RepairRow, Said, StoreError, TrafficRow, View};
+use cunkou_store::{How, PeerRow, RepairRow, Said, StoreError, TrafficRow, View};
+use std::net::IpAddr;
 use std::sync::PoisonError;
 use std::time::Duration;
 use tracing::{info, warn};
@@ -55,6 +56,69 @@ impl Replica {
     /// failure shows at the next step.
     fn suspended(&self, device: &[u8; 16]) -> bool {
         self.store.read(|view| view.suspended(device)).is_ok_and(|since| since.is_some())
+    }
+
+    /// A peer has said hello, over a link or as a box beside this one.
+    pub(crate) fn meet(&self, peer: &PeerInfo, hello: &Hello, how: How) -> Result<(), StoreError> {
+        let now_ms = self.now_ms();
+        let seen = PeerRow {
+            id: 0,
+            device: peer.device,
+            store: hello.store,
+            epoch: hello.epoch,
+            name: peer.name.clone(),
+            software: hello.software.chars().take(40).collect(),
+            seen_ms: now_ms,
+            clock_error_ms: hello.time_ms.saturating_sub(now_ms),
+            completed_ms: None,
+            features: hello.features.unwrap_or(0),
+        };
+        // What is only handed in says nothing of a disk: it is not told of, and not read.
+        let shared = self.shared(peer);
+        self.store.write(|tx| {
+            let row = tx.greet_peer(&seen)?;
+            self.remember_handed_in(tx, row.id, DeviceId(peer.device))?;
+            let epoch = tx.meta("epoch")?.unwrap_or_default();
+            let says: Vec<Said<'_>> = hello
+                .scopes
+                .iter()
+                .filter(|state| shared.contains(&state.scope))
+                .map(|state| Said {
+                    scope: &state.scope,
+                    head: state.head,
+                    // A cursor of another epoch is void.
+                    read: if state.epoch.as_slice() == epoch { state.read } else { 0 },
+                    acknowledged: state.epoch.as_slice() == epoch,
+                })
+                .collect();
+            if tx.doubt_peer(row.id, &says)? {
+                warn!(peer = %peer.name, "the peer's disk went back, or is a copy");
+            }
+            if how == How::Neighbour {
+                tx.set_beside(row.id)?;
+            }
+            tx.begin_contact(row.id, now_ms)?;
+            if how == How::Link { Ok(()) } else { tx.set_contact_kind(row.id, how) }
+        })
+    }
+
+    /// Takes entries by name, whatever the cursor says.
+    pub(crate) fn heal_by(
+        &self,
+        how: How,
+        peer: &PeerInfo,
+        scope: &str,
+        entries: &[Vec<u8>],
+    ) -> Result<u64, PortError> {
+        let known = self.known_peer(peer)?;
+        let mut healed = 0;
+        for bytes in entries {
+            if let Ok(entry) = Entry::decode(bytes) {
+                healed += u64::from(self.heal(entry.id(), bytes).map_err(failed)?);
+            }
+        }
+        let admitted = self.take_lacking(&known, how, scope, entries).map_err(failed)?;
+        Ok(healed + u64::from(admitted.new) + u64::from(admitted.quarantined))
     }
 
     pub(crate) fn known_peer(&self, peer: &PeerInfo) -> Result<PeerRow, PortError> {
@@ -164,44 +228,7 @@ impl Port for Replica {
     }
 
     fn greeted(&self, peer: &PeerInfo, hello: &Hello) -> Result<(), PortError> {
-        let now_ms = self.now_ms();
-        let seen = PeerRow {
-            id: 0,
-            device: peer.device,
-            store: hello.store,
-            epoch: hello.epoch,
-            name: peer.name.clone(),
-            software: hello.software.chars().take(40).collect(),
-            seen_ms: now_ms,
-            clock_error_ms: hello.time_ms.saturating_sub(now_ms),
-            completed_ms: None,
-            features: hello.features.unwrap_or(0),
-        };
-        // What is only handed in says nothing of a disk: it is not told of, and not read.
-        let shared = self.shared(peer);
-        self.store
-            .write(|tx| {
-                let row = tx.greet_peer(&seen)?;
-                self.remember_handed_in(tx, row.id, DeviceId(peer.device))?;
-                let epoch = tx.meta("epoch")?.unwrap_or_default();
-                let says: Vec<Said<'_>> = hello
-                    .scopes
-                    .iter()
-                    .filter(|state| shared.contains(&state.scope))
-                    .map(|state| Said {
-                        scope: &state.scope,
-                        head: state.head,
-                        // A cursor of another epoch is void.
-                        read: if state.epoch.as_slice() == epoch { state.read } else { 0 },
-                        acknowledged: state.epoch.as_slice() == epoch,
-                    })
-                    .collect();
-                if tx.doubt_peer(row.id, &says)? {
-                    warn!(peer = %peer.name, "the peer's disk went back, or is a copy");
-                }
-                tx.begin_contact(row.id, now_ms)
-            })
-            .map_err(|e: StoreError| failed(e))?;
+        self.meet(peer, hello, How::Link).map_err(failed)?;
         self.gather_looks(true).map_err(failed).map(|_| ())
     }
 
@@ -337,15 +364,7 @@ impl Port for Replica {
     }
 
     fn heal(&self, peer: &PeerInfo, scope: &str, entries: &[Vec<u8>]) -> Result<u64, PortError> {
-        let known = self.known_peer(peer)?;
-        let mut healed = 0;
-        for bytes in entries {
-            if let Ok(entry) = Entry::decode(bytes) {
-                healed += u64::from(Self::heal(self, entry.id(), bytes).map_err(failed)?);
-            }
-        }
-        let admitted = self.take_lacking(&known, scope, entries).map_err(failed)?;
-        Ok(healed + u64::from(admitted.new) + u64::from(admitted.quarantined))
+        self.heal_by(How::Link, peer, scope, entries)
     }
 
     fn rotten(&self, peer: &PeerInfo) -> Result<Vec<Rotten>, PortError> {
@@ -445,6 +464,13 @@ impl Port for Replica {
         let row =
             TrafficRow { month, device: peer.device, name: peer.name.clone(), sent, received };
         self.store.write(|tx| tx.add_traffic(&row)).map_err(|e: StoreError| failed(e))
+    }
+
+    fn double(&self, peer: &PeerInfo, from: IpAddr) -> Result<(), PortError> {
+        let (at_ms, address) = (self.now_ms(), from.to_string());
+        self.store
+            .write(|tx| tx.note_double(&peer.device, &address, at_ms))
+            .map_err(|e: StoreError| failed(e))
     }
 
     fn heads(&self, peer: &PeerInfo) -> Result<Vec<(String, u64)>, PortError> {

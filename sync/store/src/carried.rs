@@ -247,15 +247,16 @@ impl View<'_> {
         Ok(rows)
     }
 
-    /// How entries of a subject left this store by hand: those that no peer has acknowledged
-    /// otherwise.
+    /// How entries of a subject left this store by hand, or to a box beside this one: those that no
+    /// relay has acknowledged otherwise.
     ///
     /// # Errors
     /// When SQLite fails.
     pub fn left(&self, subject: &[u8; 16]) -> Result<BTreeMap<[u8; 32], Left>, StoreError> {
         let sql = "SELECT e.id, b.how, b.made_ms, b.acked_ms,
-                          l.seq <= (SELECT coalesce(max(a.seq), 0) FROM acked a
-                                    WHERE a.scope = l.scope)
+                          l.seq <= (SELECT coalesce(max(a.seq), 0)
+                                    FROM acked a JOIN peer q ON q.id = a.peer
+                                    WHERE a.scope = l.scope AND q.beside = 0)
                    FROM entry e JOIN log l ON l.pos = e.pos
                    JOIN bundle_part p ON p.scope = l.scope AND p.after < l.seq AND p.upto >= l.seq
                    JOIN bundle_out b ON b.id = p.bundle
@@ -280,6 +281,21 @@ impl View<'_> {
                 }
                 (None, _) => {}
             }
+        }
+        drop(rows);
+        let sql = "SELECT e.id, p.seen_ms FROM entry e JOIN log l ON l.pos = e.pos
+                   JOIN acked a ON a.scope = l.scope AND a.seq >= l.seq
+                   JOIN peer p ON p.id = a.peer AND p.beside = 1
+                   WHERE e.subject = ?1 AND e.via = 0
+                     AND l.seq > (SELECT coalesce(max(a.seq), 0)
+                                  FROM acked a JOIN peer q ON q.id = a.peer
+                                  WHERE a.scope = l.scope AND q.beside = 0)
+                   ORDER BY p.seen_ms";
+        let mut query = self.0.prepare_cached(sql)?;
+        let mut rows = query.query([subject])?;
+        while let Some(row) = rows.next()? {
+            let on_its_way = Left::OnItsWay(How::Neighbour, row.get(1)?);
+            out.entry(row.get(0)?).or_insert(on_its_way);
         }
         Ok(out)
     }

@@ -19,7 +19,8 @@ impl View<'_> {
                         WHERE e.subject = c.subject AND e.received_ms > ?1)
                      AND NOT EXISTS (SELECT 1 FROM entry e JOIN log l ON l.pos = e.pos
                         WHERE e.subject = c.subject AND e.via = 0 AND l.seq >
-                          (SELECT coalesce(max(a.seq), 0) FROM acked a WHERE a.scope = l.scope))
+                          (SELECT coalesce(max(a.seq), 0) FROM acked a JOIN peer p ON p.id = a.peer
+                             WHERE a.scope = l.scope AND p.beside = 0))
                    ORDER BY c.changed_ms LIMIT ?2";
         let mut query = self.0.prepare_cached(sql)?;
         let rows = query.query_map((before_ms, limit), |row| row.get(0))?;

@@ -171,7 +171,9 @@ impl Txn<'_> {
             let more: i64 = if out { 1 } else { -1 };
             self.0.prepare_cached(head)?.execute((&logged.scope, sum.to_bytes(), more))?;
             // Made anew when it is asked for.
-            self.0.prepare_cached("DELETE FROM sketch WHERE scope = ?1")?.execute([&logged.scope])?;
+            self.0
+                .prepare_cached("DELETE FROM sketch WHERE scope = ?1")?
+                .execute([&logged.scope])?;
         }
         Ok(())
     }

@@ -47,7 +47,8 @@ impl View<'_> {
     }
 
     /// How much a device has in quarantine or waiting for nothing that came, set aside at the
-    /// door or by the guard, since a suspension was last lifted. What ended the guard's worker counts a hundred times.
+    /// door or by the guard: what passed the door is its author's, whoever carried it, all else
+    /// whose brought it. Counted since a suspension was last lifted. What ended the guard's worker counts a hundred times.
     ///
     /// # Errors
     /// When SQLite fails.
@@ -58,9 +59,9 @@ impl View<'_> {
             _ => 0,
         };
         let sql = "SELECT count(*), coalesce(sum(e.reason = ?3), 0)
-                   FROM entry e JOIN peer p ON p.id = e.via
+                   FROM entry e JOIN peer p ON p.id = e.via LEFT JOIN author a ON a.pos = e.pos
                    WHERE (e.state = 2 OR (e.state = 1 AND e.reason = ?4))
-                     AND e.state <> 0 AND e.pos > ?2 AND p.device = ?1";
+                     AND e.state <> 0 AND e.pos > ?2 AND coalesce(a.device, p.device) = ?1";
         let (all, fatal): (u64, u64) = self
             .0
             .prepare_cached(sql)?

@@ -307,12 +307,12 @@ impl View<'_> {
         Ok(self.0.prepare_cached(&sql)?.query_row([device], peer).optional()?)
     }
 
-    /// All peers ever seen, the latest first.
+    /// All peers ever seen, the latest first; without boxes beside this one.
     ///
     /// # Errors
     /// When SQLite fails.
     pub fn peers(&self) -> Result<Vec<PeerRow>, StoreError> {
-        let sql = format!("SELECT {PEER} FROM peer ORDER BY seen_ms DESC, id");
+        let sql = format!("SELECT {PEER} FROM peer WHERE beside = 0 ORDER BY seen_ms DESC, id");
         let mut query = self.0.prepare_cached(&sql)?;
         let rows = query.query_map([], peer)?.collect::<Result<_, _>>()?;
         Ok(rows)
@@ -339,7 +339,8 @@ impl View<'_> {
     }
 
     /// Entries of ours that no peer has acknowledged. Entries that came from a peer do not count,
-    /// nor what is nobody's work: looks on their way to the county.
+    /// nor what is nobody's work: looks on their way to the county. What a box beside this one has
+    /// is not with the county yet.
     ///
     /// # Errors
     /// When SQLite fails.
@@ -347,7 +348,8 @@ impl View<'_> {
         // CROSS JOIN keeps the few scopes outside: the log is long.
         let sql = "SELECT count(*), coalesce(sum(length(e.bytes)), 0), min(e.received_ms)
                    FROM head h CROSS JOIN log l ON l.scope = h.scope AND l.seq >
-                       (SELECT coalesce(max(a.seq), 0) FROM acked a WHERE a.scope = h.scope)
+                       (SELECT coalesce(max(a.seq), 0) FROM acked a JOIN peer p ON p.id = a.peer
+                        WHERE a.scope = h.scope AND p.beside = 0)
                    JOIN entry e ON e.pos = l.pos WHERE e.via = 0 AND e.kind <> 7";
         let row = self.0.prepare_cached(sql)?.query_row([], |row| {
             Ok(Unsent { entries: row.get(0)?, bytes: row.get(1)?, oldest_ms: row.get(2)? })
@@ -414,6 +416,15 @@ impl Txn<'_> {
             seen.features.cast_signed(),
         ))?;
         self.peer(&seen.device)?.ok_or(StoreError::Damaged { what: "peer" })
+    }
+
+    /// A peer is a box beside this one and not the county.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn set_beside(&self, peer: i64) -> Result<(), StoreError> {
+        self.0.prepare_cached("UPDATE peer SET beside = 1 WHERE id = ?1")?.execute([peer])?;
+        Ok(())
     }
 
     /// What a peer's software understands is not known any more.

@@ -271,7 +271,7 @@ impl County {
             let config = write(
                 name,
                 format!(
-                    "https = \"{}\"\nhttp = \"{}\"\nrelays = [\"{}\"]\naddresses = [\"127.0.0.1\"]\nhours = \"{HOURS}\"\nlink = \"wired\"\n",
+                    "https = \"{}\"\nhttp = \"{}\"\nrelays = [\"{}\"]\naddresses = [\"127.0.0.1\"]\nhours = \"{HOURS}\"\nlink = \"wired\"\nneighbours = false\n",
                     self.http(i),
                     self.open(i),
                     self.quic(),

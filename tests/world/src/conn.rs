@@ -66,6 +66,8 @@ pub(crate) struct Conn {
     pub(crate) ends: [End; 2],
     /// What is under way does not arrive any more.
     pub(crate) cut: bool,
+    /// Whoever was called would not talk: another of the same device lives.
+    pub(crate) refused: bool,
     pub(crate) line: Access,
     /// What carries the frames; nothing where they go by themselves.
     pub(crate) quic: Option<Quic>,
@@ -79,7 +81,7 @@ impl Conn {
             jitter: a.jitter + b.jitter,
             bits: a.bits.min(b.bits),
         };
-        Self { ends, cut: false, line, quic: None }
+        Self { ends, cut: false, refused: false, line, quic: None }
     }
 
     /// When so many bytes from an end arrive that are sent now. `jitter` is drawn by the caller.

@@ -145,7 +145,7 @@ impl<D: Disk> World<D> {
             dials: me.seat.dials.clone(),
             commit: me.seat.commit,
         };
-        self.oracle.copied(seat.device, &held);
+        self.oracle.copied(&held);
         self.seat(seat);
     }
 
@@ -174,6 +174,14 @@ impl<D: Disk> World<D> {
             .find(|scope| !self.machines[machine].seat.scopes.contains(*scope));
         let foreign = foreign.cloned().unwrap_or_else(|| "place:999".to_owned());
         let rng = self.rng.fork(nr as u64);
+        // It has taken the box over: the box's own conversation with this relay is no more.
+        let of_box = self
+            .conns
+            .iter()
+            .filter(|(_, c)| (c.ends[0].machine, c.ends[1].machine) == (machine, relay) && !c.cut);
+        for conn in of_box.map(|(conn, _)| *conn).collect::<Vec<_>>() {
+            self.close(conn, 0);
+        }
         let conn = self.open(machine, relay);
         if let Some(found) = self.conns.get_mut(&conn) {
             found.ends[0].hostile = Some(Hostile::new(rng, frames, foreign));

@@ -67,7 +67,7 @@ fn main() -> ExitCode {
     let began = Instant::now();
     let next = AtomicU64::new(wish.from);
     let failed = AtomicBool::new(false);
-    let totals = Mutex::new([0_u64; 10]);
+    let totals = Mutex::new([0_u64; 11]);
     std::thread::scope(|scope| {
         for _ in 0..wish.threads.min(wish.seeds) {
             scope.spawn(|| {
@@ -85,6 +85,7 @@ fn main() -> ExitCode {
                                     report.events,
                                     report.frames,
                                     report.sessions,
+                                    report.refused,
                                     report.entries,
                                     report.excused,
                                     report.repairs,
@@ -112,11 +113,22 @@ fn main() -> ExitCode {
     if failed.into_inner() {
         return ExitCode::FAILURE;
     }
-    let [events, frames, sessions, entries, excused, repairs, healed, packets, lost, twice] =
-        totals.into_inner().unwrap_or_default();
+    let [
+        events,
+        frames,
+        sessions,
+        refused,
+        entries,
+        excused,
+        repairs,
+        healed,
+        packets,
+        lost,
+        twice,
+    ] = totals.into_inner().unwrap_or_default();
     println!(
         "{} seeds from {} in {:.1} s: {events} events, {frames} frames, {sessions} conversations, \
-         {entries} entries, {excused} gone with their only disk; {healed} came back in {repairs} repairs",
+         {refused} refused to a double, {entries} entries, {excused} gone with their only disk; {healed} came back in {repairs} repairs",
         wish.seeds,
         wish.from,
         began.elapsed().as_secs_f64()

@@ -15,7 +15,6 @@ struct Known {
 /// A machine when nothing happens any more.
 pub(crate) struct AtRest<'a> {
     pub(crate) machine: usize,
-    pub(crate) device: [u8; 16],
     pub(crate) scopes: &'a BTreeSet<String>,
     pub(crate) held: BTreeMap<Id, Held>,
 }
@@ -29,10 +28,6 @@ pub(crate) struct Oracle {
     accepted: BTreeSet<Id>,
     /// For each machine what it told others, or people, that it has.
     promised: Vec<BTreeSet<Id>>,
-    /// For each device what any machine of it gave to others.
-    given: BTreeMap<[u8; 16], BTreeSet<Id>>,
-    /// Devices of which there were two.
-    copied: BTreeSet<[u8; 16]>,
     pub(crate) excused: u64,
 }
 
@@ -59,13 +54,7 @@ impl Oracle {
     }
 
     /// A machine gives an entry to a peer with these scopes.
-    pub(crate) fn gives(
-        &mut self,
-        device: [u8; 16],
-        id: Id,
-        sum: u64,
-        scopes: &BTreeSet<String>,
-    ) -> Result<(), String> {
+    pub(crate) fn gives(&self, id: Id, sum: u64, scopes: &BTreeSet<String>) -> Result<(), String> {
         let Some(known) = self.known.get(&id) else {
             return Err(format!("sends {}, which nobody made", short(&id)));
         };
@@ -75,7 +64,6 @@ impl Oracle {
         if !scopes.contains(&known.scope) {
             return Err(format!("sends {} of {} beyond the receiver's", short(&id), known.scope));
         }
-        self.given.entry(device).or_default().insert(id);
         Ok(())
     }
 
@@ -121,8 +109,7 @@ impl Oracle {
     }
 
     /// A second machine has the disk of another.
-    pub(crate) fn copied(&mut self, device: [u8; 16], held: &BTreeMap<Id, Held>) {
-        self.copied.insert(device);
+    pub(crate) fn copied(&mut self, held: &BTreeMap<Id, Held>) {
         let held = held.keys().filter(|id| self.known.contains_key(*id)).copied().collect();
         self.promised.push(held);
     }
@@ -136,9 +123,8 @@ impl Oracle {
         self.accepted.len() as u64
     }
 
-    /// The world has come to rest: everybody has exactly what it may have. Returns how many
-    /// entries machines lack that have a double.
-    pub(crate) fn settled(&self, machines: &[AtRest<'_>]) -> Result<u64, String> {
+    /// The world has come to rest: everybody has exactly what it may have.
+    pub(crate) fn settled(&self, machines: &[AtRest<'_>]) -> Result<(), String> {
         let mut union: BTreeMap<Id, &str> = BTreeMap::new();
         for AtRest { machine, scopes, held, .. } in machines {
             for (id, held) in held {
@@ -166,21 +152,15 @@ impl Oracle {
         if let Some(lost) = self.accepted.iter().find(|id| !union.contains_key(*id)) {
             return Err(format!("{} was accepted and is nowhere", short(lost)));
         }
-        let mut apart = 0;
-        for AtRest { machine, device, scopes, held } in machines {
-            for (id, scope) in &union {
-                if !scopes.contains(*scope) || held.get(id).is_some_and(|h| h.counts) {
-                    continue;
-                }
-                let own = self.given.get(device).is_some_and(|given| given.contains(id));
-                if self.copied.contains(device) && own {
-                    apart += 1;
-                    continue;
-                }
+        for AtRest { machine, scopes, held } in machines {
+            let lacks = union.iter().find(|(id, scope)| {
+                scopes.contains(**scope) && !held.get(*id).is_some_and(|h| h.counts)
+            });
+            if let Some((id, scope)) = lacks {
                 return Err(format!("machine {machine} lacks {} of {scope}", short(id)));
             }
         }
-        Ok(apart)
+        Ok(())
     }
 }
 

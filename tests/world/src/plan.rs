@@ -159,8 +159,8 @@ pub struct Report {
     pub entries: u64,
     /// Entries that were gone with a disk before anybody else had them.
     pub excused: u64,
-    /// Entries a copied machine lacks of what it gave itself.
-    pub apart: u64,
+    /// Conversations refused because another of the same device lived.
+    pub refused: u64,
     /// Scopes that were repaired although the cursors knew of nothing.
     pub repairs: u64,
     /// Entries whose content left a box that may have it no more.

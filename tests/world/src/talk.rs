@@ -35,8 +35,17 @@ impl<D: Disk> World<D> {
         if found.cut {
             return Ok(());
         }
+        let pair = found_pair(found.ends[0].machine, found.ends[1].machine);
+        if !self.seated(conn) {
+            self.report.refused += 1;
+            if let Some(found) = self.conns.get_mut(&conn) {
+                found.refused = true;
+            }
+            self.close(conn, 1);
+            return Ok(());
+        }
         self.report.sessions += 1;
-        self.trace(3, conn as u64, found_pair(found.ends[0].machine, found.ends[1].machine));
+        self.trace(3, conn as u64, pair);
         self.fell_over(conn);
         for end in 0..2 {
             if !self.greet(conn, end)? {
@@ -48,6 +57,31 @@ impl<D: Disk> World<D> {
             self.pump(conn, end)?;
         }
         Ok(())
+    }
+
+    /// Whoever is called talks to one machine of a device at a time, as
+    /// `sync/link/src/doubles.rs` does: a conversation that has died makes room, one that lives
+    /// does not.
+    fn seated(&mut self, conn: usize) -> bool {
+        let Some(found) = self.conns.get(&conn) else { return false };
+        let (caller, called) = (found.ends[0].machine, found.ends[1].machine);
+        let device = self.machines[caller].seat.device;
+        let others = self.machines[called].conns.iter().copied().filter(|other| *other != conn);
+        let before = others.into_iter().find(|other| {
+            self.conns.get(other).is_some_and(|c| {
+                c.ends[1].machine == called
+                    && c.ends[1].session.is_some()
+                    && self.machines[c.ends[0].machine].seat.device == device
+            })
+        });
+        match before {
+            None => true,
+            Some(before) if self.conns[&before].cut => {
+                self.gone(before, 1);
+                true
+            }
+            Some(_) => false,
+        }
     }
 
     fn admitted(&self, conn: usize, end: usize) -> Option<(PeerInfo, Hello)> {
@@ -436,7 +470,7 @@ impl<D: Disk> World<D> {
                 return self.fail(format!("machine {from} sends what is no entry"));
             };
             let scopes = &self.machines[to].seat.scopes;
-            if let Err(what) = self.oracle.gives(device, id, sum, scopes) {
+            if let Err(what) = self.oracle.gives(id, sum, scopes) {
                 return self.fail(format!("machine {from} {what}, to {to}"));
             }
         }

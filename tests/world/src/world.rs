@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// Connecting may take so long before it is given up.
 pub(crate) const CONNECT: Micros = 6 * SECOND;
+/// Who is refused because another of its device talks comes again after so long at least.
+pub(crate) const DOUBLE: Micros = 60 * SECOND;
 /// A transport that hears nothing for so long gives the connection up.
 pub(crate) const IDLE: Micros = 30 * SECOND;
 /// Who talks to its second relay tries the first again after so long.
@@ -310,6 +312,8 @@ impl<D: Disk> World<D> {
             return;
         }
         let to = me.seat.dials[me.dial.at % me.seat.dials.len()];
+        self.hang_up(machine);
+        let me = &self.machines[machine];
         if self.reachable_at(machine, to) == self.now {
             let conn = self.open(machine, to);
             self.machines[machine].dial.conn = Some(conn);
@@ -330,6 +334,20 @@ impl<D: Disk> World<D> {
         self.at(at, Event::Dial { machine, run });
     }
 
+    /// A program that dials has no other conversation of its own left.
+    fn hang_up(&mut self, machine: usize) {
+        let own = |conn: &usize| {
+            self.conns.get(conn).is_some_and(|c| {
+                c.ends[0].machine == machine && !c.cut && c.ends[0].hostile.is_none()
+            })
+        };
+        let left: Vec<usize> =
+            self.machines[machine].conns.iter().copied().filter(|conn| own(conn)).collect();
+        for conn in left {
+            self.close(conn, 0);
+        }
+    }
+
     fn wait(&mut self, machine: usize) -> Micros {
         let drawn = u32::try_from(self.rng.draw() >> 32).unwrap_or(0);
         let wait = self.machines[machine].dial.backoff.next_wait(drawn);
@@ -345,6 +363,7 @@ impl<D: Disk> World<D> {
         found.ends[end].session = None;
         found.ends[end].inbox.clear();
         let (machine, over) = (found.ends[end].machine, found.ends.iter().all(|e| e.gone));
+        let refused = found.refused;
         self.trace(1, conn as u64, end as u64);
         if over {
             self.conns.remove(&conn);
@@ -354,7 +373,8 @@ impl<D: Disk> World<D> {
         if me.dial.conn == Some(conn) {
             me.dial.conn = None;
             let run = me.run;
-            let wait = self.wait(machine);
+            let least = if refused { DOUBLE } else { 0 };
+            let wait = self.wait(machine).max(least);
             self.after(wait, Event::Dial { machine, run });
         }
     }
@@ -585,14 +605,12 @@ impl<D: Disk> World<D> {
         let held: Vec<_> = all
             .map(|(machine, m)| AtRest {
                 machine,
-                device: m.seat.device,
                 scopes: &m.seat.scopes,
                 held: m.seat.disk.held(),
             })
             .collect();
-        match self.oracle.settled(&held) {
-            Ok(apart) => self.report.apart = apart,
-            Err(what) => return self.fail(what),
+        if let Err(what) = self.oracle.settled(&held) {
+            return self.fail(what);
         }
         self.report.entries = self.oracle.entries();
         self.report.excused = self.oracle.excused;

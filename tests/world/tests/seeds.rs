@@ -86,3 +86,19 @@ fn a_relay_whose_disk_went_back_unnoticed_gets_back_what_it_gave_away() {
         }
     }
 }
+
+#[test]
+fn two_machines_of_one_device_never_talk_to_a_relay_at_once_and_both_end_with_everything() {
+    let mut refused = 0;
+    for seed in 0..12 {
+        let scenario = Scenario::small(seed);
+        let (seats, plan, ..) = scenario.draw();
+        for machine in 2..seats.len() {
+            let faults = vec![Fault { at: plan.well / 3, what: What::Clone { machine } }];
+            let run = scenario.run_faults(faults);
+            refused +=
+                run.unwrap_or_else(|e| panic!("seed {seed}, machine {machine}: {e:?}")).refused;
+        }
+    }
+    assert!(refused > 0, "no double was ever refused: nothing is shown");
+}

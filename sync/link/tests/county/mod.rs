@@ -47,6 +47,8 @@ pub struct Empty {
     pub forgot: watch::Sender<u32>,
     /// The devices that said hello.
     pub met: Mutex<Vec<[u8; 16]>>,
+    /// How often two machines of one device were alive.
+    pub doubles: watch::Sender<u32>,
     pub told: Mutex<Vec<Box<dyn Fn() + Send + Sync>>>,
 }
 
@@ -59,6 +61,7 @@ impl Empty {
             carried: Mutex::default(),
             forgot: watch::channel(0).0,
             met: Mutex::default(),
+            doubles: watch::channel(0).0,
             told: Mutex::default(),
         })
     }
@@ -129,6 +132,10 @@ impl Port for Empty {
     fn keep_attachment(&self, _: &[u8; 32], _: &[u8]) -> Result<(), PortError> {
         Ok(())
     }
+    fn double(&self, _: &PeerInfo, _: std::net::IpAddr) -> Result<(), PortError> {
+        self.doubles.send_modify(|n| *n += 1);
+        Ok(())
+    }
     fn carried(&self, peer: &PeerInfo, sent: u64, received: u64) -> Result<(), PortError> {
         let row = (peer.device, sent, received);
         self.carried.lock().expect("as the test made it").push(row);
@@ -177,8 +184,12 @@ impl Relay {
     }
 
     pub fn issue(&self, now: i64) -> Vec<u8> {
-        let names = [self.bounds.box_name("0202020202020202")];
-        let key = device_spki(&public(&BOX));
+        self.issue_for(&BOX, now)
+    }
+
+    pub fn issue_for(&self, seed: &[u8; 32], now: i64) -> Vec<u8> {
+        let names = [self.bounds.box_name(&format!("{:02x}", seed[0]).repeat(8))];
+        let key = device_spki(&public(seed));
         self.inner
             .lock()
             .expect("as the test made it")
@@ -238,6 +249,7 @@ pub type Ders = Vec<Vec<u8>>;
 
 /// What the box keeps, and its clock.
 pub struct Kept {
+    pub seed: [u8; 32],
     pub clock: Mutex<Clock>,
     pub chain: Mutex<(Ders, Ders)>,
     pub relay_name: String,
@@ -245,8 +257,14 @@ pub struct Kept {
 
 impl Kept {
     pub fn new(relay: &Relay) -> Arc<Self> {
-        let chain = vec![relay.issue(BEGIN), relay.issuing()];
+        Self::of(relay, BOX)
+    }
+
+    /// Of a box with this key.
+    pub fn of(relay: &Relay, seed: [u8; 32]) -> Arc<Self> {
+        let chain = vec![relay.issue_for(&seed, BEGIN), relay.issuing()];
         Arc::new(Self {
+            seed,
             clock: Mutex::new(Clock { now_ms: BEGIN, floor_ms: BEGIN }),
             chain: Mutex::new((chain, relay.roots())),
             relay_name: relay.bounds.relay_name(),
@@ -267,7 +285,7 @@ impl Kept {
 impl Credentials for Kept {
     fn certificate(&self) -> Result<DeviceCertificate, LinkError> {
         let (chain, roots) = self.chain.lock().expect("as the test made it").clone();
-        Ok(DeviceCertificate::new(chain, &BOX, roots, self.relay_name.clone()))
+        Ok(DeviceCertificate::new(chain, &self.seed, roots, self.relay_name.clone()))
     }
     fn clock(&self) -> Clock {
         *self.clock.lock().expect("as the test made it")
@@ -279,7 +297,7 @@ impl Credentials for Kept {
     }
     fn request(&self) -> RenewRequest {
         RenewRequest::new(
-            &BOX,
+            &self.seed,
             WebKey::generate().expect("as the test made it").public(),
             Vec::new(),
         )
