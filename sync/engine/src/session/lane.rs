@@ -161,7 +161,9 @@ impl Session {
         }
         if let Some(giving) = &mut lane.giving {
             // The county log first: what follows is judged by it.
-            if given && let Some(after) = giving.next() {
+            if (given || scope == "system")
+                && let Some(after) = giving.next()
+            {
                 let (scope, bytes_max) = (scope.to_owned(), WHOLE_BYTES);
                 self.out.push_back(Output::Wholes { scope, after, bytes_max });
             }
