@@ -9,6 +9,7 @@ mod attachments;
 mod authority;
 mod call;
 mod dial;
+mod diary;
 mod driver;
 mod enrol;
 mod frames;
@@ -17,6 +18,7 @@ mod identity;
 mod line;
 mod measure;
 mod order;
+mod pace;
 mod profile;
 mod quotas;
 mod reach;
@@ -33,7 +35,8 @@ pub use authority::{
     SUBNETS, WebKey, device_spki, is_web_key,
 };
 pub use call::{LINK_PATH, Links, Way};
-pub use dial::{Again, Contact, Dialer, LinkHandle, LinkState};
+pub use dial::{Again, Contact, Dialer, Failure, LinkHandle, LinkState};
+pub use diary::{Diary, Ending, Trouble};
 pub use enrol::{
     BindRequest, EnrolRequest, EnrolResponse, Enroller, OFFER_BYTES_MAX, OfferedEnrolment,
     SealedOffer, bind, enrol, enrol_under, fetch_root,
@@ -43,6 +46,7 @@ pub use identity::{
     DeviceCertificate, Facts, IdentityError, address_bytes, address_of, fingerprint, pem_to_der,
 };
 pub use measure::{Sample, TRANSFER_BYTES_MAX, TestBounds, measure};
+pub use pace::Pace;
 pub use profile::{Congestion, Profile, Settings};
 pub use renewal::{
     ANSWER_BYTES_MAX, Credentials, REQUEST_BYTES_MAX, RelayCredentials, RenewRequest, Renewed,

@@ -1,5 +1,7 @@
 //! The relay's side: accepts boxes, sends strangers away with a reason.
 
+use crate::call::Way;
+use crate::diary::{Diary, Ending, Noted};
 use crate::driver::Conversation;
 use crate::line::{Connection, Io};
 use crate::profile::Settings;
@@ -7,7 +9,7 @@ use crate::quotas::Accounts;
 use crate::renewal::RelayCredentials;
 use crate::{
     ALPN_ENROL, ALPN_RENEW, ALPN_TEST, CLOSE_BUSY, CLOSE_REFUSED, CLOSE_RUN_OUT, LinkError, enrol,
-    explain, measure, renewal, tls, web,
+    explain, measure, renewal, tally, tls, web,
 };
 use cunkou_engine::{Knock, Limits, Port, TooMuch};
 use hyper::{Request, Response, StatusCode};
@@ -35,6 +37,7 @@ struct Hall {
     accounts: Accounts,
     strangers: Arc<Semaphore>,
     settings: Settings,
+    diary: Option<Arc<dyn Diary>>,
 }
 
 /// A listening relay.
@@ -95,8 +98,15 @@ impl Server {
         let changes = watch_changes(&*port);
         let accounts = Accounts::new(Limits::START);
         let strangers = Arc::new(Semaphore::new(STRANGERS_MAX));
-        let hall = Hall { port, relay, changes, accounts, strangers, settings };
+        let hall = Hall { port, relay, changes, accounts, strangers, settings, diary: None };
         Ok(Self { endpoint, hall, renewed, tls: watch::channel(Arc::new(tls)).0 })
+    }
+
+    /// With somebody who keeps the history of contacts.
+    #[must_use]
+    pub fn with_diary(mut self, diary: Arc<dyn Diary>) -> Self {
+        self.hall.diary = Some(diary);
+        self
     }
 
     /// With other limits than the start values.
@@ -217,7 +227,7 @@ impl Hall {
             _ => {
                 drop(stranger);
                 let now_ms = self.relay.now_ms();
-                talk(connection, self.port, self.changes, &self.accounts, now_ms).await;
+                talk(connection, self, now_ms).await;
             }
         }
     }
@@ -281,13 +291,8 @@ impl WebDoor {
     }
 }
 
-async fn talk(
-    connection: Connection,
-    port: Arc<dyn Port>,
-    changes: watch::Receiver<u64>,
-    accounts: &Accounts,
-    now_ms: i64,
-) {
+async fn talk(connection: Connection, hall: Hall, now_ms: i64) {
+    let Hall { port, changes, accounts, diary, .. } = hall;
     let address = connection.remote_address();
     let refuse = |words: &str| {
         warn!(%address, why = words, "refused a box");
@@ -319,20 +324,41 @@ async fn talk(
         return refuse("it opened no stream");
     };
     let (progress, _) = watch::channel(None);
+    let (met, mut meeting) = watch::channel(false);
+    let way = match connection {
+        Connection::Quic(_) => Way::Quic,
+        Connection::Web(_) => Way::Web,
+    };
+    let mut noted = Noted::new(diary, connection.clone());
     let conversation = Conversation {
         connection,
         port,
-        peer,
+        peer: peer.clone(),
         key,
         dials: false,
         changes,
         progress,
+        met,
         asked: None,
         account: Some(account),
         paused: None,
     };
-    match conversation.run(send, receive).await {
+    let talk = conversation.run(send, receive);
+    tokio::pin!(talk);
+    let mut telling = tokio::time::interval(tally::EVERY);
+    telling.reset();
+    let result = loop {
+        tokio::select! {
+            result = &mut talk => break result,
+            _ = telling.tick() => noted.tell(),
+            Ok(()) = meeting.changed() => noted.began(&peer, way).await,
+        }
+    };
+    match result {
         Ok(()) => info!(peer = %name, "the conversation ended"),
-        Err(error) => info!(peer = %name, %error, "the conversation ended"),
+        Err(error) => {
+            noted.ends(Ending::after(&error));
+            info!(peer = %name, %error, "the conversation ended");
+        }
     }
 }

@@ -13,7 +13,7 @@ use cunkou_casework::ids::{DeviceId, EntryId, Scope, SubjectId};
 use cunkou_casework::material::{attachments_named, pages_named};
 use cunkou_casework::registry;
 use cunkou_casework::resident::Resident;
-use cunkou_store::{CaseRow, EntryState, ResidentRow, StoreError, StoredDocument, Txn};
+use cunkou_store::{CaseRow, EntryState, ResidentRow, Rungs, StoreError, StoredDocument, Txn};
 
 /// So many subjects are derived in one transaction.
 const BATCH: u32 = 200;
@@ -123,6 +123,7 @@ impl Replica {
                 || Section::of(section).is_some_and(Section::open_after_submission)
         });
         let opened_ms = gathered.records.iter().map(|r| r.header.claimed_ms).min().unwrap_or(0);
+        let rungs = ladder(&folded, &gathered.witnessed);
         tx.set_case_row(&CaseRow {
             subject: subject.0,
             number: opened.number.clone(),
@@ -139,9 +140,14 @@ impl Replica {
             opened_ms,
             submitted_ms: folded.state.submission.as_ref().map_or(0, |s| s.at_ms),
             changed_ms: gathered.changed_ms,
-            uploaded: ladder(&folded, &gathered.witnessed).uploaded,
+            uploaded: rungs.uploaded,
             conflict: open_conflicts,
             aside,
+            rungs: Some(Rungs {
+                taken: rungs.taken,
+                accepted: rungs.accepted,
+                by_township: rungs.by_township,
+            }),
         })
     }
 

@@ -11,7 +11,7 @@ use std::sync::{Mutex, Once};
 use zeroize::Zeroizing;
 
 /// What each version added.
-const SCHEMAS: [&str; 9] = [
+const SCHEMAS: [&str; 10] = [
     include_str!("schema-1.sql"),
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
@@ -21,6 +21,7 @@ const SCHEMAS: [&str; 9] = [
     include_str!("schema-7.sql"),
     include_str!("schema-8.sql"),
     include_str!("schema-9.sql"),
+    include_str!("schema-contacts.sql"),
 ];
 /// The version since which each scope has a sum of its names.
 const SUMMED: i64 = 5;
