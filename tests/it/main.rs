@@ -21,6 +21,7 @@ mod kill;
 mod lane;
 mod link;
 mod looks;
+mod people;
 mod receipt;
 mod routes;
 mod screens;

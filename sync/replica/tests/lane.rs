@@ -186,3 +186,42 @@ fn a_peer_that_gives_what_is_not_right_is_remembered() {
         (peer.device, 2, "and again")
     );
 }
+
+#[test]
+fn a_case_is_only_here_until_the_county_has_its_entries_and_was_given_its_photos_to_the_last_byte()
+{
+    let county = County::founded();
+    county.settle();
+    let here = || county.yunling.only_here().expect("the store works");
+    assert!(here().is_empty(), "{:?}", here());
+    let (case, id, preview) = filed(&county.yunling);
+    let all = (photo().len() + small().len()) as u64;
+    let now = here();
+    assert_eq!(now.cases.iter().map(|c| c.row.subject).collect::<Vec<_>>(), [case.0]);
+    assert_eq!((now.photos, now.photo_bytes), (1, all), "a preview is no photo");
+    assert_eq!(now.unsent, county.yunling.status().expect("the store works").unsent);
+    assert!(now.unsent.entries >= 3 && now.unsent.oldest_ms.is_some());
+
+    county.settle();
+    let now = here();
+    assert_eq!((now.unsent.entries, now.photos, now.cases.len()), (0, 1, 1), "its photo waits");
+    let of = outline(&county.yunling, &county.relay, preview);
+    for group in 0..2 {
+        one(&county.yunling, &county.relay, &of, group);
+    }
+    assert_eq!((here().photos, here().photo_bytes), (1, photo().len() as u64));
+    let of = outline(&county.yunling, &county.relay, id);
+    for group in 0..10 {
+        one(&county.yunling, &county.relay, &of, group);
+        assert_eq!(here().photos, 1, "group {group} is not the last");
+    }
+    one(&county.yunling, &county.relay, &of, 10);
+    assert!(here().is_empty(), "{:?}", here());
+    assert!(county.relay.only_here().expect("the store works").photos == 0, "it came to the relay");
+
+    // The relay begins to ask for it anew: its disk has lost it.
+    county.yunling.groups(&county.yunling.peer(&county.relay), &id.0, 0, 4).expect("readable");
+    assert_eq!((here().photos, here().cases.len()), (1, 1));
+    county.yunling.groups(&county.yunling.peer(&county.relay), &id.0, 8, 4).expect("readable");
+    assert!(here().is_empty());
+}

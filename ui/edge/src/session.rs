@@ -450,6 +450,8 @@ mod tests {
             ("/sync/bar", true),
             ("/sync/bar?here=1", false),
             ("/cases/0011/progress", true),
+            ("/sync/progress", true),
+            ("/sync", false),
             ("/cases?show=mine&from=0&fragment=1", true),
             ("/cases?show=mine", false),
             ("/cases/0011", false),
