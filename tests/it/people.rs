@@ -176,7 +176,7 @@ fn from_filing_alone_to_everything_at_the_county_the_page_says_what_is_so() -> R
         delay: Duration::from_millis(40),
         jitter: Duration::from_millis(5),
         loss: 0,
-        bits: 160_000,
+        bits: 320_000,
         queue: Duration::from_secs(3),
     };
     let config: toml::Table = county.config("relay")?.parse()?;

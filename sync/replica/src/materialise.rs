@@ -9,11 +9,12 @@ use cunkou_casework::case::{Standing, fold, still_counts};
 use cunkou_casework::county::CountyLog;
 use cunkou_casework::document::{Document, Projection, Section};
 use cunkou_casework::event::{Level, Step};
-use cunkou_casework::ids::{DeviceId, EntryId, Scope, SubjectId};
+use cunkou_casework::ids::{AttachmentId, DeviceId, EntryId, Scope, SubjectId};
 use cunkou_casework::material::{attachments_named, pages_named};
 use cunkou_casework::registry;
 use cunkou_casework::resident::Resident;
 use cunkou_store::{CaseRow, EntryState, ResidentRow, Rungs, StoreError, StoredDocument, Txn};
+use std::collections::BTreeSet;
 
 /// So many subjects are derived in one transaction.
 const BATCH: u32 = 200;
@@ -114,10 +115,7 @@ impl Replica {
         for record in &gathered.records {
             attachments.extend(record.event.step.attachments());
         }
-        for id in attachments {
-            tx.attachment_named(&id.0, &scope, &subject.0)?;
-        }
-        describe(tx, &now, &scope, subject)?;
+        name(tx, attachments, &now, &scope, subject)?;
         let open_conflicts = now.conflicts().any(|(section, ..)| {
             folded.state.submission.is_none()
                 || Section::of(section).is_some_and(Section::open_after_submission)
@@ -176,10 +174,7 @@ impl Replica {
         tx.set_subject(&subject.0, RESIDENT, &scope)?;
         let (document, _) = self.bring_up(tx, subject, county, &gathered, &scope, RESIDENT)?;
         let content = document.projection();
-        for id in attachments_named(&content) {
-            tx.attachment_named(&id.0, &scope, &subject.0)?;
-        }
-        describe(tx, &content, &scope, subject)?;
+        name(tx, attachments_named(&content), &content, &scope, subject)?;
         let resident = Resident::read(&content);
         let row = ResidentRow {
             subject: subject.0,
@@ -312,19 +307,26 @@ pub(crate) fn level_key(level: Level) -> &'static str {
     }
 }
 
-/// Names the previews, too, and tells the lane what the document says of its photos.
-fn describe(
+/// Says which attachments a subject names now, with what it says of each and its preview.
+fn name(
     tx: &Txn<'_>,
+    named: BTreeSet<AttachmentId>,
     content: &Projection,
     scope: &str,
     subject: SubjectId,
 ) -> Result<(), StoreError> {
-    for page in pages_named(content) {
+    let pages = pages_named(content);
+    let previews = pages.iter().filter_map(|page| page.preview.as_ref());
+    let now: BTreeSet<[u8; 32]> =
+        named.iter().map(|id| id.0).chain(previews.map(|preview| preview.hash.0)).collect();
+    for id in &now {
+        tx.attachment_named(id, scope, &subject.0)?;
+    }
+    for page in &pages {
         tx.attachment_described(&page.hash.0, false, page.bytes)?;
-        if let Some(preview) = page.preview {
-            tx.attachment_named(&preview.hash.0, scope, &subject.0)?;
+        if let Some(preview) = &page.preview {
             tx.attachment_described(&preview.hash.0, true, preview.bytes)?;
         }
     }
-    Ok(())
+    tx.attachments_named_now(&subject.0, &now)
 }

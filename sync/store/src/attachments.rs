@@ -262,6 +262,17 @@ impl Txn<'_> {
         Ok(())
     }
 
+    /// The file of an attachment that is wanted whoever names it was fetched, and is on disk.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn attachment_came(&self, id: &[u8; 32], bytes: u64) -> Result<(), StoreError> {
+        let sql = "INSERT INTO attachment(id, bytes, state) VALUES(?1, ?2, 1)
+                   ON CONFLICT(id) DO UPDATE SET bytes = excluded.bytes, state = 1";
+        self.0.prepare_cached(sql)?.execute((id, bytes))?;
+        Ok(())
+    }
+
     /// The file of an attachment that was fetched is on disk; false when nobody here names it any
     /// more, and the file is to go.
     ///

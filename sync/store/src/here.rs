@@ -1,7 +1,7 @@
 //! What is on this disk and nowhere else.
 
 use crate::{StoreError, Txn, View};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What of one subject no peer has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl View<'_> {
         let photos = "SELECT subject, sum(preview = 0), sum(bytes) FROM
                    (SELECT min(o.subject) AS subject, a.preview, a.bytes
                     FROM attachment a JOIN attachment_of o ON o.attachment = a.id
-                    WHERE a.only_here = 1 AND a.state = 1 AND NOT EXISTS (
+                    WHERE a.only_here = 1 AND a.state = 1 AND o.named = 1 AND NOT EXISTS (
                         SELECT 1 FROM bundle_attachment b
                         WHERE b.attachment = a.id AND b.bundle IS NULL)
                     GROUP BY a.id)
@@ -76,6 +76,30 @@ impl View<'_> {
 }
 
 impl Txn<'_> {
+    /// A subject names these attachments now and no others: what it named before stays on this disk,
+    /// and nobody will ask for it.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn attachments_named_now(
+        &self,
+        subject: &[u8; 16],
+        now: &BTreeSet<[u8; 32]>,
+    ) -> Result<(), StoreError> {
+        let sql = "SELECT DISTINCT attachment, named FROM attachment_of WHERE subject = ?1";
+        let mut query = self.0.prepare_cached(sql)?;
+        let rows = query.query_map([subject], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let known: Vec<([u8; 32], bool)> = rows.collect::<Result<_, _>>()?;
+        let sql = "UPDATE attachment_of SET named = ?3 WHERE subject = ?1 AND attachment = ?2";
+        let mut change = self.0.prepare_cached(sql)?;
+        for (id, named) in known {
+            if named != now.contains(&id) {
+                change.execute((subject, id, !named))?;
+            }
+        }
+        Ok(())
+    }
+
     /// A relay was given an attachment whole: it is not only here any more.
     ///
     /// # Errors

@@ -25,6 +25,8 @@ UPDATE attachment SET only_here = 1 WHERE state = 1 AND id IN (
     SELECT o.attachment FROM attachment_of o JOIN case_row c ON c.subject = o.subject
     WHERE c.uploaded = 0 AND EXISTS (
         SELECT 1 FROM entry e WHERE e.subject = c.subject AND e.via = 0));
+-- 0: the subject named it once and does not any more (a photo that was taken again): nobody asks for it.
+ALTER TABLE attachment_of ADD COLUMN named INTEGER NOT NULL DEFAULT 1;
 CREATE INDEX attachment_only_here ON attachment(id) WHERE only_here = 1;
 -- How far a case has come; absent in rows of an older program until the case is materialised again.
 ALTER TABLE case_row ADD COLUMN rungs INTEGER;

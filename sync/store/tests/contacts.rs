@@ -168,8 +168,11 @@ fn a_photo_is_only_here_until_a_relay_was_given_all_of_it_and_again_when_it_asks
         tx.attachment_arrived(&[3; 32], 77)?;
         tx.attachment_here(&[3; 32], 77)
     });
-    // The catalogue is nobody's photo.
-    write(&store, |tx| tx.attachment_here(&[4; 32], 5000));
+    // The catalogue came, whoever names it.
+    write(&store, |tx| {
+        tx.attachment_came(&[4; 32], 5000)?;
+        tx.attachment_named(&[4; 32], "system", &[11; 16])
+    });
     let photos = || {
         let here = read(&store, |view| view.only_here());
         here.iter().map(|r| (r.subject[0], r.photos, r.photo_bytes)).collect::<Vec<_>>()

@@ -2,6 +2,7 @@
 //! leaves, and in status.
 
 use crate::looks::csv;
+use crate::standing::words::address;
 use cunkou_casework::calendar::china_time;
 use cunkou_engine::PeerInfo;
 use cunkou_link::{Diary, Ending, Trouble, Way};
@@ -178,7 +179,7 @@ pub fn of(replica: &Replica, limit: u32) -> Result<Vec<Line>, StoreError> {
     lines.extend(vain.into_iter().map(|row| Line {
         from_ms: row.began_ms,
         to_ms: Some(row.last_ms),
-        with: row.relay,
+        with: address(&row.relay).to_owned(),
         over: Over::Link,
         entries: (0, 0),
         bytes: None,

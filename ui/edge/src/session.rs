@@ -350,7 +350,7 @@ impl Signed {
         if let Some(known) = self.known.get() {
             return Ok(Arc::clone(known));
         }
-        let known = Arc::new(Known::of(&self.app.replica)?);
+        let known = Arc::new(Known::of(&self.app)?);
         Ok(Arc::clone(self.known.get_or_init(|| known)))
     }
 

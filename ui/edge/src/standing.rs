@@ -4,7 +4,7 @@
 pub mod needs;
 pub mod words;
 
-use crate::{App, AppError, Lease, Signed};
+use crate::{App, AppError, Lease, Office, Signed};
 use cunkou_link::{Contact, Failure, LinkState, Pace};
 use cunkou_replica::{LaneStatus, OnlyHere, Replica, Status};
 use cunkou_store::{CaseRow, StoreError};
@@ -34,12 +34,17 @@ pub struct Known {
 }
 
 impl Known {
-    /// Of a replica.
+    /// Of an app's replica. What a relay says waits on each box that is away; it is nobody's work
+    /// and is not counted.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn of(replica: &Replica) -> Result<Self, StoreError> {
-        Ok(Self { status: replica.status()?, here: replica.only_here()? })
+    pub fn of(app: &App) -> Result<Self, StoreError> {
+        let here = match app.office {
+            Office::County => OnlyHere::default(),
+            Office::Village | Office::Township => app.replica.only_here()?,
+        };
+        Ok(Self { status: app.replica.status()?, here })
     }
 }
 
@@ -167,7 +172,7 @@ impl Standing {
     /// # Errors
     /// When the store fails.
     pub fn whole(app: &App) -> Result<Self, StoreError> {
-        let known = Arc::new(Known::of(&app.replica)?);
+        let known = Arc::new(Known::of(app)?);
         Self::gathered(&app.replica, known, Link::of(app), &Doubts::of(app))
     }
 

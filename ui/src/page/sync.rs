@@ -118,14 +118,16 @@ pub fn page(shell: &Shell, view: &Sync) -> Markup {
     let body = html! {
         h1 { (l.t("同步", "Sync")) }
         (progress(l, &view.now))
-        @if let Some(address) = &view.carry {
-            p class="buttons" { a class="button second" href=(address) { (l.t("带走 / 带回(U 盘)", "Carry by hand (stick)")) } }
+        div class="buttons" {
+            @if let Some(address) = &view.carry {
+                a class="button second" href=(address) { (l.t("带走 / 带回(U 盘)", "Carry by hand (stick)")) }
+            }
+            @if view.offer_lock {
+                form method="post" action="/lock" { button class="second" { (l.t("锁上盒子", "Lock the box")) } }
+            }
         }
         @if view.offer_lock {
-            form method="post" action="/lock" {
-                button class="second" { (l.t("锁上盒子", "Lock the box")) }
-                " " span class="hint" { (l.t("所有人退出;锁着也照常收县里的消息", "Signs everybody out; a locked box goes on receiving")) }
-            }
+            p class="hint" { (l.t("锁上:所有人退出;锁着也照常收县里的消息", "Locking signs everybody out; a locked box goes on receiving")) }
         }
         h2 { (view.contacts.title) }
         (rows(&view.contacts))

@@ -100,6 +100,12 @@ pub fn since(l: Lang, at_ms: i64, now_ms: i64) -> String {
     }
 }
 
+/// The address of a relay as people know it: without how else it may be reached.
+#[must_use]
+pub fn address(relay: &str) -> &str {
+    relay.split('+').next().unwrap_or(relay)
+}
+
 /// Whether the link is up and with whom, in one line.
 #[must_use]
 pub fn state(l: Lang, link: &Link) -> String {
@@ -109,7 +115,7 @@ pub fn state(l: Lang, link: &Link) -> String {
     };
     match (&link.state, &link.contact) {
         (LinkState::Online(_), Some(contact)) => {
-            let (relay, over) = (&contact.relay, over(contact.way));
+            let (relay, over) = (address(&contact.relay), over(contact.way));
             match l {
                 Lang::Zh => format!("已连上 {relay}({over})"),
                 Lang::En => format!("connected to {relay} ({over})"),
