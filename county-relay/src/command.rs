@@ -22,7 +22,7 @@ use cunkou_edge::carry::ferry::{self, Round};
 use cunkou_edge::carry::files::{self, BundleLimits};
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_edge::control::{self, Execute};
-use cunkou_edge::{pin, renewal, storage};
+use cunkou_edge::{history, pin, renewal, storage};
 use cunkou_link::RelayCredentials;
 use cunkou_replica::{ActError, SystemWorld, World};
 use cunkou_store::StoreError;
@@ -834,6 +834,7 @@ impl Home {
                     "device": DeviceId(p.device).to_string(), "name": p.name,
                     "software": p.software, "seen_s": (now - p.seen_ms) / 1000,
                     "clock_error_s": p.clock_error_ms / 1000,
+                    "last_completed_ms": p.completed_ms,
                     "suspended": suspended.iter().any(|s| s.device == p.device),
                 })
             })
@@ -859,6 +860,7 @@ impl Home {
             "forks": histories::list(&self.replica)?,
             "doubles": histories::doubles(&self.replica)?,
             "attachments": cunkou_edge::lane::status(&self.replica).map_err(failed)?,
+            "contacts": history::value(&history::of(&self.replica, history::TOLD).map_err(failed)?),
         }))
     }
 }

@@ -7,6 +7,7 @@ mod carry;
 mod certificates;
 mod checkpoints;
 mod command;
+mod contacts;
 mod enroller;
 mod enrolments;
 mod erasures;

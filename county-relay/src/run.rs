@@ -7,7 +7,7 @@ use cunkou_edge::cli::{Exit, Failure, abort_on_panic};
 use cunkou_edge::deciding::Deciding;
 use cunkou_edge::hosts::Hosts;
 use cunkou_edge::open::Open;
-use cunkou_edge::{App, Door, Office, OpenDoor, config, control, serve};
+use cunkou_edge::{App, Door, Office, OpenDoor, config, control, history, serve};
 use cunkou_engine::Port;
 use cunkou_link::{RelayCredentials, Server, Settings};
 use serde::Deserialize;
@@ -113,7 +113,8 @@ pub(crate) async fn serve(options: &Options, given: &ServeOptions) -> Result<(),
     }
     let relay: Arc<dyn RelayCredentials> = home.clone();
     let server = Server::bind(quic, port, relay).and_then(|server| server.with_settings(settings));
-    let server = server.map_err(failed)?;
+    let diary = Arc::new(history::Keeper::new(home.replica.clone()));
+    let server = server.map_err(failed)?.with_diary(diary);
     let hosts = Arc::new(Hosts::new(home.certificates.hosts()));
     let door: Arc<dyn Door> = Arc::new(OpenDoor(home.replica.clone()));
     let app = Arc::new(App::new(Office::County, home.replica.clone(), None, hosts, door));

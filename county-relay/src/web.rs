@@ -2,7 +2,7 @@
 
 use crate::enrolments;
 use crate::home::Home;
-use crate::{helping, histories, keys, looks};
+use crate::{contacts, helping, histories, keys, looks};
 use axum::Router;
 use axum::extract::{Path, Query};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -32,6 +32,7 @@ pub(crate) fn routes() -> Routes {
         .get("/boxes", Who::Machines, Nothing, boxes)
         .post("/boxes/{id}/confirm", Who::It, Nothing, confirm)
         .and(crate::carry::routes())
+        .and(contacts::routes())
         .get("/staff", Who::Machines, Nothing, staff)
         .and(looks::routes())
         .and(keys::routes())
@@ -146,12 +147,20 @@ async fn boxes(signed: Signed) -> Result<Markup, AppError> {
     let tables: Vec<Table> = tables.collect();
     let title = l.t("盒子", "Boxes");
     let carried = replica.county();
-    let carried: Vec<(String, String)> = carried
-        .devices()
-        .filter(|d| d.kind != DeviceKind::Relay && carried.device_counts(d.id))
-        .map(|d| (format!("/boxes/{}/carry", d.id), d.name.clone()))
-        .collect();
-    let above = above_boxes(&section(l, &above), &ways(l, &carried));
+    let boxes = |page: &str| -> Vec<(String, String)> {
+        carried
+            .devices()
+            .filter(|d| d.kind != DeviceKind::Relay && carried.device_counts(d.id))
+            .map(|d| (format!("/boxes/{}/{page}", d.id), d.name.clone()))
+            .collect()
+    };
+    let (carry, history) =
+        (l.t("带走 / 带回(U 盘)", "Carry by hand (stick)"), l.t("联系记录", "History of contacts"));
+    let above = above_boxes(&[
+        section(l, &above),
+        ways(history, &boxes("contacts")),
+        ways(carry, &boxes("carry")),
+    ]);
     Ok(page_with(&signed.shell("/boxes"), title, &above, &tables))
 }
 

@@ -14,7 +14,9 @@ use cunkou_edge::carry::ferry::{FerryLimits, Round};
 use cunkou_edge::carry::files::{self, BundleLimits};
 use cunkou_edge::cli::{Exit, Failure};
 use cunkou_edge::control::{self, Execute};
-use cunkou_edge::{carry, export, lane, renewal, storage};
+use cunkou_edge::lists::when;
+use cunkou_edge::standing::Standing;
+use cunkou_edge::{carry, export, history, lane, renewal, storage};
 use cunkou_link::Credentials;
 use cunkou_replica::Replica;
 use cunkou_vault::LeaseStanding;
@@ -94,6 +96,14 @@ impl Execute for Executor {
                 let used = traffic::of(replica, self.keeper.open()).map_err(failed)?;
                 status["traffic"] = used.iter().map(traffic::Used::json).collect();
                 status["host"] = json!(self.keeper.wallet().hosts().first());
+                let contacts = traffic::contacts(replica, self.keeper.open(), history::TOLD);
+                status["contacts"] = history::value(&contacts.map_err(failed)?);
+                // A locked box knows only what its vault does.
+                let app = self.keeper.app();
+                status["sync"] = match app {
+                    Some(app) => Standing::whole(&app).map_err(failed)?.value(),
+                    None => Value::Null,
+                };
                 Ok(status)
             }
             Some("renew_request") => Ok(request_of(self.keeper.open(), self.keeper.wallet())),
@@ -379,21 +389,54 @@ pub(crate) async fn send_photos(options: &Options, number: &str) -> Result<(), F
 pub(crate) async fn status(options: &Options) -> Result<(), Failure> {
     let asked = json!({ "do": "status" });
     if let Some(value) = control::ask(&options.data, &asked, &|_| ()).await? {
-        let last = value["last_completed_sync"]
-            .as_i64()
-            .map_or_else(|| "never".to_owned(), cunkou_edge::lists::when);
-        let words = format!(
-            "{}: running, {}version {}\nto upload: {} entries, {} bytes\nlast completed sync: {last}\nin quarantine: {}\nfree on disk: {} MB",
-            value["name"].as_str().unwrap_or("box"),
-            if value["locked"] == true { "locked, " } else { "" },
-            value["version"].as_str().unwrap_or_default(),
-            value["unsent"]["entries"],
-            value["unsent"]["bytes"],
-            value["quarantine"],
-            value["disk_free"].as_u64().unwrap_or(0) / 1_000_000,
-        );
-        show(options.json, &value, &words);
+        show(options.json, &value, &in_words(&value));
         return Ok(());
     }
     Err(not_running(options))
+}
+
+/// Status for people at a shell.
+fn in_words(value: &Value) -> String {
+    let sync = &value["sync"];
+    let time = |ms: &Value| ms.as_i64().map_or_else(|| "never".to_owned(), when);
+    let number = |of: &Value| of.as_u64().unwrap_or(0);
+    let here = &sync["only_here"];
+    let mut lines = vec![
+        format!(
+            "{}: running, {}version {}",
+            value["name"].as_str().unwrap_or("box"),
+            if value["locked"] == true { "locked, " } else { "" },
+            value["version"].as_str().unwrap_or_default(),
+        ),
+        format!(
+            "to upload: {} entries, {} bytes",
+            value["unsent"]["entries"], value["unsent"]["bytes"]
+        ),
+        format!(
+            "on this box only: {} cases, {} photos ({} bytes), since {}",
+            number(&here["cases"]),
+            number(&here["photos"]),
+            number(&here["photo_bytes"]),
+            time(&here["oldest_ms"]),
+        ),
+        format!("link: {}", sync["state"].as_str().unwrap_or("none")),
+        format!("last completed sync: {}", time(&value["last_completed_sync"])),
+        format!("last contact: {}", time(&sync["last_contact_ms"])),
+        format!("in quarantine: {}", value["quarantine"]),
+        format!("free on disk: {} MB", number(&value["disk_free"]) / 1_000_000),
+    ];
+    if let Some(failure) = sync["failure"].as_object() {
+        lines.push(format!(
+            "not connected: {} ({} attempts since {})",
+            failure["words"].as_str().unwrap_or_default(),
+            failure["times"],
+            time(&failure["since_ms"]),
+        ));
+    }
+    let needs = sync["needs"].as_array().into_iter().flatten();
+    lines.extend(needs.map(|need| {
+        let text = |key: &str| need[key].as_str().unwrap_or_default();
+        format!("needs {}: {}", text("who"), text("en"))
+    }));
+    lines.join("\n")
 }

@@ -10,8 +10,8 @@ use axum::extract::Request;
 use cunkou_casework::county::{DeviceKind, Person};
 use cunkou_casework::suite::SecretKey;
 use cunkou_edge::cli::{Exit, Failure};
-use cunkou_edge::pin;
 use cunkou_edge::{App, Door, DoorError, Lease, Office, RescueFault};
+use cunkou_edge::{history, pin};
 use cunkou_engine::Port;
 use cunkou_link::{Dialer, LinkHandle, LinkState, Neighbours};
 use cunkou_replica::{Beside, Budget, Replica, Unlocked};
@@ -119,7 +119,8 @@ impl Keeper {
         let kind = replica.device().map_or(DeviceKind::Village, |d| d.kind);
         let office = if kind == DeviceKind::Township { Office::Township } else { Office::Village };
         let dialer = Dialer::new(self.relays.clone(), self.wallet.clone(), port)
-            .with_links(self.reach.links.clone());
+            .with_links(self.reach.links.clone())
+            .with_diary(Arc::new(history::Keeper::new(Arc::clone(&replica))));
         let (link, hosts, door) = (Some(dialer.handle()), self.wallet.hosts(), self.door()?);
         let app = Arc::new(App::new(office, Arc::clone(&replica), link, hosts, door));
         let jitter = Arc::clone(&replica);
@@ -505,6 +506,10 @@ impl Door for Keeper {
                 Lease::Fine
             }
         }
+    }
+
+    fn certificate_days(&self) -> Option<i64> {
+        Some(self.wallet.days_left())
     }
 
     fn extend(&self, code: &str) -> bool {

@@ -1,5 +1,6 @@
 //! What went over the link, whether the box was open or locked meanwhile.
 
+use cunkou_edge::history;
 use cunkou_replica::Replica;
 use cunkou_store::StoreError;
 use serde_json::{Value, json};
@@ -29,6 +30,19 @@ impl Used {
             "sent": self.sent, "received": self.received,
         })
     }
+}
+
+/// The history of contacts, the latest first, likewise.
+pub(crate) fn contacts(
+    work: &Replica,
+    open: &Replica,
+    limit: u32,
+) -> Result<Vec<history::Line>, StoreError> {
+    let mut lines = history::of(work, limit)?;
+    if !std::ptr::eq(work, open) {
+        lines.extend(history::of(open, limit)?);
+    }
+    Ok(history::latest(lines, limit))
 }
 
 /// The last months, the newest first: an open box counts in its work, a locked one in the vault.

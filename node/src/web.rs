@@ -15,6 +15,7 @@ mod residents;
 mod saving;
 mod sign;
 mod supplement;
+mod sync;
 
 use axum::Router;
 use cunkou_edge::App;
@@ -31,7 +32,9 @@ use std::sync::Arc;
 pub(crate) fn routes() -> Routes {
     let pages = Routes::default()
         .get("/", Signed, Personal, home::page)
-        .get("/sync", Signed, Nothing, home::sync)
+        .get("/sync", Signed, Personal, sync::page)
+        .get("/sync/progress", Signed, Personal, sync::progress)
+        .get("/sync/contacts.csv", Signed, Nothing, sync::exported)
         .get("/sync/carry", Signed, Nothing, carry::page)
         .get("/sync/carry/progress", Signed, Nothing, carry::progress)
         .get("/sync/carry/file/{number}", Signed, Nothing, carry::file)

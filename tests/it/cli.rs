@@ -226,6 +226,7 @@ fn status_has_exactly_the_promised_keys_and_exits_with_three_when_nothing_runs()
         "storage",
         "ferry",
         "attachments",
+        "contacts",
     ];
     let of_box = [
         "name",
@@ -241,6 +242,7 @@ fn status_has_exactly_the_promised_keys_and_exits_with_three_when_nothing_runs()
         "alarms",
         "link",
         "traffic",
+        "sync",
     ];
     let of_relay = [
         "county",

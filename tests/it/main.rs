@@ -22,6 +22,7 @@ mod kill;
 mod lane;
 mod link;
 mod looks;
+mod people;
 mod receipt;
 mod routes;
 mod screens;

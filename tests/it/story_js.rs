@@ -155,7 +155,7 @@ fn signs_and_submits(village: &Browser) -> Result<String> {
     village.screenshot("received")?;
     ensure!(village.shows("已存本机(已到)")? || village.shows("✓ 已存本机")?, "saved here");
     village.see("○ 已上传县平台")?;
-    village.see("条待上传")?;
+    village.see("件待上传")?;
     let receipt = read_pdf(STORY, "receipt", &village.fetch("收件回执")?)?;
     for words in [number.as_str(), "收件回执", "张桂兰", "高龄津贴", "居民身份证", "容缺", "12345"]
     {

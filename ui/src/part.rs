@@ -170,23 +170,44 @@ pub fn input(lang: Lang, input: &Input) -> Markup {
     }
 }
 
-/// The four rungs: how far a case has come.
-#[must_use]
-pub fn ladder(lang: Lang, ladder: &Ladder) -> Markup {
-    let rungs = [
+/// The four rungs with their words; the last is the township's where the township accepts.
+fn rungs(lang: Lang, ladder: &Ladder) -> [(bool, &'static str); 4] {
+    let accepted = match ladder.by_township {
+        true => lang.t("乡镇已受理", "Accepted by the township"),
+        false => lang.t("部门已受理", "Accepted by the department"),
+    };
+    [
         (ladder.saved, lang.t("已存本机", "Saved here")),
         (ladder.uploaded, lang.t("已上传县平台", "Uploaded to the county")),
         (ladder.taken, lang.t("乡镇已收件", "Received by the township")),
-        (ladder.accepted, lang.t("部门已受理", "Accepted by the department")),
-    ];
+        (ladder.accepted, accepted),
+    ]
+}
+
+/// The four rungs: how far a case has come.
+#[must_use]
+pub fn ladder(lang: Lang, ladder: &Ladder) -> Markup {
     html! {
         ol class="ladder" aria-label=(lang.t("办到哪一步", "How far it has come")) {
-            @for (reached, words) in rungs {
+            @for (reached, words) in rungs(lang, ladder) {
                 li class=[reached.then_some("reached")] {
                     span aria-hidden="true" { (if reached { "✓" } else { "○" }) } " " (words)
                     span class="sr" { (if reached { lang.t("(已到)", " (reached)") } else { lang.t("(未到)", " (not yet)") }) }
                 }
             }
+        }
+    }
+}
+
+/// The same in a line of a list: a mark for each rung, and the words of the highest.
+#[must_use]
+pub fn rung(lang: Lang, ladder: &Ladder) -> Markup {
+    let rungs = rungs(lang, ladder);
+    let words = rungs.iter().rev().find(|(reached, _)| *reached).map_or("", |(_, words)| words);
+    html! {
+        span class="rung" {
+            span aria-hidden="true" { @for (reached, _) in rungs { (if reached { "●" } else { "○" }) } }
+            " " (words)
         }
     }
 }

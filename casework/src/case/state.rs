@@ -204,6 +204,8 @@ pub struct Acceptance {
     pub calendar: String,
     /// The calendar lacked a year's official holidays.
     pub uncertain: bool,
+    /// Which level gave it.
+    pub by: Level,
     /// Claimed time, milliseconds.
     pub at_ms: i64,
 }
@@ -262,8 +264,10 @@ pub struct Ladder {
     pub uploaded: bool,
     /// 乡镇已收件
     pub taken: bool,
-    /// 部门已受理
+    /// 部门已受理, or 乡镇已受理 where the township accepts.
     pub accepted: bool,
+    /// The last rung is the township's.
+    pub by_township: bool,
 }
 
 /// The state of a case.
@@ -445,6 +449,12 @@ impl CaseState {
         }
     }
 
+    /// Whose acceptance it is that the ladder tells of: who gave it, or who would now.
+    #[must_use]
+    pub fn accepts_at(&self) -> Level {
+        self.acceptance.as_ref().map_or_else(|| self.accepting(), |acceptance| acceptance.by)
+    }
+
     /// Who accepts: the office of the route, or the county once the case has gone up to it.
     pub(super) fn accepting(&self) -> Level {
         match (&self.opened, self.holder) {
@@ -525,7 +535,8 @@ impl CaseState {
             }
             Step::Accepted { due, calendar, uncertain, .. } => {
                 self.phase = Phase::Accepted;
-                self.acceptance = Some(Acceptance { due, calendar, uncertain, at_ms });
+                let by = self.accepting();
+                self.acceptance = Some(Acceptance { due, calendar, uncertain, by, at_ms });
             }
             Step::Approved { opinion, .. } => {
                 self.decide(record, DecisionKind::Approved, opinion, String::new());

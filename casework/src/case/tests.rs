@@ -61,6 +61,35 @@ fn the_rungs_of_the_ladder_are_climbed_one_by_one() {
 }
 
 #[test]
+fn the_last_rung_is_whose_acceptance_it_is() {
+    let way = |route: Route, names: &[&str]| {
+        let mut desk = Desk::new(0);
+        desk.step(AGENT, opened(YUNLING, route));
+        for name in names {
+            let by_township = desk.folded().state.accepts_at() == Level::Township;
+            let who = if *name == "accepted" && by_township { CLERK } else { desk.usual(name) };
+            let step = desk.named(name);
+            let id = desk.step(who, step);
+            assert_eq!(desk.standing(id), Standing::Effective, "{name}");
+        }
+        let state = desk.folded().state;
+        (state.accepts_at(), state.acceptance.map(|acceptance| acceptance.by))
+    };
+    use Level::{County, Township};
+    let to_township = ["submitted", "taken"];
+    assert_eq!(way(by_county(), &to_township), (County, None));
+    assert_eq!(way(by_township(), &[]), (Township, None), "as soon as it is begun");
+    assert_eq!(way(by_township(), &to_township), (Township, None));
+    let accepted = ["submitted", "taken", "accepted"];
+    assert_eq!(way(by_township(), &accepted), (Township, Some(Township)));
+    // Once it has gone up, the county accepts, whatever the way was.
+    let up = ["submitted", "taken", "forwarded"];
+    assert_eq!(way(by_township(), &up), (County, None));
+    let up = ["submitted", "taken", "forwarded", "accepted"];
+    assert_eq!(way(by_township(), &up), (County, Some(County)));
+}
+
+#[test]
 fn only_the_office_whose_turn_it_is_may_take_a_step() {
     let table: [(&str, Phase, &[&str]); 20] = [
         ("submitted", Phase::Draft, &["agent", "clerk", "chief"]),

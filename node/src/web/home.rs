@@ -1,19 +1,13 @@
-//! An agent's day, sync, and the practice room.
+//! An agent's day, and the practice room.
 
 use crate::practice;
-use crate::traffic;
 use axum::Extension;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
-use cunkou_casework::entry::ClockSource;
-use cunkou_edge::app::disk_free;
-use cunkou_edge::lists::when;
 use cunkou_edge::session::token;
 use cunkou_edge::{AppError, Lease, Office, Signed};
-use cunkou_link::LinkState;
-use cunkou_store::{CaseFilter, How};
+use cunkou_store::CaseFilter;
 use cunkou_ui::page::home::{Home, page as render};
-use cunkou_ui::page::sync::{Sync, page as render_sync};
 use maud::Markup;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -58,99 +52,6 @@ pub(crate) async fn page(signed: Signed) -> Result<Markup, AppError> {
         offer_practice: !signed.session.practice && signed.app.office == Office::Village,
     };
     Ok(render(&signed.shell("/"), &view))
-}
-
-pub(crate) async fn sync(signed: Signed) -> Result<Markup, AppError> {
-    let l = signed.lang;
-    let replica = &signed.app.replica;
-    let status = replica.status()?;
-    let now = replica.now_ms();
-    let link = signed.app.link_state();
-    let mut view = Sync {
-        offer_lock: !signed.app.door.is_locked(),
-        carry: (!signed.session.practice).then(|| "/sync/carry".to_owned()),
-        ..Sync::default()
-    };
-    let state = match &link {
-        Some(LinkState::Online(progress)) => {
-            view.progress = Some((progress.to_send, progress.to_receive));
-            l.t("已连上", "connected").to_owned()
-        }
-        Some(LinkState::Busy { again }) => format!(
-            "{} {}",
-            l.t("县平台正忙,会自动再试,大约", "the county is busy; tried again by itself in about"),
-            l.span(i64::try_from(again.as_millis()).unwrap_or(i64::MAX))
-        ),
-        Some(LinkState::Connecting) => l.t("正在连接", "connecting").to_owned(),
-        Some(LinkState::Offline { why, refused }) => {
-            if *refused {
-                view.needs_person.push(format!(
-                    "{} {why}",
-                    l.t(
-                        "县平台不接收这个盒子,请联系县信息员:",
-                        "The county does not accept this box; call county IT:"
-                    )
-                ));
-            }
-            l.t("没连上,会自动再试", "not connected; tried again by itself").to_owned()
-        }
-        None => String::new(),
-    };
-    if status.quarantine > 0 {
-        view.needs_person.push(format!(
-            "{} {}",
-            l.t("有记录被隔离,请联系县信息员:", "Entries are in quarantine, tell county IT:"),
-            status.quarantine
-        ));
-    }
-    let oldest = status.unsent.oldest_ms.map_or_else(|| "—".to_owned(), |at| l.span(now - at));
-    let clock = match (status.clock, status.clock_error_ms) {
-        (ClockSource::Relay, Some(ms)) => {
-            // Tenths of a second, and never a zero with a sign.
-            let tenths = (ms as f64 / 100.0).round() / 10.0 + 0.0;
-            format!(
-                "{} ({}{tenths:.1} s)",
-                l.clock(ClockSource::Relay),
-                if tenths > 0.0 { "+" } else { "" }
-            )
-        }
-        (source, _) => l.clock(source).to_owned(),
-    };
-    let rows = [
-        (l.t("县平台", "County"), state),
-        (
-            l.t("只在本机的记录", "On this box only"),
-            format!("{} · {}", status.unsent.entries, l.size(status.unsent.bytes)),
-        ),
-        (l.t("最久的等了", "Oldest waits"), oldest),
-        (
-            l.t("上次全部送完", "Last completed"),
-            status.last_completed_ms.map_or_else(|| l.t("还没有", "never").to_owned(), when),
-        ),
-        (l.t("时钟", "Clock"), clock),
-        (l.t("隔离的记录", "In quarantine"), status.quarantine.to_string()),
-        (l.t("盒子还能存", "Free on disk"), l.size(disk_free(replica.store().folder()))),
-    ];
-    view.rows = rows.into_iter().map(|(label, value)| (label.to_owned(), value)).collect();
-    view.traffic = traffic::of(replica, signed.app.door.replica())?
-        .into_iter()
-        .map(|t| [t.month_words(), t.name, l.size(t.sent), l.size(t.received)])
-        .collect();
-    let contacts = replica.store().read(|view| view.contacts(20))?;
-    view.contacts = contacts
-        .into_iter()
-        .map(|c| {
-            let ended = c.ended_ms.map_or_else(|| "—".into(), when);
-            let peer = match c.how {
-                How::Link => c.peer,
-                How::Stick => format!("{} · {}", c.peer, l.t("U 盘", "stick")),
-                How::Ferry => format!("{} · {}", c.peer, l.t("网闸摆渡", "ferry")),
-                How::Neighbour => format!("{} · {}", c.peer, l.t("邻近盒子", "box nearby")),
-            };
-            [peer, when(c.began_ms), ended, c.entries_in.to_string(), c.entries_out.to_string()]
-        })
-        .collect();
-    Ok(render_sync(&signed.shell("/sync"), &view))
 }
 
 pub(crate) async fn lock(signed: Signed) -> Result<Redirect, AppError> {

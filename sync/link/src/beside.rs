@@ -407,6 +407,7 @@ impl Room {
             dials,
             changes: self.changes.clone(),
             progress: watch::channel(None).0,
+            met: watch::channel(false).0,
             asked: None,
             account: None,
             paused: None,

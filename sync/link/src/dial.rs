@@ -2,8 +2,10 @@
 
 use crate::call::{Call, Called, Links, Place, Way};
 use crate::colds::WAIT_MAX;
+use crate::diary::{Diary, Ending, Noted, Trouble, Vain};
 use crate::driver::Conversation;
 use crate::order::{Order, Then};
+use crate::pace::{self, Pace, Pacer, Reading};
 use crate::renewal::{self, Credentials};
 use crate::serve::watch_changes;
 use crate::tally::{self, Tally};
@@ -13,6 +15,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 /// So often a box that is connected looks whether its own address has changed.
@@ -58,6 +61,23 @@ pub struct Contact {
     pub way: Way,
 }
 
+/// Why the last attempt to talk to a relay came to nothing, or the last conversation broke off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The relay as it is configured.
+    pub relay: String,
+    /// Of which kind.
+    pub why: Trouble,
+    /// What was said, in the words of whoever said it; for those who look into it.
+    pub words: String,
+    /// So often without a conversation in between, whatever the kind.
+    pub times: u32,
+    /// The first of these.
+    pub since: std::time::Instant,
+    /// The last.
+    pub at: std::time::Instant,
+}
+
 /// When to look whether what is better works again.
 #[derive(Clone, Copy, Debug)]
 pub struct Again {
@@ -78,6 +98,8 @@ impl Default for Again {
 pub struct LinkHandle {
     state: watch::Receiver<LinkState>,
     contact: watch::Receiver<Option<Contact>>,
+    pace: watch::Receiver<Option<Pace>>,
+    failure: watch::Receiver<Option<Failure>>,
     nudge: Arc<Notify>,
 }
 
@@ -99,6 +121,18 @@ impl LinkHandle {
         self.state.clone()
     }
 
+    /// How quickly it goes; nothing before there is anything to measure.
+    #[must_use]
+    pub fn pace(&self) -> Option<Pace> {
+        *self.pace.borrow()
+    }
+
+    /// Why it does not go; nothing while it does.
+    #[must_use]
+    pub fn failure(&self) -> Option<Failure> {
+        self.failure.borrow().clone()
+    }
+
     /// Somebody is looking, or something new waits: a waiting link tries again soon.
     pub fn nudge(&self) {
         if matches!(*self.state.borrow(), LinkState::Offline { .. }) {
@@ -117,6 +151,10 @@ pub struct Dialer {
     changes: watch::Receiver<u64>,
     state: watch::Sender<LinkState>,
     contact: watch::Sender<Option<Contact>>,
+    pace: watch::Sender<Option<Pace>>,
+    failure: watch::Sender<Option<Failure>>,
+    diary: Option<Arc<dyn Diary>>,
+    vain: Vain,
     nudge: Arc<Notify>,
     backoff: Backoff,
     order: Order,
@@ -162,6 +200,10 @@ impl Dialer {
             changes,
             state: watch::channel(LinkState::Connecting).0,
             contact: watch::channel(None).0,
+            pace: watch::channel(None).0,
+            failure: watch::channel(None).0,
+            diary: None,
+            vain: Vain::default(),
             nudge: Arc::default(),
             backoff: Backoff::new(settings.retry_first, settings.retry_most),
             links,
@@ -174,6 +216,13 @@ impl Dialer {
     pub fn with_links(mut self, links: Links) -> Self {
         self.backoff = Backoff::new(links.settings.retry_first, links.settings.retry_most);
         self.links = links;
+        self
+    }
+
+    /// With somebody who keeps the history of contacts.
+    #[must_use]
+    pub fn with_diary(mut self, diary: Arc<dyn Diary>) -> Self {
+        self.diary = Some(diary);
         self
     }
 
@@ -190,6 +239,8 @@ impl Dialer {
         LinkHandle {
             state: self.state.subscribe(),
             contact: self.contact.subscribe(),
+            pace: self.pace.subscribe(),
+            failure: self.failure.subscribe(),
             nudge: Arc::clone(&self.nudge),
         }
     }
@@ -205,7 +256,8 @@ impl Dialer {
         loop {
             let relay = self.relays[self.order.at()].clone();
             let ended = self.attempt(&relay).await;
-            self.contact.send_replace(None);
+            let talked = self.contact.send_replace(None).is_some();
+            self.pace.send_replace(None);
             let error = match ended {
                 Ok(Ended::ForGood) | Err(LinkError::Heard) => return,
                 Ok(Ended::For(better)) => {
@@ -220,6 +272,9 @@ impl Dialer {
             };
             let least = asked_to_wait(&error, random());
             self.tell(&relay, &error, least);
+            if let (false, Some(why)) = (talked, error.trouble()) {
+                self.vain.one(self.diary.as_ref(), &relay, why).await;
+            }
             let busy = matches!(error, LinkError::Busy(_));
             let then = if busy { self.order.busy() } else { self.order.failed() };
             if then == Then::Next {
@@ -248,6 +303,15 @@ impl Dialer {
             warn!(%relay, %error, "the relay does not want to talk to this box");
         } else {
             info!(%relay, %error, "not connected");
+        }
+        if let Some(why) = error.trouble() {
+            self.failure.send_modify(|failure| {
+                let now = std::time::Instant::now();
+                let before = failure.as_ref().map(|before| (before.times, before.since));
+                let (times, since) = before.unwrap_or((0, now));
+                let (relay, words) = (relay.to_owned(), error.to_string());
+                *failure = Some(Failure { relay, why, words, times: times + 1, since, at: now });
+            });
         }
         self.state.send_replace(LinkState::Offline { why: error.to_string(), refused });
     }
@@ -310,8 +374,12 @@ impl Dialer {
             .ok_or_else(|| LinkError::OtherCounty("the relay shows no key".into()))?;
         let peer = self.port.admit_peer(&key).map_err(|r| LinkError::Refused(r.words))?;
         let mut tally = Tally::new(connection.clone(), Arc::clone(&self.port), peer.clone());
+        let mut noted = Noted::new(self.diary.clone(), connection.clone());
+        let (carrier, with) = (connection.clone(), peer.clone());
+        let (mut pacer, begun) = (Pacer::default(), Instant::now());
         let (send, receive) = connection.open_bi().await.map_err(|e| explain(&e))?;
         let (progress, mut watched) = watch::channel(None);
+        let (met, mut meeting) = watch::channel(false);
         let conversation = Conversation {
             connection,
             port: Arc::clone(&self.port),
@@ -320,6 +388,7 @@ impl Dialer {
             dials: true,
             changes: self.changes.clone(),
             progress,
+            met,
             asked: None,
             account: None,
             paused: None,
@@ -331,13 +400,22 @@ impl Dialer {
         let mut around = tokio::time::interval(LOOK_AROUND);
         let mut telling = tokio::time::interval(tally::EVERY);
         telling.reset();
+        let mut pacing = tokio::time::interval(pace::EVERY);
         let better = self.until_better(relay, way);
         tokio::pin!(better);
         let result = loop {
             tokio::select! {
                 result = &mut talk => break result.map(|()| Ended::ForGood),
                 better = &mut better => break Ok(Ended::For(better)),
-                _ = telling.tick() => tally.tell(),
+                _ = telling.tick() => {
+                    tally.tell();
+                    noted.tell();
+                }
+                _ = pacing.tick() => {
+                    let left = watched.borrow().map_or((0, 0), |p| (p.to_send, p.to_receive));
+                    let reading = Reading { carried: carrier.carried(), left };
+                    self.pace.send_replace(pacer.read(begun.elapsed(), reading));
+                }
                 _ = around.tick() => called.look_around(),
                 _ = look.tick() => if self.me.due() {
                     // Beside the conversation, which may last for months.
@@ -348,11 +426,14 @@ impl Dialer {
                         }
                     });
                 },
+                Ok(()) = meeting.changed() => noted.began(&with, way).await,
                 Ok(()) = watched.changed() => {
                     let progress = *watched.borrow_and_update();
                     if let Some(progress) = progress {
                         self.backoff.reset();
                         self.order.worked();
+                        self.vain.over(self.diary.as_ref(), relay).await;
+                        self.failure.send_if_modified(|failure| failure.take().is_some());
                         self.contact.send_if_modified(|contact| {
                             let now = Some(Contact { relay: relay.to_owned(), way });
                             let new = *contact != now;
@@ -369,6 +450,12 @@ impl Dialer {
                 }
             }
         };
+        noted.ends(match &result {
+            Ok(Ended::For(_)) => Ending::Better,
+            Ok(Ended::ForGood) => Ending::Here,
+            Err(error) => Ending::after(error),
+        });
+        drop(noted);
         called.end().await;
         result
     }

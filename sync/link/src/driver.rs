@@ -32,7 +32,7 @@ const LINGERS: Duration = Duration::from_secs(2);
 /// A pause as long as this is told in the log.
 const LONG_PAUSE: Duration = Duration::from_secs(10);
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, LinkError> {
     tokio::task::spawn_blocking(work).await.map_err(|e| LinkError::Broken(e.to_string()))
@@ -48,6 +48,8 @@ pub(crate) struct Conversation {
     pub(crate) dials: bool,
     pub(crate) changes: watch::Receiver<u64>,
     pub(crate) progress: watch::Sender<Option<Progress>>,
+    /// Says when the store knows that the peer said hello.
+    pub(crate) met: watch::Sender<bool>,
     /// When the peer was last asked about its log.
     pub(crate) asked: Option<Instant>,
     /// What the peer may ask of us; nobody counts what a relay asks of a box.
@@ -291,12 +293,14 @@ impl Conversation {
             Output::Greeted(hello) => {
                 info!(peer = %self.peer.name, software = %hello.software, "talking");
                 blocking(move || port.greeted(&peer, &hello)).await??;
+                self.met.send_replace(true);
                 self.begin(session, begun).await?;
             }
             Output::GreetedAgain { incarnation, time_ms, features } => {
                 info!(peer = %self.peer.name, "talking again");
                 let greeted = move || port.greeted_again(&peer, &incarnation, time_ms, features);
                 blocking(greeted).await??;
+                self.met.send_replace(true);
                 self.begin(session, begun).await?;
             }
             Output::Store { scope, upto, entries } => {

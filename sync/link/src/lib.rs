@@ -11,6 +11,7 @@ mod beside;
 mod call;
 mod colds;
 mod dial;
+mod diary;
 mod doubles;
 mod driver;
 mod enrol;
@@ -20,6 +21,7 @@ mod identity;
 mod line;
 mod measure;
 mod order;
+mod pace;
 mod profile;
 mod quotas;
 mod reach;
@@ -37,7 +39,8 @@ pub use authority::{
 };
 pub use beside::Neighbours;
 pub use call::{LINK_PATH, Links, Way};
-pub use dial::{Again, Contact, Dialer, LinkHandle, LinkState};
+pub use dial::{Again, Contact, Dialer, Failure, LinkHandle, LinkState};
+pub use diary::{Diary, Ending, Trouble};
 pub use enrol::{
     BindRequest, EnrolRequest, EnrolResponse, Enroller, OFFER_BYTES_MAX, OfferedEnrolment,
     SealedOffer, bind, enrol, enrol_under, fetch_root,
@@ -47,6 +50,7 @@ pub use identity::{
     DeviceCertificate, Facts, IdentityError, address_bytes, address_of, fingerprint, pem_to_der,
 };
 pub use measure::{Sample, TRANSFER_BYTES_MAX, TestBounds, measure};
+pub use pace::Pace;
 pub use profile::{Congestion, Profile, Settings};
 pub use renewal::{
     ANSWER_BYTES_MAX, Credentials, REQUEST_BYTES_MAX, RelayCredentials, RenewRequest, Renewed,

@@ -1,6 +1,8 @@
 //! The relay's side: accepts boxes, sends strangers away with a reason.
 
+use crate::call::Way;
 use crate::colds::ColdDoor;
+use crate::diary::{Diary, Ending, Noted};
 use crate::doubles::Seats;
 use crate::driver::Conversation;
 use crate::line::{Connection, Io};
@@ -9,7 +11,7 @@ use crate::quotas::Accounts;
 use crate::renewal::RelayCredentials;
 use crate::{
     ALPN_ENROL, ALPN_RENEW, ALPN_TEST, CLOSE_BUSY, CLOSE_DOUBLE, CLOSE_REFUSED, CLOSE_RUN_OUT,
-    LinkError, enrol, explain, measure, renewal, tls, web,
+    LinkError, enrol, explain, measure, renewal, tally, tls, web,
 };
 use cunkou_engine::{Knock, Limits, PeerInfo, Port, TooMuch};
 use hyper::{Request, Response, StatusCode};
@@ -39,6 +41,7 @@ struct Hall {
     seats: Seats,
     colds: ColdDoor,
     settings: Settings,
+    diary: Option<Arc<dyn Diary>>,
 }
 
 /// A listening relay.
@@ -100,8 +103,17 @@ impl Server {
         let accounts = Accounts::new(Limits::START);
         let strangers = Arc::new(Semaphore::new(STRANGERS_MAX));
         let (seats, colds) = (Seats::default(), ColdDoor::of_this_machine());
-        let hall = Hall { port, relay, changes, accounts, strangers, seats, colds, settings };
+        let diary = None;
+        let hall =
+            Hall { port, relay, changes, accounts, strangers, seats, colds, settings, diary };
         Ok(Self { endpoint, hall, renewed, tls: watch::channel(Arc::new(tls)).0 })
+    }
+
+    /// With somebody who keeps the history of contacts.
+    #[must_use]
+    pub fn with_diary(mut self, diary: Arc<dyn Diary>) -> Self {
+        self.hall.diary = Some(diary);
+        self
     }
 
     /// With other limits than the start values.
@@ -278,22 +290,43 @@ impl Hall {
             }
         };
         let (progress, _) = watch::channel(None);
+        let (met, mut meeting) = watch::channel(false);
+        let way = match connection {
+            Connection::Quic(_) => Way::Quic,
+            Connection::Web(_) => Way::Web,
+        };
+        let mut noted = Noted::new(self.diary, connection.clone());
         let conversation = Conversation {
             connection: connection.clone(),
             port: self.port,
-            peer,
+            peer: peer.clone(),
             key,
             dials: false,
             changes: self.changes,
             progress,
+            met,
             asked: None,
             account: Some(account),
             paused: None,
             colds: Some(self.colds),
         };
-        match conversation.run(send, receive).await {
+        let talk = conversation.run(send, receive);
+        tokio::pin!(talk);
+        let mut telling = tokio::time::interval(tally::EVERY);
+        telling.reset();
+        let result = loop {
+            tokio::select! {
+                result = &mut talk => break result,
+                _ = telling.tick() => noted.tell(),
+                Ok(()) = meeting.changed() => noted.began(&peer, way).await,
+            }
+        };
+        match result {
             Ok(()) => info!(peer = %name, "the conversation ended"),
-            Err(error) => info!(peer = %name, %error, "the conversation ended"),
+            Err(error) => {
+                noted.ends(Ending::after(&error));
+                info!(peer = %name, %error, "the conversation ended");
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use cunkou_casework::case::{
 use cunkou_casework::county::{CountyLog, DeviceKind};
 use cunkou_casework::document::{Document, Projection, Schema, Section, Write, actor};
 use cunkou_casework::entry::{Entry, Header, Kind};
-use cunkou_casework::event::{Event, Witness};
+use cunkou_casework::event::{Event, Level, Witness};
 use cunkou_casework::ids::{EntryId, PlaceId, SubjectId};
 use cunkou_casework::registry::{self, Registered};
 use cunkou_casework::resident::Resident;
@@ -252,6 +252,7 @@ pub(crate) fn ladder(folded: &Folded, witnessed: &BTreeMap<EntryId, Witnessed>) 
         uploaded: submission.is_some_and(|s| witnessed.contains_key(&s.event)),
         taken: folded.state.taken,
         accepted: folded.state.acceptance.is_some(),
+        by_township: folded.state.accepts_at() == Level::Township,
     }
 }
 

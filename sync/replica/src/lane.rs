@@ -205,7 +205,7 @@ impl Replica {
     pub(crate) fn arrived(&self, id: &[u8; 32], bytes: u64) -> Result<bool, StoreError> {
         let published = self.county().catalogue().is_some_and(|(_, digest)| digest.0 == *id);
         let kept = self.store.write(|tx| match published {
-            true => tx.attachment_here(id, bytes).map(|()| true),
+            true => tx.attachment_came(id, bytes).map(|()| true),
             false => tx.attachment_arrived(id, bytes),
         })?;
         if !kept {

@@ -9,11 +9,12 @@ use cunkou_casework::case::{Standing, fold, still_counts};
 use cunkou_casework::county::CountyLog;
 use cunkou_casework::document::{Document, Projection, Section};
 use cunkou_casework::event::{Level, Step};
-use cunkou_casework::ids::{DeviceId, EntryId, Scope, SubjectId};
+use cunkou_casework::ids::{AttachmentId, DeviceId, EntryId, Scope, SubjectId};
 use cunkou_casework::material::{attachments_named, pages_named};
 use cunkou_casework::registry;
 use cunkou_casework::resident::Resident;
-use cunkou_store::{CaseRow, EntryState, ResidentRow, StoreError, StoredDocument, Txn};
+use cunkou_store::{CaseRow, EntryState, ResidentRow, Rungs, StoreError, StoredDocument, Txn};
+use std::collections::BTreeSet;
 
 /// So many subjects are derived in one transaction.
 const BATCH: u32 = 200;
@@ -118,15 +119,13 @@ impl Replica {
         for record in &gathered.records {
             attachments.extend(record.event.step.attachments());
         }
-        for id in attachments {
-            tx.attachment_named(&id.0, &scope, &subject.0)?;
-        }
-        describe(tx, &now, &scope, subject)?;
+        name(tx, attachments, &now, &scope, subject)?;
         let open_conflicts = now.conflicts().any(|(section, ..)| {
             folded.state.submission.is_none()
                 || Section::of(section).is_some_and(Section::open_after_submission)
         });
         let opened_ms = gathered.records.iter().map(|r| r.header.claimed_ms).min().unwrap_or(0);
+        let rungs = ladder(&folded, &gathered.witnessed);
         tx.set_case_row(&CaseRow {
             subject: subject.0,
             number: opened.number.clone(),
@@ -143,9 +142,14 @@ impl Replica {
             opened_ms,
             submitted_ms: folded.state.submission.as_ref().map_or(0, |s| s.at_ms),
             changed_ms: gathered.changed_ms,
-            uploaded: ladder(&folded, &gathered.witnessed).uploaded,
+            uploaded: rungs.uploaded,
             conflict: open_conflicts,
             aside,
+            rungs: Some(Rungs {
+                taken: rungs.taken,
+                accepted: rungs.accepted,
+                by_township: rungs.by_township,
+            }),
         })
     }
 
@@ -176,10 +180,7 @@ impl Replica {
         let homes = Homes::Of(registered.homes);
         let (document, _) = self.bring_up(tx, subject, county, &gathered, &homes, RESIDENT)?;
         let content = document.projection();
-        for id in attachments_named(&content) {
-            tx.attachment_named(&id.0, &scope, &subject.0)?;
-        }
-        describe(tx, &content, &scope, subject)?;
+        name(tx, attachments_named(&content), &content, &scope, subject)?;
         let resident = Resident::read(&content);
         let row = ResidentRow {
             subject: subject.0,
@@ -318,19 +319,26 @@ pub(crate) fn level_key(level: Level) -> &'static str {
     }
 }
 
-/// Names the previews, too, and tells the lane what the document says of its photos.
-fn describe(
+/// Says which attachments a subject names now, with what it says of each and its preview.
+fn name(
     tx: &Txn<'_>,
+    named: BTreeSet<AttachmentId>,
     content: &Projection,
     scope: &str,
     subject: SubjectId,
 ) -> Result<(), StoreError> {
-    for page in pages_named(content) {
+    let pages = pages_named(content);
+    let previews = pages.iter().filter_map(|page| page.preview.as_ref());
+    let now: BTreeSet<[u8; 32]> =
+        named.iter().map(|id| id.0).chain(previews.map(|preview| preview.hash.0)).collect();
+    for id in &now {
+        tx.attachment_named(id, scope, &subject.0)?;
+    }
+    for page in &pages {
         tx.attachment_described(&page.hash.0, false, page.bytes)?;
-        if let Some(preview) = page.preview {
-            tx.attachment_named(&preview.hash.0, scope, &subject.0)?;
+        if let Some(preview) = &page.preview {
             tx.attachment_described(&preview.hash.0, true, preview.bytes)?;
         }
     }
-    Ok(())
+    tx.attachments_named_now(&subject.0, &now)
 }

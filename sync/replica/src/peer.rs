@@ -7,7 +7,7 @@ use cunkou_casework::county::{CountyLog, Device, DeviceKind};
 use cunkou_casework::entry::Entry;
 use cunkou_casework::ids::{DeviceId, Scope};
 use cunkou_casework::suite::PublicKey;
-use cunkou_engine::ranges::Outline;
+use cunkou_engine::ranges::{Outline, span};
 use cunkou_engine::{
     Admitted, Given, Hello, Kept, Loaded, Named, PROTOCOL, Part, PeerInfo, Picked, Port, PortError,
     RefusalCode, Refused, Repaired, Rotten, SCOPES_MAX, ScopeState, Sketch, Wholes, features,
@@ -496,7 +496,11 @@ impl Port for Replica {
     fn attachment(&self, peer: &PeerInfo, id: &[u8; 32]) -> Result<Option<Vec<u8>>, PortError> {
         let read = || self.store.read_attachment(id);
         Ok(match self.give(peer, id, read, Vec::len).map_err(failed)? {
-            Given::Here(bytes) => Some(bytes),
+            Given::Here(bytes) => {
+                let all = bytes.len() as u64;
+                self.handed(peer, id, (0, all, all)).map_err(failed)?;
+                Some(bytes)
+            }
             Given::Lacking | Given::Later(_) => None,
         })
     }
@@ -520,7 +524,12 @@ impl Port for Replica {
         count: u8,
     ) -> Result<Given<(u64, Vec<u8>)>, PortError> {
         let read = || self.store.attachment_groups(id, first, count);
-        self.give(peer, id, read, |(_, bytes)| bytes.len()).map_err(failed)
+        let given = self.give(peer, id, read, |(_, bytes)| bytes.len()).map_err(failed)?;
+        if let Given::Here((length, bytes)) = &given {
+            let (from, _) = span(*length, first, count);
+            self.handed(peer, id, (from, bytes.len() as u64, *length)).map_err(failed)?;
+        }
+        Ok(given)
     }
 
     fn part(&self, id: &[u8; 32]) -> Result<Option<(Outline, u16)>, PortError> {

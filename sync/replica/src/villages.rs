@@ -168,7 +168,7 @@ impl Replica {
                 Stage::HandedIn => {
                     let done = self.store.read(|view| -> Result<bool, StoreError> {
                         let unsent = view.lacked_by(scope, &relays)?.entries;
-                        Ok(unsent == 0 && view.only_here(scope, 1)?.0 == 0)
+                        Ok(unsent == 0 && view.only_here_in(scope, 1)?.0 == 0)
                     })?;
                     if done {
                         left += usize::from(self.let_go(row)?);
@@ -256,7 +256,7 @@ impl Replica {
                     place,
                     lost_ms: row.lost_ms,
                     unsent: view.lacked_by(&row.scope, &relays)?,
-                    files: view.only_here(&row.scope, 0)?.0,
+                    files: view.only_here_in(&row.scope, 0)?.0,
                     left: row.stage == Stage::Left,
                 });
             }
@@ -270,7 +270,7 @@ impl Replica {
             let mut out: Vec<[u8; 32]> = Vec::new();
             for row in view.leaving()?.iter().filter(|row| row.stage == Stage::HandedIn) {
                 let room = FILES_ASKED_MAX.saturating_sub(out.len());
-                out.extend(view.only_here(&row.scope, room)?.1);
+                out.extend(view.only_here_in(&row.scope, room)?.1);
             }
             for subject in view.moved_waiting()? {
                 out.extend(view.subject_only_here(&subject)?);

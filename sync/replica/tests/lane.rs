@@ -186,3 +186,64 @@ fn a_peer_that_gives_what_is_not_right_is_remembered() {
         (peer.device, 2, "and again")
     );
 }
+
+#[test]
+fn a_case_is_only_here_until_the_county_has_its_entries_and_was_given_its_photos_to_the_last_byte()
+{
+    let county = County::founded();
+    county.settle();
+    let here = || county.yunling.only_here().expect("the store works");
+    assert!(here().is_empty(), "{:?}", here());
+    let (case, id, preview) = filed(&county.yunling);
+    let all = (photo().len() + small().len()) as u64;
+    let now = here();
+    assert_eq!(now.cases.iter().map(|c| c.row.subject).collect::<Vec<_>>(), [case.0]);
+    assert_eq!((now.photos, now.photo_bytes), (1, all), "a preview is no photo");
+    assert_eq!(now.unsent, county.yunling.status().expect("the store works").unsent);
+    assert!(now.unsent.entries >= 3 && now.unsent.oldest_ms.is_some());
+
+    county.settle();
+    let now = here();
+    assert_eq!((now.unsent.entries, now.photos, now.cases.len()), (0, 1, 1), "its photo waits");
+    let mut drafts = None;
+    let of = outline(&county.yunling, &county.relay, preview);
+    for group in 0..2 {
+        one(&county.yunling, &county.relay, &of, group);
+    }
+    assert_eq!((here().photos, here().photo_bytes), (1, photo().len() as u64));
+    let of = outline(&county.yunling, &county.relay, id);
+    for group in 0..10 {
+        one(&county.yunling, &county.relay, &of, group);
+        assert_eq!(here().photos, 1, "group {group} is not the last");
+    }
+    one(&county.yunling, &county.relay, &of, 10);
+    assert!(here().is_empty(), "{:?}", here());
+    assert!(county.relay.only_here().expect("the store works").photos == 0, "it came to the relay");
+
+    // One that is taken again before anybody asked for it: the first is nobody's any more.
+    for (seed, left) in [(7, 1), (8, 1)] {
+        let bytes = vec![seed; 500];
+        let id = attachment_id(&bytes);
+        county.yunling.store().write_attachment(&id.0, &bytes).expect("written");
+        let kept = county.yunling.store().write(|tx| tx.attachment_here(&id.0, 500));
+        kept.expect("the store works");
+        let draft = *drafts.get_or_insert_with(|| county.yunling.open_case(AGENT_YUNLING, YUNLING));
+        let (name, taken) = ("人像面".into(), "2026-11-22".into());
+        let page = Page { hash: id, name, bytes: 500, taken, preview: None };
+        let write = Write::set(Section::Materials, page_key("id-card", 0), json(&page));
+        county.yunling.save(AGENT_YUNLING, draft, &[write]);
+        assert_eq!((here().photos, here().photo_bytes), (left, 500), "photo {seed}");
+    }
+    county.settle();
+    let wanted = county.relay.wanted(&county.relay.peer(&county.yunling), 9).expect("readable");
+    assert_eq!(wanted, [attachment_id(&[8; 500]).0], "nor does the relay ask for it");
+    let of = outline(&county.yunling, &county.relay, AttachmentId(wanted[0]));
+    one(&county.yunling, &county.relay, &of, 0);
+    assert!(here().is_empty(), "{:?}", here());
+
+    // The relay begins to ask for it anew: its disk has lost it.
+    county.yunling.groups(&county.yunling.peer(&county.relay), &id.0, 0, 4).expect("readable");
+    assert_eq!((here().photos, here().cases.len()), (1, 1));
+    county.yunling.groups(&county.yunling.peer(&county.relay), &id.0, 8, 4).expect("readable");
+    assert!(here().is_empty());
+}

@@ -250,11 +250,23 @@ impl View<'_> {
 }
 
 impl Txn<'_> {
-    /// An attachment's file is on disk.
+    /// The file of an attachment that was made here is on disk; what nobody was given is only here.
     ///
     /// # Errors
     /// When SQLite fails.
     pub fn attachment_here(&self, id: &[u8; 32], bytes: u64) -> Result<(), StoreError> {
+        let sql = "INSERT INTO attachment(id, bytes, state, only_here) VALUES(?1, ?2, 1, 1)
+                   ON CONFLICT(id) DO UPDATE SET bytes = excluded.bytes, state = 1,
+                     only_here = given IS NULL AND (state <> 1 OR only_here)";
+        self.0.prepare_cached(sql)?.execute((id, bytes))?;
+        Ok(())
+    }
+
+    /// The file of an attachment that is wanted whoever names it was fetched, and is on disk.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn attachment_came(&self, id: &[u8; 32], bytes: u64) -> Result<(), StoreError> {
         let sql = "INSERT INTO attachment(id, bytes, state) VALUES(?1, ?2, 1)
                    ON CONFLICT(id) DO UPDATE SET bytes = excluded.bytes, state = 1";
         self.0.prepare_cached(sql)?.execute((id, bytes))?;

@@ -43,6 +43,29 @@ pub struct CaseRow {
     pub conflict: bool,
     /// Entries waiting or in quarantine.
     pub aside: u32,
+    /// How far it has come; absent in rows of an older program.
+    pub rungs: Option<Rungs>,
+}
+
+/// How far a case has come, beyond being saved and uploaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rungs {
+    /// The township took it in.
+    pub taken: bool,
+    /// It was accepted.
+    pub accepted: bool,
+    /// Accepting it is or was the township's.
+    pub by_township: bool,
+}
+
+impl Rungs {
+    fn code(self) -> i64 {
+        i64::from(self.taken) | i64::from(self.accepted) << 1 | i64::from(self.by_township) << 2
+    }
+
+    fn of(code: i64) -> Self {
+        Self { taken: code & 1 != 0, accepted: code & 2 != 0, by_township: code & 4 != 0 }
+    }
 }
 
 /// Which cases to list. Empty fields do not narrow.
@@ -82,7 +105,8 @@ pub struct CaseRowPage {
 }
 
 const COLUMNS: &str = "subject, number, resident, applicant, item, place, phase, open, holder,
-    department, task, due, opened_ms, submitted_ms, changed_ms, uploaded, conflict, aside";
+    department, task, due, opened_ms, submitted_ms, changed_ms, uploaded, conflict, aside,
+    rungs";
 
 fn case(row: &Row<'_>) -> rusqlite::Result<CaseRow> {
     Ok(CaseRow {
@@ -104,6 +128,7 @@ fn case(row: &Row<'_>) -> rusqlite::Result<CaseRow> {
         uploaded: row.get(15)?,
         conflict: row.get(16)?,
         aside: row.get(17)?,
+        rungs: row.get::<_, Option<i64>>(18)?.map(Rungs::of),
     })
 }
 
@@ -170,6 +195,36 @@ impl View<'_> {
         Ok(CaseRowPage { rows, total })
     }
 
+    /// Cases of some villages, or of all when none are named, in which two versions wait for a
+    /// choice; else those with entries that do not count. The first `limit`, and how many there are.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn cases_in_doubt(
+        &self,
+        conflict: bool,
+        places: &[u32],
+        limit: u32,
+    ) -> Result<CaseRowPage, StoreError> {
+        let filter = CaseFilter { places: places.to_vec(), ..CaseFilter::default() };
+        let (mut condition, mut values) = conditions(&filter);
+        condition.push_str(if conflict {
+            " AND conflict = 1 AND open = 1"
+        } else {
+            " AND aside > 0"
+        });
+        let count = format!("SELECT count(*) FROM case_row WHERE {condition}");
+        let mut query = self.0.prepare_cached(&count)?;
+        let total = query.query_row(params_from_iter(values.iter()), |row| row.get(0))?;
+        let sql = format!(
+            "SELECT {COLUMNS} FROM case_row WHERE {condition} ORDER BY changed_ms, subject LIMIT ?"
+        );
+        values.push(Value::Integer(limit.into()));
+        let mut query = self.0.prepare_cached(&sql)?;
+        let rows = query.query_map(params_from_iter(values), case)?.collect::<Result<_, _>>()?;
+        Ok(CaseRowPage { rows, total })
+    }
+
     /// The row of a case.
     ///
     /// # Errors
@@ -230,7 +285,7 @@ impl Txn<'_> {
     pub fn set_case_row(&self, row: &CaseRow) -> Result<(), StoreError> {
         let sql = format!(
             "INSERT OR REPLACE INTO case_row({COLUMNS})
-             VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18)"
+             VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19)"
         );
         self.0.prepare_cached(&sql)?.execute(rusqlite::params![
             row.subject,
@@ -251,6 +306,7 @@ impl Txn<'_> {
             row.uploaded,
             row.conflict,
             row.aside,
+            row.rungs.map(Rungs::code),
         ])?;
         Ok(())
     }

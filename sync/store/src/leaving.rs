@@ -103,7 +103,11 @@ impl View<'_> {
     ///
     /// # Errors
     /// When SQLite fails.
-    pub fn only_here(&self, scope: &str, limit: usize) -> Result<(u64, Vec<[u8; 32]>), StoreError> {
+    pub fn only_here_in(
+        &self,
+        scope: &str,
+        limit: usize,
+    ) -> Result<(u64, Vec<[u8; 32]>), StoreError> {
         let sql =
             "SELECT DISTINCT a.id FROM attachment_of o JOIN attachment a ON a.id = o.attachment
                    WHERE o.scope = ?1 AND a.state = 1

@@ -1,6 +1,6 @@
 //! Scope logs, cursors, peers and contacts.
 
-use crate::{How, StoreError, Txn, View};
+use crate::{StoreError, Txn, View};
 use cunkou_engine::{ENTRIES_MAX, NameSum, Named, Part, Picked};
 use rusqlite::OptionalExtension;
 
@@ -51,23 +51,6 @@ pub struct Unsent {
     pub bytes: u64,
     /// When the oldest was made, milliseconds.
     pub oldest_ms: Option<i64>,
-}
-
-/// One conversation in the history.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ContactRow {
-    /// With whom.
-    pub peer: String,
-    /// From, milliseconds.
-    pub began_ms: i64,
-    /// To, milliseconds; absent while it lasts or when it was cut.
-    pub ended_ms: Option<i64>,
-    /// Entries received.
-    pub entries_in: u64,
-    /// Entries acknowledged by the peer.
-    pub entries_out: u64,
-    /// How it came about.
-    pub how: How,
 }
 
 /// A scope that differed from a peer's although the cursors knew of nothing.
@@ -356,27 +339,6 @@ impl View<'_> {
         })?;
         Ok(row)
     }
-
-    /// The last conversations.
-    ///
-    /// # Errors
-    /// When SQLite fails.
-    pub fn contacts(&self, limit: u32) -> Result<Vec<ContactRow>, StoreError> {
-        let sql = "SELECT p.name, c.began_ms, c.ended_ms, c.entries_in, c.entries_out, c.how
-                   FROM contact c JOIN peer p ON p.id = c.peer ORDER BY c.id DESC LIMIT ?1";
-        let mut query = self.0.prepare_cached(sql)?;
-        let rows = query.query_map([limit], |row| {
-            Ok(ContactRow {
-                peer: row.get(0)?,
-                began_ms: row.get(1)?,
-                ended_ms: row.get(2)?,
-                entries_in: row.get(3)?,
-                entries_out: row.get(4)?,
-                how: How::of(row.get(5)?),
-            })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
 }
 
 impl Txn<'_> {
@@ -505,7 +467,8 @@ impl Txn<'_> {
     pub fn set_completed(&self, peer: i64, at_ms: i64) -> Result<(), StoreError> {
         let sql = "UPDATE peer SET completed_ms = ?2, seen_ms = max(seen_ms, ?2) WHERE id = ?1";
         self.0.prepare_cached(sql)?.execute((peer, at_ms))?;
-        let contact = "UPDATE contact SET ended_ms = ?2 WHERE id =
+        // What is over is not completed afterwards: another store may only have told of it.
+        let contact = "UPDATE contact SET ended_ms = ?2 WHERE over_ms IS NULL AND id =
                        (SELECT max(id) FROM contact WHERE peer = ?1)";
         self.0.prepare_cached(contact)?.execute((peer, at_ms))?;
         Ok(())
@@ -525,16 +488,14 @@ impl Txn<'_> {
         Ok(())
     }
 
-    /// A conversation begins; only the last thousand are kept.
+    /// A conversation begins; only the last [`crate::CONTACTS_KEPT`] with a peer are kept.
     ///
     /// # Errors
     /// When SQLite fails.
     pub fn begin_contact(&self, peer: i64, at_ms: i64) -> Result<(), StoreError> {
         let sql = "INSERT INTO contact(peer, began_ms) VALUES(?1, ?2)";
         self.0.prepare_cached(sql)?.execute((peer, at_ms))?;
-        let trim = "DELETE FROM contact WHERE id <= (SELECT max(id) - 1000 FROM contact)";
-        self.0.prepare_cached(trim)?.execute([])?;
-        Ok(())
+        self.trim_contacts(peer)
     }
 
     /// Entries went through in the present conversation.

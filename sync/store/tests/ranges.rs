@@ -201,6 +201,7 @@ fn previews_and_small_ones_come_first_then_open_cases_and_the_catalogue_before_a
         uploaded: false,
         conflict: false,
         aside: 0,
+        rungs: None,
     };
     let here = "place:1".to_owned();
     // Attachment, scope, subject, preview, bytes.

@@ -74,6 +74,11 @@ pub trait Door: std::fmt::Debug + Send + Sync {
         Lease::Fine
     }
 
+    /// For how many days the machine's certificate still holds; absent where nobody asks.
+    fn certificate_days(&self) -> Option<i64> {
+        None
+    }
+
     /// Extends the lease by a code that the county has read back.
     fn extend(&self, _code: &str) -> bool {
         false

@@ -16,6 +16,7 @@ pub mod export;
 mod forgotten;
 pub mod forms;
 pub mod helping;
+pub mod history;
 pub mod hosts;
 pub mod lane;
 pub mod lists;
@@ -35,6 +36,7 @@ pub mod serve;
 pub mod session;
 pub mod sheet;
 pub mod shell;
+pub mod standing;
 pub mod storage;
 pub mod web;
 

@@ -2,11 +2,11 @@
 
 use crate::{AppError, Office, Signed};
 use cunkou_casework::calendar::{china_day, china_time};
-use cunkou_casework::case::Phase;
+use cunkou_casework::case::{Ladder, Phase};
 use cunkou_casework::county::Role;
 use cunkou_casework::ids::{PlaceId, SubjectId};
 use cunkou_casework::number::grouped;
-use cunkou_store::{CaseFilter, CaseRow};
+use cunkou_store::{CaseFilter, CaseRow, Rungs};
 use cunkou_ui::Lang;
 use cunkou_ui::page::cases::{Cases, Line};
 
@@ -81,9 +81,8 @@ impl Signed {
         if row.aside > 0 {
             line.marks.push(l.t("有记录待核", "Entries set aside").to_owned());
         }
-        let sent = row.submitted_ms == 0 || row.uploaded;
-        if !sent && self.app.office == Office::Village && !self.session.practice {
-            line.marks.push(l.t("待上传", "To upload").to_owned());
+        if !self.session.practice {
+            line.ladder = ladder_of(row);
         }
         line
     }
@@ -172,6 +171,25 @@ impl Signed {
             .to_owned(),
         })
     }
+}
+
+/// How far a case has come by its row: nothing for a draft, nor for one of an older program whose
+/// state does not tell.
+fn ladder_of(row: &CaseRow) -> Option<Ladder> {
+    if row.submitted_ms == 0 {
+        return None;
+    }
+    let rungs = row.rungs.or_else(|| {
+        let (taken, accepted) = match Phase::of(&row.phase)? {
+            Phase::Received => (false, false),
+            Phase::TownshipTaken | Phase::Forwarded => (true, false),
+            Phase::Accepted => (true, true),
+            _ => return None,
+        };
+        Some(Rungs { taken, accepted, by_township: false })
+    })?;
+    let Rungs { taken, accepted, by_township } = rungs;
+    Some(Ladder { saved: true, uploaded: row.uploaded, taken, accepted, by_township })
 }
 
 /// How long is left, in words, and how much it presses.

@@ -83,10 +83,10 @@ fn source<'a>(signed: &Signed, file: &'a CaseFile, item: &'a Item) -> Source<'a>
         complaint: replica.release().map_or_else(String::new, |r| r.contacts.complaint.clone()),
         practice: signed.session.practice,
         time_uncertain: step.map_or_else(
-            || time_uncertain(&signed.app),
+            || time_uncertain(signed),
             |n| {
                 n.record.header.clock == cunkou_casework::entry::ClockSource::Unknown
-                    && time_uncertain(&signed.app)
+                    && time_uncertain(signed)
             },
         ),
         file,

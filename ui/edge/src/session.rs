@@ -1,6 +1,7 @@
 //! Who is signed in, in which browser.
 
 use crate::error::AppError;
+use crate::standing::Known;
 use crate::{App, Office};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -12,9 +13,10 @@ use cunkou_casework::looking::Purpose;
 use cunkou_casework::sensitive::may_uncover;
 use cunkou_casework::suite::{SecretKey, attachment_id};
 use cunkou_replica::{Replica, Who};
+use cunkou_store::StoreError;
 use cunkou_ui::Lang;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// A session that was not used for so long is over. Milliseconds.
 const IDLE_MS: i64 = 10 * 60 * 1000;
@@ -302,6 +304,8 @@ pub struct Signed {
     pub done: Option<String>,
     /// The request sends a form.
     pub sends: bool,
+    /// What the request knows of the replica, once somebody asked.
+    pub(crate) known: Arc<OnceLock<Arc<Known>>>,
 }
 
 impl FromRequestParts<Arc<App>> for Signed {
@@ -332,11 +336,24 @@ impl FromRequestParts<Arc<App>> for Signed {
             here,
             done,
             sends: !parts.method.is_safe(),
+            known: Arc::default(),
         })
     }
 }
 
 impl Signed {
+    /// What is known of this machine's replica: read once for a request, whatever asks for it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn known(&self) -> Result<Arc<Known>, StoreError> {
+        if let Some(known) = self.known.get() {
+            return Ok(Arc::clone(known));
+        }
+        let known = Arc::new(Known::of(&self.app)?);
+        Ok(Arc::clone(self.known.get_or_init(|| known)))
+    }
+
     /// The replica this person works on: the real one, or the practice room's.
     #[must_use]
     pub fn replica(&self) -> &Arc<Replica> {
@@ -433,6 +450,8 @@ mod tests {
             ("/sync/bar", true),
             ("/sync/bar?here=1", false),
             ("/cases/0011/progress", true),
+            ("/sync/progress", true),
+            ("/sync", false),
             ("/cases?show=mine&from=0&fragment=1", true),
             ("/cases?show=mine", false),
             ("/cases/0011", false),

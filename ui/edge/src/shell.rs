@@ -1,17 +1,14 @@
 //! The frame of a page from what is known.
 
+use crate::standing::needs::{CLOCK_DOUBT_MS, UNSENT_LONG_MS, UNSENT_MS};
+use crate::standing::{Known, words};
 use crate::{App, Office, Signed};
 use axum::http::HeaderMap;
 use cunkou_casework::county::{Power, Role};
 use cunkou_link::LinkState;
-use cunkou_replica::Room;
 use cunkou_ui::layout::SyncBar;
 use cunkou_ui::{Lang, Shell, User};
 use std::sync::Arc;
-
-const HOUR_MS: i64 = 3_600_000;
-/// A clock that is off by more than this is named on every page. Milliseconds.
-const CLOCK_DOUBT_MS: i64 = 10 * 60 * 1000;
 
 /// What was just done, in words.
 #[must_use]
@@ -72,34 +69,45 @@ pub fn done_words(lang: Lang, done: &str) -> Option<String> {
 
 /// How far this store's entries have gone, in one line.
 #[must_use]
-pub fn sync_bar(app: &App, lang: Lang) -> Option<SyncBar> {
-    let link = app.link_state()?;
-    let status = app.replica.status().ok()?;
-    let now = app.replica.now_ms();
-    let n = status.unsent.entries;
-    let oldest = status.unsent.oldest_ms.map_or(0, |at| (now - at).max(0));
-    let waiting = match lang {
-        Lang::Zh => format!("{n} 条待上传(最久 {})", lang.span(oldest)),
-        Lang::En => format!("{n} entries to upload (oldest {})", lang.span(oldest)),
+pub fn sync_bar(link: &LinkState, known: &Known, now_ms: i64, lang: Lang) -> SyncBar {
+    let here = &known.here;
+    let n = here.unsent.entries;
+    let oldest = here.unsent.oldest_ms.map_or(0, |at| (now_ms - at).max(0));
+    let span = lang.span(oldest);
+    let waiting = match (lang, here.cases.len()) {
+        (Lang::Zh, 0) => format!("{n} 条待上传(最久 {span})"),
+        (Lang::En, 0) => format!("{n} entries to upload (oldest {span})"),
+        (Lang::Zh, cases) => format!("{cases} 件待上传(最久 {span})"),
+        (Lang::En, 1) => format!("1 case to upload (oldest {span})"),
+        (Lang::En, cases) => format!("{cases} cases to upload (oldest {span})"),
     };
-    let (tone, words) = match (&link, n) {
-        (LinkState::Offline { why, refused: true }, _) => (
+    let photos = match (lang, here.photos) {
+        (_, 0) => String::new(),
+        (Lang::Zh, photos) => format!(",照片 {photos} 张"),
+        (Lang::En, photos) => format!(", {photos} photos"),
+    };
+    let (tone, words) = match (link, n) {
+        (LinkState::Offline { refused: true, .. }, _) => (
             "amber",
-            format!("{} — {why}", lang.t("县平台不接收这个盒子,请联系县信息员", "The county does not accept this box; call county IT")),
+            lang.t("县平台不接收这个盒子,请联系县信息员", "The county does not accept this box; call county IT").to_owned(),
         ),
-        (_, n) if n > 0 && oldest > 72 * HOUR_MS => (
+        (_, n) if n > 0 && oldest > UNSENT_LONG_MS => (
             "red",
             format!("{waiting} — {}", lang.t("超过 3 天:打电话给县信息员", "more than 3 days: call county IT")),
         ),
-        (_, n) if n > 0 && oldest > 24 * HOUR_MS => {
+        (_, n) if n > 0 && oldest > UNSENT_MS => {
             ("amber", format!("{waiting} — {}", lang.t("超过 1 天", "more than a day")))
         }
         (LinkState::Online(progress), _) if progress.to_send + progress.to_receive > 0 => {
-            ("blue", format!("{} {waiting}", lang.t("正在送…", "Sending…")))
+            let what = if n > 0 { waiting } else { lang.t("收县里的消息", "news from the county").to_owned() };
+            ("blue", format!("{} {what}{photos}", lang.t("正在传…", "Under way…")))
+        }
+        (LinkState::Online(_), 0) if here.photos > 0 => {
+            ("blue", format!("{}{photos}", lang.t("正在传…记录都送到了", "Under way… entries are with the county")))
         }
         (LinkState::Online(_), 0) => (
             "none",
-            match status.last_completed_ms {
+            match known.status.last_completed_ms {
                 Some(at) => format!(
                     "✓ {} · {}",
                     lang.t("都已送到县里", "All delivered to the county"),
@@ -108,45 +116,21 @@ pub fn sync_bar(app: &App, lang: Lang) -> Option<SyncBar> {
                 None => lang.t("已连上县平台", "Connected to the county").to_owned(),
             },
         ),
-        (LinkState::Online(_), _) => ("blue", waiting),
+        (LinkState::Online(_), _) => ("blue", format!("{waiting}{photos}")),
         (_, 0) => (
             "grey",
             lang.t("县里暂时连不上。收件不受影响,连上后自动送", "The county cannot be reached just now. Work goes on; everything is sent once it can").to_owned(),
         ),
         (_, _) => (
             "grey",
-            format!("{} · {waiting}", lang.t("已存本机", "Saved here")),
+            format!("{} · {waiting}{photos}", lang.t("已存本机", "Saved here")),
         ),
     };
-    Some(SyncBar { tone, words })
+    SyncBar { tone, words }
 }
 
-/// What a disk that fills up means for the work; more urgent than a clock.
-fn room_words(app: &App, lang: Lang) -> Option<String> {
-    let words = match app.replica.room() {
-        Room::Plenty => return None,
-        Room::NoFetching => lang.t(
-            "磁盘快满了:别处的照片先不取,收件照常。请告诉县信息员",
-            "The disk is nearly full: photos from elsewhere are not fetched, work goes on. Tell county IT",
-        ),
-        Room::NoPhotos => lang.t(
-            "磁盘快满了:不能存新照片,其他照常。请联系县信息员",
-            "The disk is nearly full: no new photos, everything else goes on. Call county IT",
-        ),
-        Room::NoForms => lang.t(
-            "磁盘满了:暂时不能收件和保存;已存的都在,照常上传。请马上联系县信息员",
-            "The disk is full: nothing new can be saved; what was saved is kept and still goes to the county. Call county IT now",
-        ),
-        Room::ReadOnly => lang.t(
-            "磁盘只能读,存不上:磁盘坏了或被锁住。请马上联系县信息员",
-            "The disk can only be read: it is broken or locked. Call county IT now",
-        ),
-    };
-    Some(words.to_owned())
-}
-
-fn clock_words(app: &App, lang: Lang) -> Option<String> {
-    let error = app.replica.status().ok()?.clock_error_ms?;
+fn clock_words(known: &Known, lang: Lang) -> Option<String> {
+    let error = known.status.clock_error_ms?;
     if error.abs() < CLOCK_DOUBT_MS {
         return None;
     }
@@ -163,8 +147,8 @@ fn clock_words(app: &App, lang: Lang) -> Option<String> {
 
 /// True when claimed times should carry 时间待核.
 #[must_use]
-pub fn time_uncertain(app: &App) -> bool {
-    clock_words(app, Lang::Zh).is_some()
+pub fn time_uncertain(signed: &Signed) -> bool {
+    signed.known().is_ok_and(|known| clock_words(&known, Lang::Zh).is_some())
 }
 
 /// The frame of a page that everybody may read; who is signed in has their sections with it.
@@ -179,6 +163,7 @@ pub fn open(app: &Arc<App>, headers: &HeaderMap, here: &str) -> Shell {
             here: here.to_owned(),
             done: None,
             sends: false,
+            known: Arc::default(),
         }
         .shell(""),
         None => stranger(app, headers, here),
@@ -212,6 +197,14 @@ impl Signed {
                     && grant.powers.iter().any(|p| powers.contains(p))
                     && county.usable(grant)
             })
+    }
+
+    /// How far this box's cases have gone; absent on the county's console.
+    #[must_use]
+    pub fn sync_bar(&self) -> Option<SyncBar> {
+        let link = self.app.link_state()?;
+        let known = self.known().ok()?;
+        Some(sync_bar(&link, &known, self.app.replica.now_ms(), self.lang))
     }
 
     /// The frame for this person; `section` is the main section that is current.
@@ -265,9 +258,11 @@ impl Signed {
             place: app.place_name(),
             user: Some(User { name: self.session.name.clone(), role }),
             nav: nav.collect(),
-            sync: if self.session.practice { None } else { sync_bar(app, l) },
+            sync: if self.session.practice { None } else { self.sync_bar() },
             practice: self.session.practice,
-            clock: room_words(app, l).or_else(|| clock_words(app, l)),
+            clock: words::room(l, app.replica.room())
+                .map(str::to_owned)
+                .or_else(|| clock_words(&*self.known().ok()?, l)),
             complaint: app
                 .release()
                 .map_or_else(|| "12345".into(), |r| r.contacts.complaint.clone()),

@@ -250,7 +250,7 @@ async fn help_page(State(app): State<Arc<App>>, headers: HeaderMap) -> Markup {
 async fn sync_bar(signed: Signed) -> Response {
     // Somebody is looking: the next attempt to connect need not wait.
     signed.app.somebody_looks();
-    match shell::sync_bar(&signed.app, signed.lang) {
+    match signed.sync_bar() {
         Some(bar) if !signed.session.practice => {
             layout::sync_bar(signed.lang, &bar).into_response()
         }

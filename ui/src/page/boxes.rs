@@ -34,6 +34,23 @@ pub fn ways_on(links: &[(String, String)]) -> Markup {
     }
 }
 
+/// A table without its heading.
+#[must_use]
+pub fn table(table: &Table) -> Markup {
+    html! {
+        @if table.rows.is_empty() { p class="empty" { (table.empty) } }
+        @else {
+            div class="scroll" { table {
+                thead { tr { @for head in &table.heads { th { (head) } } } }
+                tbody { @for (row, tone) in &table.rows { tr { @for (i, cell) in row.iter().enumerate() {
+                    td { @if i == 0 && !tone.is_empty() { span class={ "tag " (tone) } { (cell) } } @else { (cell) } }
+                } } } }
+            } }
+        }
+        @if !table.hint.is_empty() { p class="hint" { (table.hint) } }
+    }
+}
+
 /// A page of tables with something above them.
 #[must_use]
 pub fn page_with(shell: &Shell, title: &str, above: &Markup, tables: &[Table]) -> Markup {

@@ -50,23 +50,23 @@ pub struct Carry {
     pub brought: Vec<[String; 3]>,
 }
 
-/// The ways from a list of boxes to their pages of carrying: address and name.
+/// The ways from a list of boxes to pages of each: address and name.
 #[must_use]
-pub fn ways(l: Lang, boxes: &[(String, String)]) -> Markup {
+pub fn ways(title: &str, boxes: &[(String, String)]) -> Markup {
     html! {
         @if !boxes.is_empty() {
             details class="act" {
-                summary { (l.t("带走 / 带回(U 盘)", "Carry by hand (stick)")) }
+                summary { (title) }
                 p class="buttons" { @for (address, name) in boxes { a class="button second" href=(address) { (name) } } }
             }
         }
     }
 }
 
-/// Two parts above the list of boxes.
+/// Parts above the list of boxes.
 #[must_use]
-pub fn above_boxes(first: &Markup, second: &Markup) -> Markup {
-    html! { (first) (second) }
+pub fn above_boxes(parts: &[Markup]) -> Markup {
+    html! { @for part in parts { (part) } }
 }
 
 /// The part that renews itself while a work goes on.

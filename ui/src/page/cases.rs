@@ -1,7 +1,8 @@
 //! Lists of cases: tasks, drafts, the queue, the ledger.
 
-use crate::part::pager;
+use crate::part::{pager, rung};
 use crate::{Lang, Shell, layout};
+use cunkou_casework::case::Ladder;
 use maud::{Markup, html};
 
 /// One case in a list.
@@ -25,7 +26,9 @@ pub struct Line {
     pub left: String,
     /// `amber` or `red` when it presses.
     pub tone: &'static str,
-    /// Other remarks: rival values, entries aside, not uploaded yet.
+    /// How far it has come; absent for drafts and where nobody knows.
+    pub ladder: Option<Ladder>,
+    /// Other remarks: rival values, entries aside, what is only here.
     pub marks: Vec<String>,
 }
 
@@ -65,6 +68,7 @@ pub fn lines(l: Lang, lines: &[Line], empty: &str) -> Markup {
                         span { (line.item) }
                         @if !line.village.is_empty() { span { (line.village) } }
                         span class="num" { (line.number) }
+                        @if let Some(reached) = &line.ladder { (rung(l, reached)) }
                         @for mark in &line.marks { span class="tag amber" { (mark) } }
                         span class="end" {
                             @if !line.left.is_empty() { span class={ "tag " (line.tone) } { (line.left) } " " }

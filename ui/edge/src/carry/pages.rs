@@ -178,7 +178,7 @@ fn view(signed: &Signed, at: &At) -> Result<Carry, AppError> {
     let (out, came) = replica.store().read(|view| -> Result<_, AppError> {
         Ok((view.bundles_out(&device, SHOWN)?, view.bundles_in(&device, SHOWN)?))
     })?;
-    let status = replica.status()?;
+    let status = &signed.known()?.status;
     let oldest = status.unsent.oldest_ms.map(|ms| l.span(replica.now_ms() - ms));
     let mut rows = Vec::new();
     if signed.app.office != crate::Office::County {
