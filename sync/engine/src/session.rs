@@ -10,7 +10,7 @@ pub use io::{Call, Input, Output, Progress};
 use crate::port::Rotten;
 use crate::wire::{Frame, Hello, LAST_WORD_BYTES_MAX, QUESTION_BYTES_MAX, Violation};
 use greeting::Said;
-use lane::Lane;
+use lane::{Lane, Pace};
 use repair::Repair;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -30,6 +30,7 @@ pub struct Session {
     /// What both sides understand.
     features: u64,
     lanes: BTreeMap<String, Lane>,
+    pace: Pace,
     greeted: bool,
     told_completed: bool,
     /// We have asked and were not answered yet.
@@ -53,6 +54,7 @@ impl Session {
             said: Said::Nothing,
             features: 0,
             lanes: BTreeMap::new(),
+            pace: Pace::default(),
             greeted: false,
             told_completed: false,
             asked: false,
@@ -120,7 +122,7 @@ impl Session {
             Input::LastWord(words) => self.say(&Frame::LastWord(words.into())),
             Input::Committed { scope, head } => self.committed(&scope, head),
             Input::Loaded { scope, upto, head, entries } => {
-                self.loaded(&scope, upto, head, entries);
+                self.loaded(now, &scope, upto, head, entries);
             }
             Input::Named { scope, upto, head, positions, names } => {
                 self.named(&scope, upto, head, positions, &names);
@@ -167,7 +169,7 @@ impl Session {
                 let entries = crate::pack::unpack(&bytes, size)?;
                 self.batch(scope, upto, head, entries)?;
             }
-            Frame::Ack { scope, upto } => self.acked(scope, upto)?,
+            Frame::Ack { scope, upto } => self.acked(now, scope, upto)?,
             Frame::Offer { scope, upto, head, names } => self.offered(scope, upto, head, &names)?,
             Frame::Want { scope, upto, lacking } => self.wanted(&scope, upto, &lacking)?,
             Frame::Question(_) if self.answering => return Err(Violation::OutOfTurn),
