@@ -1,5 +1,6 @@
 //! Enrolment and status.
 
+use crate::backup;
 use crate::enrol;
 use crate::home::{self, failed};
 use crate::keeper::Keeper;
@@ -110,6 +111,10 @@ impl Execute for Executor {
             }
             Some("rebuild") => storage::rebuild(&*self.unlocked()?, progress),
             Some("scrub") => storage::scrub(&*self.unlocked()?, &[&**self.keeper.open()], progress),
+            Some("backup") => {
+                self.unlocked()?;
+                backup::of_box(&self.keeper, &self.data, &command, progress)
+            }
             Some("bundle_export") => {
                 let work = self.unlocked()?;
                 let relay = carry::relay_of(&work).ok_or(carry::Fault::Unknown)?;
@@ -224,7 +229,7 @@ pub(crate) async fn lock(options: &Options) -> Result<(), Failure> {
     }
 }
 
-fn not_running(options: &Options) -> Failure {
+pub(crate) fn not_running(options: &Options) -> Failure {
     let data = &options.data;
     if let Err(destroyed) = home::not_destroyed(data) {
         return destroyed;

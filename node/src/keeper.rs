@@ -15,7 +15,7 @@ use cunkou_edge::{App, Door, DoorError, Lease, Office, RescueFault};
 use cunkou_engine::Port;
 use cunkou_link::Dialer;
 use cunkou_replica::{Budget, Replica, Unlocked};
-use cunkou_vault::{LeaseStanding, RescueError, UnlockError};
+use cunkou_vault::{LeaseStanding, RescueError, UnlockError, Vault};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
@@ -193,6 +193,16 @@ impl Keeper {
     /// The readable replica, while the box is unlocked.
     pub(crate) fn work(&self) -> Option<Arc<Replica>> {
         self.with(|now| now.work.as_ref().map(|w| Arc::clone(&w.replica))).flatten()
+    }
+
+    /// The readable replica with its key, while the box is unlocked.
+    pub(crate) fn unlocked(&self) -> Option<Unlocked> {
+        self.with(|now| now.work.clone()).flatten()
+    }
+
+    /// The box at rest.
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.home.vault
     }
 
     /// What a locked box takes in by.

@@ -73,6 +73,8 @@ fn every_level_of_help_shows_an_example() {
                 &["bundle", "import"],
                 &["ferry"],
                 &["send-photos"],
+                &["backup"],
+                &["restore"],
                 &["status"],
             ],
         ),

@@ -8,6 +8,7 @@
 
 mod attachments;
 mod authors;
+mod backup;
 mod carried;
 mod cases;
 mod documents;

@@ -1,15 +1,30 @@
 //! Looking after the store: rebuild and scrub by hand, and what status says of it.
 
 use crate::cli::{Exit, Failure};
+use cunkou_casework::hex;
+use cunkou_keys::{BoxSecret, Key};
 use cunkou_replica::{Replica, Scrubbed};
 use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
 
 fn failed(e: impl std::fmt::Display) -> Failure {
     Failure::new(Exit::Failed, e.to_string())
 }
 
+/// Reads a county's recovery secret from the file that was carried away at founding.
+///
+/// # Errors
+/// When the file cannot be read or is none.
+pub fn recovery_secret(file: &Path) -> Result<BoxSecret, Failure> {
+    let text = fs::read_to_string(file).map_err(|e| failed(format!("{}: {e}", file.display())))?;
+    let bytes = hex::decode(text.trim()).and_then(|bytes| bytes.try_into().ok());
+    let none = || failed(format!("{} is no recovery key", file.display()));
+    bytes.map(|bytes| BoxSecret::of(Key::of(bytes))).ok_or_else(none)
+}
+
 /// Tells each time that another hundredth is done.
-fn hundredths(progress: &dyn Fn(String)) -> impl FnMut(u64, u64) {
+pub fn hundredths(progress: &dyn Fn(String)) -> impl FnMut(u64, u64) {
     let mut told = None;
     move |done, of| {
         let percent = done * 100 / of.max(1);
