@@ -272,6 +272,12 @@ impl Document {
         self.inner.save()
     }
 
+    /// The same without compression inside: what is compressed together with other things.
+    #[must_use]
+    pub fn save_plain(&self) -> Vec<u8> {
+        self.inner.save_nocompress()
+    }
+
     /// Its schema.
     #[must_use]
     pub fn schema(&self) -> Schema {

@@ -352,6 +352,9 @@ impl Keeper {
                     if let Err(error) = work.finish_erasures() {
                         warn!(%error, "what is erased is not yet off the disk");
                     }
+                    if let Err(error) = work.compact_when_due() {
+                        warn!(%error, "closed cases cannot be packed");
+                    }
                     if let Err(error) = work.forget_looks() {
                         warn!(%error, "old looks cannot go");
                     }

@@ -53,6 +53,7 @@ async fn program() -> ExitCode {
         Action::Lock => command::lock(&options).await,
         Action::Rebuild => command::look_after(&options, "rebuild").await,
         Action::Scrub => command::look_after(&options, "scrub").await,
+        Action::Compact { days } => command::compact(&options, *days).await,
         Action::Backup { to } => backup::back_up(&options, to).await,
         Action::Restore { from, key } => backup::restore(&options, from, key).await,
         Action::Status => command::status(&options).await,

@@ -164,6 +164,14 @@ pub(crate) enum Action {
         after_help = "Example:\n  cunkou-node --data ./box scrub --json\n\nWhat has rotted is not shown and not sent, and comes back from the county with the next contact."
     )]
     Scrub,
+    /// Pack closed cases now, so that they take less room: entries keep their names, signatures and
+    /// bytes. The box must be running and open; it does this by itself, once a day.
+    #[command(after_help = "Example:\n  cunkou-node --data ./box compact --days 30")]
+    Compact {
+        /// Only cases to which nothing has come for so many days.
+        #[arg(long, default_value_t = 90)]
+        days: u32,
+    },
     /// Write a backup of the whole box, sealed to the county's recovery key: without that key the file
     /// says nothing to anybody, whatever PINs they know. The box must be running and open; people may
     /// go on working.

@@ -1,6 +1,6 @@
 //! Opening the database: every setting with its reason.
 
-use crate::StoreError;
+use crate::{StoreError, pack};
 use cunkou_engine::NameSum;
 use cunkou_keys::Key;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
@@ -11,7 +11,7 @@ use std::sync::{Mutex, Once};
 use zeroize::Zeroizing;
 
 /// What each version added.
-const SCHEMAS: [&str; 9] = [
+const SCHEMAS: [&str; 10] = [
     include_str!("schema-1.sql"),
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
@@ -21,6 +21,7 @@ const SCHEMAS: [&str; 9] = [
     include_str!("schema-7.sql"),
     include_str!("schema-8.sql"),
     include_str!("schema-9.sql"),
+    include_str!("schema-compact.sql"),
 ];
 /// The version since which each scope has a sum of its names.
 const SUMMED: i64 = 5;
@@ -184,6 +185,7 @@ impl Store {
         reader.pragma_update(None, "mmap_size", 0)?;
         reader.pragma_update(None, "cache_size", -4096)?;
         reader.busy_timeout(std::time::Duration::from_secs(10))?;
+        pack::install(&reader)?;
         Ok(reader)
     }
 
@@ -327,6 +329,7 @@ fn writing(path: &Path, lock: &Lock) -> Result<Connection, StoreError> {
     let writer = Connection::open(path)?;
     unlock(&writer, lock)?;
     settings(&writer)?;
+    pack::install(&writer)?;
     Ok(writer)
 }
 

@@ -59,6 +59,21 @@ pub fn scrub(
     Ok(report)
 }
 
+/// Packs closed cases to which nothing has come for so many days.
+///
+/// # Errors
+/// When the store fails; the next call goes on.
+pub fn compact(replica: &Replica, days: u32, progress: &dyn Fn(String)) -> Result<Value, Failure> {
+    let told = |cases: u64| progress(json!({ "schema": 1, "done": cases }).to_string());
+    let done = replica.compact(i64::from(days), told).map_err(failed)?;
+    let (cases, plain, bytes) = replica.store().read(|view| view.packed()).map_err(failed)?;
+    Ok(json!({
+        "schema": 1, "cases": done.cases, "before": done.before, "after": done.after,
+        "packed": { "cases": cases, "before": plain, "after": bytes },
+        "next": "the file does not become shorter; new entries use the room",
+    }))
+}
+
 fn put(report: &mut Value, found: &Scrubbed) {
     report["entries"] = found.entries.into();
     report["rotten"] = found.rotten.into();
@@ -123,7 +138,8 @@ pub fn status(replica: &Replica) -> Result<Value, Failure> {
 pub fn show_progress(as_json: bool, words: &str) {
     match serde_json::from_str::<Value>(words) {
         Ok(line) if as_json && line.is_object() => println!("{line}"),
-        Ok(line) if line.is_object() => eprintln!("  {} / {}", line["done"], line["of"]),
+        Ok(line) if line["of"].is_u64() => eprintln!("  {} / {}", line["done"], line["of"]),
+        Ok(line) if line.is_object() => eprintln!("  {}", line["done"]),
         _ => eprintln!("  {words}"),
     }
 }
