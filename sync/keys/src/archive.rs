@@ -121,6 +121,9 @@ impl<W: Write> ArchiveWriter<W> {
     }
 }
 
+/// A member's name and content.
+pub type Member = (String, Zeroizing<Vec<u8>>);
+
 /// A backup that is being read.
 #[derive(Debug)]
 pub struct ArchiveReader<R> {
@@ -155,7 +158,7 @@ impl<R: Read> ArchiveReader<R> {
     ///
     /// # Errors
     /// [`ArchiveError`].
-    pub fn member(&mut self) -> Result<Option<(String, Zeroizing<Vec<u8>>)>, ArchiveError> {
+    pub fn member(&mut self) -> Result<Option<Member>, ArchiveError> {
         let length = number(&mut self.from)?;
         if length > NAME_MAX {
             return Err(ArchiveError::Damaged);

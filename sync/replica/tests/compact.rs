@@ -123,6 +123,9 @@ fn a_packed_case_is_read_sent_checked_and_made_again_as_it_was() {
     assert!(found.clean(), "{found:?}");
     relay.rebuild(|_, _| ()).expect("rebuilt");
     assert_eq!((read(relay, &all), pages(relay, &all)), before, "made again from the packs");
+    assert_eq!(compacted(relay).cases, 40, "documents that were made again go back into them");
+    assert_eq!((read(relay, &all), pages(relay, &all)), before);
+    assert_eq!(compacted(relay), Compacted::default());
 }
 
 #[test]

@@ -92,7 +92,8 @@ fn open(pack: &[u8]) -> Option<Vec<u8>> {
 
 impl View<'_> {
     /// Closed cases whose last entry came before `before_ms`, with nothing aside and nothing to be
-    /// healed, that have entries which no pack has seen; those after a subject, at most `limit`.
+    /// healed, that have entries which no pack has seen, or a document that was made again since;
+    /// those after a subject, at most `limit`.
     ///
     /// # Errors
     /// When SQLite fails.
@@ -106,8 +107,10 @@ impl View<'_> {
                    WHERE c.subject > ?2 AND c.open = 0 AND c.aside = 0 AND c.changed_ms <= ?1
                      AND NOT EXISTS (SELECT 1 FROM evicted v WHERE v.subject = c.subject)
                      AND NOT EXISTS (SELECT 1 FROM dirty d WHERE d.subject = c.subject)
-                     AND EXISTS (SELECT 1 FROM entry e WHERE e.subject = c.subject
-                        AND e.pos > coalesce(p.upto, 0))
+                     AND (EXISTS (SELECT 1 FROM entry e WHERE e.subject = c.subject
+                            AND e.pos > coalesce(p.upto, 0))
+                          OR (p.plain > 0 AND EXISTS (SELECT 1 FROM document d
+                            WHERE d.subject = c.subject AND substr(d.bytes, 1, 1) <> x'00')))
                      AND NOT EXISTS (SELECT 1 FROM entry e LEFT JOIN rotten r ON r.pos = e.pos
                         WHERE e.subject = c.subject
                           AND (e.received_ms > ?1 OR e.state <> 0 OR r.pos IS NOT NULL))
