@@ -1,17 +1,15 @@
 //! Leases over the phone, backups, and opening a box for the county.
-//!
-//! A backup is `CKB1`, the length and bytes of a key sealed to the county's recovery key, then
-//! members: length of the name, name, length, encrypted bytes. A member is bound to its place and
-//! name; the last one is empty and called `end`.
 
 use crate::certificates;
 use crate::home::{self, Home};
 use cunkou_casework::hex;
 use cunkou_edge::cli::{Exit, Failure};
+use cunkou_edge::storage::recovery_secret;
 use cunkou_keys::{
-    EXTENSION_DIGITS, Key, extension_code, files, machine_secret, open_sealed, seal_to,
+    ArchiveKind, ArchiveReader, ArchiveWriter, EXTENSION_DIGITS, Key, extension_code,
+    machine_secret,
 };
-use cunkou_replica::{Guard, SystemWorld};
+use cunkou_replica::{Guard, SystemWorld, begin_again, new_epoch};
 use cunkou_store::{Lock, Store, StoreError};
 use cunkou_vault::{EXTENSION_DAYS, Vault};
 use serde_json::{Value, json};
@@ -21,10 +19,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-const MAGIC: &[u8; 4] = b"CKB1";
-const INFO: &[u8] = b"cunkou backup v1\0";
-/// A large file is cut into members of this length. Bytes.
-const PART: usize = 32 * 1024 * 1024;
+/// A relay's backups.
+const KIND: ArchiveKind = ArchiveKind { magic: b"CKB1", info: b"cunkou backup v1\0" };
 
 fn failed(e: impl std::fmt::Display) -> Failure {
     Failure::new(Exit::Failed, e.to_string())
@@ -32,105 +28,6 @@ fn failed(e: impl std::fmt::Display) -> Failure {
 
 fn damaged() -> Failure {
     failed("the backup is damaged, or the recovery key is another county's")
-}
-
-struct Writer<W: Write> {
-    to: W,
-    key: Key,
-    members: u64,
-}
-
-fn bound(index: u64, name: &str) -> Vec<u8> {
-    [&index.to_be_bytes()[..], name.as_bytes()].concat()
-}
-
-impl<W: Write> Writer<W> {
-    fn begin(mut to: W, recovery: &[u8; 32]) -> Result<Self, Failure> {
-        let key = Key::random().map_err(failed)?;
-        let sealed = seal_to(recovery, None, INFO, key.bytes()).map_err(failed)?;
-        to.write_all(MAGIC).map_err(failed)?;
-        to.write_all(&(sealed.len() as u32).to_be_bytes()).map_err(failed)?;
-        to.write_all(&sealed).map_err(failed)?;
-        Ok(Self { to, key, members: 0 })
-    }
-
-    fn member(&mut self, name: &str, content: &[u8]) -> Result<(), Failure> {
-        let bytes =
-            files::encrypt(&self.key, &bound(self.members, name), content).map_err(failed)?;
-        self.members += 1;
-        let mut put = |part: &[u8]| self.to.write_all(part).map_err(failed);
-        put(&(name.len() as u32).to_be_bytes())?;
-        put(name.as_bytes())?;
-        put(&(bytes.len() as u64).to_be_bytes())?;
-        put(&bytes)
-    }
-
-    fn file(&mut self, name: &str, path: &Path) -> Result<(), Failure> {
-        let from = File::open(path).map_err(failed)?;
-        loop {
-            let mut part = Vec::new();
-            // A file's own position moves on.
-            (&from).take(PART as u64).read_to_end(&mut part).map_err(failed)?;
-            if part.is_empty() {
-                return Ok(());
-            }
-            self.member(name, &part)?;
-        }
-    }
-}
-
-struct Reader<R: Read> {
-    from: R,
-    key: Key,
-    members: u64,
-}
-
-impl<R: Read> Reader<R> {
-    fn begin(mut from: R, secret: &cunkou_keys::BoxSecret) -> Result<Self, Failure> {
-        let mut magic = [0; 4];
-        from.read_exact(&mut magic).map_err(|_| damaged())?;
-        let length = if &magic == MAGIC { Self::length4(&mut from)? } else { usize::MAX };
-        if length > 1024 {
-            return Err(failed("this is no backup of Cunkou"));
-        }
-        let sealed = Self::exact(&mut from, length)?;
-        let key = open_sealed(secret, None, INFO, &sealed).map_err(|_| damaged())?;
-        let key = <[u8; 32]>::try_from(&key[..]).map_err(|_| damaged())?;
-        Ok(Self { from, key: Key::of(key), members: 0 })
-    }
-
-    fn exact(from: &mut R, length: usize) -> Result<Vec<u8>, Failure> {
-        let mut bytes = Vec::new();
-        from.take(length as u64).read_to_end(&mut bytes).map_err(failed)?;
-        if bytes.len() == length { Ok(bytes) } else { Err(damaged()) }
-    }
-
-    fn length4(from: &mut R) -> Result<usize, Failure> {
-        let mut length = [0; 4];
-        from.read_exact(&mut length).map_err(|_| damaged())?;
-        Ok(u32::from_be_bytes(length) as usize)
-    }
-
-    /// The next member, or nothing at the end that was written as such.
-    fn next(&mut self) -> Result<Option<(String, Vec<u8>)>, Failure> {
-        let length = Self::length4(&mut self.from)?;
-        if length > 200 {
-            return Err(damaged());
-        }
-        let name =
-            String::from_utf8(Self::exact(&mut self.from, length)?).map_err(|_| damaged())?;
-        let mut length = [0; 8];
-        self.from.read_exact(&mut length).map_err(|_| damaged())?;
-        let length = usize::try_from(u64::from_be_bytes(length)).map_err(|_| damaged())?;
-        if length > PART + PART / 64 {
-            return Err(damaged());
-        }
-        let bytes = Self::exact(&mut self.from, length)?;
-        let content =
-            files::open(&self.key, &bound(self.members, &name), &bytes).map_err(|_| damaged())?;
-        self.members += 1;
-        Ok((name != "end").then_some((name, content)))
-    }
 }
 
 impl Home {
@@ -179,26 +76,29 @@ impl Home {
     ) -> Result<u64, Failure> {
         let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(out);
         let file = file.map_err(|e| failed(format!("{}: {e}", out.display())))?;
-        let mut to = Writer::begin(BufWriter::new(file), &self.recovery)?;
+        let mut to =
+            ArchiveWriter::begin(BufWriter::new(file), KIND, &self.recovery).map_err(failed)?;
         let (kept, key) = home::read_kept(&self.data)?;
-        to.member("county", &kept)?;
-        to.member("certificates", &certificates::content(&self.data)?)?;
-        to.member("key", home::work_key(&key).bytes())?;
-        to.file("work.db", snapshot)?;
+        to.member("county", &kept).map_err(failed)?;
+        to.member("certificates", &certificates::content(&self.data)?).map_err(failed)?;
+        to.member("key", home::work_key(&key).bytes()).map_err(failed)?;
+        let database = File::open(snapshot).map_err(failed)?;
+        to.file("work.db", database, |_| ()).map_err(failed)?;
         let store = self.replica.store();
         let here = store.read(|view| view.attachments_here()).map_err(|e: StoreError| failed(e))?;
         let mut count = 0;
         for id in here {
             if let Some(bytes) = store.read_attachment(&id).map_err(failed)? {
-                to.member(&format!("attachment {}", hex::encode(&id)), &bytes)?;
+                let name = format!("attachment {}", hex::encode(&id));
+                to.member(&name, &bytes).map_err(failed)?;
                 count += 1;
                 if count % 500 == 0 {
                     progress(format!("{count} attachments"));
                 }
             }
         }
-        to.member("end", b"")?;
-        let file = to.to.into_inner().map_err(|e| failed(e.to_string()))?;
+        let file = to.finish().map_err(failed)?;
+        let file = file.into_inner().map_err(|e| failed(e.to_string()))?;
         file.sync_all().map_err(failed)?;
         Ok(count)
     }
@@ -207,13 +107,13 @@ impl Home {
 /// Makes a county's folder from a backup: under this machine's own secret, with a new epoch, so
 /// that every box reads and gives anew what the backup does not know.
 pub(crate) fn restore(data: &Path, from: &Path, key: &Path) -> Result<Value, Failure> {
-    let secret = home::recovery_secret(key)?;
+    let secret = recovery_secret(key)?;
     if fs::read_dir(data).is_ok_and(|mut found| found.next().is_some()) {
         let words = format!("{} is not empty; choose another folder", data.display());
         return Err(Failure::new(Exit::Refused, words));
     }
     let file = File::open(from).map_err(|e| failed(format!("{}: {e}", from.display())))?;
-    let mut backup = Reader::begin(BufReader::new(file), &secret)?;
+    let mut backup = ArchiveReader::begin(BufReader::new(file), KIND, &secret).map_err(failed)?;
     fs::create_dir_all(data).map_err(failed)?;
     let restored = restore_into(data, &mut backup);
     if restored.is_err() {
@@ -223,13 +123,13 @@ pub(crate) fn restore(data: &Path, from: &Path, key: &Path) -> Result<Value, Fai
     restored
 }
 
-fn restore_into<R: Read>(data: &Path, backup: &mut Reader<R>) -> Result<Value, Failure> {
+fn restore_into<R: Read>(data: &Path, backup: &mut ArchiveReader<R>) -> Result<Value, Failure> {
     let machine = machine_secret(data, true).create().map_err(failed)?;
     let part = data.join("restore.part");
     let (mut kept, mut old) = (None, None);
     let mut database = File::create(&part).map_err(failed)?;
     let mut attachment = None;
-    while let Some((name, content)) = backup.next()? {
+    while let Some((name, content)) = backup.member().map_err(failed)? {
         match name.as_str() {
             "county" => kept = Some(content),
             "certificates" => certificates::restore(data, &content)?,
@@ -253,12 +153,10 @@ fn restore_into<R: Read>(data: &Path, backup: &mut Reader<R>) -> Result<Value, F
         let id: [u8; 32] = id.and_then(|id| id.try_into().ok()).ok_or_else(damaged)?;
         store.write_attachment(&id, &content).map_err(failed)?;
         attachments += 1;
-        attachment = backup.next()?;
+        attachment = backup.member().map_err(failed)?;
     }
     // A restored log may have gone back: boxes must not trust the cursors they had in it.
-    let mut epoch = [0; 16];
-    cunkou_replica::World::random(&SystemWorld, &mut epoch);
-    store.write(|tx| tx.set_meta("epoch", &epoch)).map_err(|e: StoreError| failed(e))?;
+    begin_again(&store, &new_epoch(&SystemWorld)).map_err(failed)?;
     let faults = store.faults().map_err(failed)?;
     drop(store);
     home::write_kept(data, &machine, &kept)?;
@@ -273,7 +171,7 @@ fn restore_into<R: Read>(data: &Path, backup: &mut Reader<R>) -> Result<Value, F
 
 /// Opens a stopped box for the county.
 pub(crate) fn recover(folder: &Path, key: &Path, give_slots: bool) -> Result<Value, Failure> {
-    let secret = home::recovery_secret(key)?;
+    let secret = recovery_secret(key)?;
     let machine = machine_secret(folder, false).load().map_err(failed)?;
     let machine = machine.ok_or_else(|| failed("the machine's secret is not in this folder"))?;
     let (enrolled, work) = cunkou_vault::recover(folder, &machine, &secret)

@@ -162,6 +162,9 @@ enum Command {
     Backup {
         out: PathBuf,
     },
+    Compact {
+        days: u32,
+    },
     Rebuild,
     Scrub,
     BundleExport {
@@ -359,6 +362,7 @@ fn command(data: &Path, action: &Action) -> Result<Command, Failure> {
             login: login.clone(),
             number: number.clone(),
         },
+        Action::Compact { days } => Command::Compact { days: *days },
         Action::Rebuild => Command::Rebuild,
         Action::Scrub => Command::Scrub,
         Action::Backup { out } => Command::Backup { out: absolute(out)? },
@@ -519,6 +523,7 @@ impl Execute for Home {
                 let lifted = self.replica.lift(device).map_err(failed)?;
                 Ok(json!({ "schema": 1, "device": device.to_string(), "lifted": lifted }))
             }
+            Command::Compact { days } => storage::compact(&self.replica, days, progress),
             Command::Rebuild => storage::rebuild(&self.replica, progress),
             Command::Scrub => storage::scrub(&self.replica, &[], progress),
             Command::StaffKin { login, numbers } => self.register_kin(&login, &numbers),

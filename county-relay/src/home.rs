@@ -388,14 +388,6 @@ pub(crate) fn read_kept(data: &Path) -> Result<(Zeroizing<Vec<u8>>, Key), Failur
     Ok((text, machine))
 }
 
-/// Reads the county's recovery secret from the file that was carried away at founding.
-pub(crate) fn recovery_secret(file: &Path) -> Result<BoxSecret, Failure> {
-    let text = fs::read_to_string(file).map_err(|e| failed(format!("{}: {e}", file.display())))?;
-    seed_of(text.trim())
-        .map(|bytes| BoxSecret::of(Key::of(bytes)))
-        .ok_or_else(|| failed(format!("{} is no recovery key", file.display())))
-}
-
 impl Home {
     /// The lease secret that a box shares with this county.
     pub(crate) fn lease_secret(&self, device: DeviceId) -> Key {

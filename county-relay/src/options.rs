@@ -252,6 +252,14 @@ pub(crate) enum Action {
         after_help = "Example:\n  cunkou-relay --data ./county scrub --json\n\nWhat has rotted is not shown and not sent, and comes back from boxes with their next contact."
     )]
     Scrub,
+    /// Pack closed cases now, so that they take less room: entries keep their names, signatures and
+    /// bytes. Also while serving; a serving relay does this by itself, once a day.
+    #[command(after_help = "Example:\n  cunkou-relay --data ./county compact --days 30")]
+    Compact {
+        /// Only cases to which nothing has come for so many days.
+        #[arg(long, default_value_t = 90)]
+        days: u32,
+    },
     /// Write a backup, sealed to the county's recovery key; also while serving.
     #[command(after_help = "Example:\n  cunkou-relay --data ./county backup --out county.ckb")]
     Backup {

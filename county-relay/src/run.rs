@@ -183,6 +183,9 @@ async fn each_minute(home: Arc<Home>) {
                     break;
                 }
             }
+            if let Err(error) = home.replica.compact_when_due() {
+                error!(%error, "closed cases cannot be packed");
+            }
             if let Err(error) = home.replica.finish_erasures() {
                 error!(%error, "what is erased is not yet off the disk");
             }

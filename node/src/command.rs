@@ -1,5 +1,6 @@
 //! Enrolment and status.
 
+use crate::backup;
 use crate::enrol;
 use crate::home::{self, failed};
 use crate::keeper::Keeper;
@@ -127,6 +128,14 @@ impl Execute for Executor {
             }
             Some("rebuild") => storage::rebuild(&*self.unlocked()?, progress),
             Some("scrub") => storage::scrub(&*self.unlocked()?, &[&**self.keeper.open()], progress),
+            Some("compact") => {
+                let days = command["days"].as_u64().and_then(|days| u32::try_from(days).ok());
+                storage::compact(&*self.unlocked()?, days.unwrap_or(90), progress)
+            }
+            Some("backup") => {
+                self.unlocked()?;
+                backup::of_box(&self.keeper, &self.data, &command, progress)
+            }
             Some("bundle_export") => {
                 let work = self.unlocked()?;
                 let relay = carry::relay_of(&work).ok_or(carry::Fault::Unknown)?;
@@ -241,7 +250,7 @@ pub(crate) async fn lock(options: &Options) -> Result<(), Failure> {
     }
 }
 
-fn not_running(options: &Options) -> Failure {
+pub(crate) fn not_running(options: &Options) -> Failure {
     let data = &options.data;
     if let Err(destroyed) = home::not_destroyed(data) {
         return destroyed;
@@ -360,10 +369,19 @@ pub(crate) async fn export(
     Ok(())
 }
 
+/// Has a running box pack its closed cases.
+pub(crate) async fn compact(options: &Options, days: u32) -> Result<(), Failure> {
+    looked_after(options, &json!({ "do": "compact", "days": days })).await
+}
+
 /// Has a running box look after its store: `rebuild` or `scrub`.
 pub(crate) async fn look_after(options: &Options, what: &str) -> Result<(), Failure> {
+    looked_after(options, &json!({ "do": what })).await
+}
+
+async fn looked_after(options: &Options, asked: &Value) -> Result<(), Failure> {
     let progress = |words: String| storage::show_progress(options.json, &words);
-    match control::ask(&options.data, &json!({ "do": what }), &progress).await? {
+    match control::ask(&options.data, asked, &progress).await? {
         Some(value) => {
             let fields = value.as_object().into_iter().flatten();
             let lines: Vec<String> = fields.map(|(key, value)| format!("{key}: {value}")).collect();

@@ -15,7 +15,7 @@ use cunkou_edge::{history, pin};
 use cunkou_engine::Port;
 use cunkou_link::{Dialer, LinkHandle, LinkState, Neighbours};
 use cunkou_replica::{Beside, Budget, Replica, Unlocked};
-use cunkou_vault::{LeaseStanding, RescueError, UnlockError};
+use cunkou_vault::{LeaseStanding, RescueError, UnlockError, Vault};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
@@ -236,6 +236,16 @@ impl Keeper {
         self.with(|now| now.work.as_ref().map(|w| Arc::clone(&w.replica))).flatten()
     }
 
+    /// The readable replica with its key, while the box is unlocked.
+    pub(crate) fn unlocked(&self) -> Option<Unlocked> {
+        self.with(|now| now.work.clone()).flatten()
+    }
+
+    /// The box at rest.
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.home.vault
+    }
+
     /// What a locked box takes in by.
     pub(crate) fn inbox_port(&self) -> Arc<dyn Port> {
         self.home.vault.clone()
@@ -382,6 +392,9 @@ impl Keeper {
                     }
                     if let Err(error) = work.finish_erasures() {
                         warn!(%error, "what is erased is not yet off the disk");
+                    }
+                    if let Err(error) = work.compact_when_due() {
+                        warn!(%error, "closed cases cannot be packed");
                     }
                     if let Err(error) = work.forget_looks() {
                         warn!(%error, "old looks cannot go");

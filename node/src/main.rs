@@ -1,5 +1,6 @@
 //! `cunkou-node`: the box at a village service point or in a township centre.
 
+mod backup;
 mod command;
 mod enrol;
 mod home;
@@ -52,6 +53,9 @@ async fn program() -> ExitCode {
         Action::Lock => command::lock(&options).await,
         Action::Rebuild => command::look_after(&options, "rebuild").await,
         Action::Scrub => command::look_after(&options, "scrub").await,
+        Action::Compact { days } => command::compact(&options, *days).await,
+        Action::Backup { to } => backup::back_up(&options, to).await,
+        Action::Restore { from, key } => backup::restore(&options, from, key).await,
         Action::Status => command::status(&options).await,
     };
     match done {

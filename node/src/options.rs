@@ -164,6 +164,36 @@ pub(crate) enum Action {
         after_help = "Example:\n  cunkou-node --data ./box scrub --json\n\nWhat has rotted is not shown and not sent, and comes back from the county with the next contact."
     )]
     Scrub,
+    /// Pack closed cases now, so that they take less room: entries keep their names, signatures and
+    /// bytes. The box must be running and open; it does this by itself, once a day.
+    #[command(after_help = "Example:\n  cunkou-node --data ./box compact --days 30")]
+    Compact {
+        /// Only cases to which nothing has come for so many days.
+        #[arg(long, default_value_t = 90)]
+        days: u32,
+    },
+    /// Write a backup of the whole box, sealed to the county's recovery key: without that key the file
+    /// says nothing to anybody, whatever PINs they know. The box must be running and open; people may
+    /// go on working.
+    #[command(
+        after_help = "Examples:\n  cunkou-node --data ./box backup /media/stick\n  cunkou-node --data ./box backup /media/stick/yunling.ckn\n\nA folder gets a file of its own name. The stick must take large files (exFAT or ext4, not FAT32). The file is read back before the command says that it is done."
+    )]
+    Backup {
+        /// A folder, or a file that is not there yet.
+        to: PathBuf,
+    },
+    /// Make a box of a backup, on any machine, with the county's recovery key: at the county's
+    /// office, never in the village. The folder must be empty; the old machine must never run again.
+    #[command(
+        after_help = "Example:\n  cunkou-node --data /var/lib/cunkou-node restore /media/stick/box-6f1c2a9b-2026-11-23.ckn --key /media/safe/recovery.key\n\nIt is checked before it is put in place. What was sent after the backup comes back from the county with the first contact; what was erased meanwhile is erased again. People sign in with the PINs of the day of the backup."
+    )]
+    Restore {
+        /// The backup.
+        from: PathBuf,
+        /// The county's recovery key.
+        #[arg(long)]
+        key: PathBuf,
+    },
     /// Measure the link to the first relay, with both ways of congestion control, and say which
     /// settings fit. Says first how much it will use. Needs UDP to the relay.
     #[command(

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
-const FILE: &str = "certificates.sealed";
+pub(crate) const FILE: &str = "certificates.sealed";
 const DAY_MS: i64 = 24 * 3_600_000;
 
 /// What the file keeps, under the machine's secret. DER in hexadecimal digits.

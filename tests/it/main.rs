@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 
 mod at_rest;
+mod backup;
 mod bad_input;
 mod beside;
 mod bundle;

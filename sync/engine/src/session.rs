@@ -12,7 +12,7 @@ pub use io::{Call, Input, Output, Progress};
 use crate::port::{Rotten, Wholes};
 use crate::wire::{Frame, Hello, LAST_WORD_BYTES_MAX, QUESTION_BYTES_MAX, Violation};
 use greeting::Said;
-use lane::Lane;
+use lane::{Lane, Pace};
 use repair::Repair;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -34,6 +34,7 @@ pub struct Session {
     lanes: BTreeMap<String, Lane>,
     /// Heads of our log that came about after our hello was made and before the greeting.
     early: BTreeMap<String, u64>,
+    pace: Pace,
     greeted: bool,
     told_completed: bool,
     /// We have asked and were not answered yet.
@@ -58,6 +59,7 @@ impl Session {
             features: 0,
             lanes: BTreeMap::new(),
             early: BTreeMap::new(),
+            pace: Pace::default(),
             greeted: false,
             told_completed: false,
             asked: false,
@@ -125,7 +127,7 @@ impl Session {
             Input::LastWord(words) => self.say(&Frame::LastWord(words.into())),
             Input::Committed { scope, head } => self.committed(&scope, head),
             Input::Loaded { scope, upto, head, entries } => {
-                self.loaded(&scope, upto, head, entries);
+                self.loaded(now, &scope, upto, head, entries);
             }
             Input::Named { scope, upto, head, positions, names } => {
                 self.named(&scope, upto, head, positions, &names);
@@ -177,7 +179,7 @@ impl Session {
                 let entries = crate::pack::unpack(&bytes, size)?;
                 self.batch(scope, upto, head, entries)?;
             }
-            Frame::Ack { scope, upto } => self.acked(scope, upto)?,
+            Frame::Ack { scope, upto } => self.acked(now, scope, upto)?,
             Frame::Offer { scope, upto, head, names } => self.offered(scope, upto, head, &names)?,
             Frame::Want { scope, upto, lacking } => self.wanted(&scope, upto, &lacking)?,
             Frame::Whole { scope, next, end, size, bytes } => {

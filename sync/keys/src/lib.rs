@@ -11,6 +11,7 @@
 //! are HKDF-SHA256.
 //! **Invariant:** keys are wiped when dropped and never shown by `Debug`.
 
+mod archive;
 mod chunks;
 mod codes;
 mod kept;
@@ -26,6 +27,7 @@ mod stretch;
 pub mod files {
     pub use crate::chunks::{CHUNK, Pieces, Reader, Writer, encrypt, length, open, open_from};
 }
+pub use archive::{ARCHIVE_PART, ArchiveError, ArchiveKind, ArchiveReader, ArchiveWriter, Member};
 pub use codes::{CHALLENGE_DIGITS, EXTENSION_DIGITS, extension_code};
 pub use kept::{keep_sealed, read_sealed};
 pub use machine::{FileSecret, HardwareSecret, Tpm2, machine_secret};

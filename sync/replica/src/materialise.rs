@@ -213,20 +213,23 @@ impl Replica {
         let damaged = |_| StoreError::Damaged { what: "document" };
         let mut stored = tx.document(&subject.0)?;
         let fallen = fallen(gathered, county);
-        if !fallen.is_empty() {
-            // A change cannot be taken out of a document: it is made again without these.
-            stored = None;
-        }
+        // A change cannot be taken out of a document: it is made again without these; so is one
+        // that has rotted.
+        let loaded = stored.as_ref().map(|saved| Document::load(schema, &saved.bytes));
+        let again = !fallen.is_empty() || matches!(loaded, Some(Err(_)));
+        let document = match loaded {
+            Some(Ok(document)) if !again => document,
+            _ => {
+                stored = None;
+                Document::new(schema).map_err(damaged)?
+            }
+        };
         let applied_to = stored.as_ref().map_or(0, |d| d.pos);
         let saved = stored.as_ref().map(|d| d.bytes.as_slice());
         let todo: Vec<&EditRow> = gathered.todo(applied_to).collect();
-        let document = match saved {
-            Some(saved) => Document::load(schema, saved).map_err(damaged)?,
-            None => Document::new(schema).map_err(damaged)?,
-        };
         let quarantined =
             gathered.edits.iter().filter(|e| e.state == EntryState::Quarantined).count() as u32;
-        if todo.is_empty() && fallen.is_empty() {
+        if todo.is_empty() && !again {
             return Ok((document, quarantined));
         }
         let mut aside = quarantined;

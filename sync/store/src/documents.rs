@@ -1,5 +1,6 @@
 //! Materialised documents: derived from the edits, kept so that a page need not replay them.
 
+use crate::pack::WHOLE;
 use crate::{StoreError, Txn, View};
 use rusqlite::OptionalExtension;
 
@@ -18,8 +19,8 @@ impl View<'_> {
     /// # Errors
     /// When SQLite fails.
     pub fn document(&self, subject: &[u8; 16]) -> Result<Option<StoredDocument>, StoreError> {
-        let mut query =
-            self.0.prepare_cached("SELECT pos, bytes FROM document WHERE subject = ?1")?;
+        let sql = format!("SELECT e.pos, {WHOLE} FROM document e WHERE e.subject = ?1");
+        let mut query = self.0.prepare_cached(&sql)?;
         let row =
             |row: &rusqlite::Row<'_>| Ok(StoredDocument { pos: row.get(0)?, bytes: row.get(1)? });
         Ok(query.query_row([subject], row).optional()?)

@@ -1,5 +1,6 @@
 //! The entry log.
 
+use crate::pack::WHOLE;
 use crate::{StoreError, Txn, View};
 use rusqlite::{OptionalExtension, Row};
 
@@ -79,7 +80,7 @@ pub struct EntryRow {
     pub bytes: Vec<u8>,
 }
 
-const COLUMNS: &str = "pos, id, subject, kind, state, reason, received_ms, bytes";
+const COLUMNS: &str = "e.pos, e.id, e.subject, e.kind, e.state, e.reason, e.received_ms";
 
 pub(crate) fn entry(row: &Row<'_>) -> rusqlite::Result<EntryRow> {
     Ok(EntryRow {
@@ -100,7 +101,7 @@ impl View<'_> {
     /// # Errors
     /// When SQLite fails.
     pub fn entries_of(&self, subject: &[u8; 16]) -> Result<Vec<EntryRow>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM entry WHERE subject = ?1 ORDER BY pos");
+        let sql = format!("SELECT {COLUMNS}, {WHOLE} FROM entry e WHERE subject = ?1 ORDER BY pos");
         let mut query = self.0.prepare_cached(&sql)?;
         let rows = query.query_map([subject], entry)?.collect::<Result<_, _>>()?;
         Ok(rows)
@@ -115,8 +116,9 @@ impl View<'_> {
         subject: &[u8; 16],
         kind: u8,
     ) -> Result<Vec<EntryRow>, StoreError> {
-        let sql =
-            format!("SELECT {COLUMNS} FROM entry WHERE subject = ?1 AND kind = ?2 ORDER BY pos");
+        let sql = format!(
+            "SELECT {COLUMNS}, {WHOLE} FROM entry e WHERE subject = ?1 AND kind = ?2 ORDER BY pos"
+        );
         let mut query = self.0.prepare_cached(&sql)?;
         let rows = query.query_map((subject, kind), entry)?.collect::<Result<_, _>>()?;
         Ok(rows)
@@ -128,7 +130,7 @@ impl View<'_> {
     /// When SQLite fails.
     pub fn waiting_of(&self, subject: &[u8; 16], kind: u8) -> Result<Vec<EntryRow>, StoreError> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM entry INDEXED BY entry_aside
+            "SELECT {COLUMNS}, {WHOLE} FROM entry e INDEXED BY entry_aside
              WHERE state <> 0 AND state = 1 AND subject = ?1 AND kind = ?2 ORDER BY pos"
         );
         let mut query = self.0.prepare_cached(&sql)?;
@@ -141,7 +143,7 @@ impl View<'_> {
     /// # Errors
     /// When SQLite fails.
     pub fn entry(&self, id: &[u8; 32]) -> Result<Option<EntryRow>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM entry WHERE id = ?1");
+        let sql = format!("SELECT {COLUMNS}, {WHOLE} FROM entry e WHERE id = ?1");
         Ok(self.0.prepare_cached(&sql)?.query_row([id], entry).optional()?)
     }
 
@@ -150,10 +152,11 @@ impl View<'_> {
     /// # Errors
     /// When SQLite fails.
     pub fn entries_in(&self, scope: &str, kind: u8) -> Result<Vec<EntryRow>, StoreError> {
-        let sql = "SELECT e.pos, e.id, e.subject, e.kind, e.state, e.reason, e.received_ms, e.bytes
-                   FROM log l JOIN entry e ON e.pos = l.pos
-                   WHERE l.scope = ?1 AND e.kind = ?2 ORDER BY l.seq";
-        let mut query = self.0.prepare_cached(sql)?;
+        let sql = format!(
+            "SELECT {COLUMNS}, {WHOLE} FROM log l JOIN entry e ON e.pos = l.pos
+             WHERE l.scope = ?1 AND e.kind = ?2 ORDER BY l.seq"
+        );
+        let mut query = self.0.prepare_cached(&sql)?;
         let rows = query.query_map((scope, kind), entry)?.collect::<Result<_, _>>()?;
         Ok(rows)
     }

@@ -134,7 +134,7 @@ impl Txn<'_> {
         let sql = "UPDATE entry SET bytes = x'', reason = NULL
                    WHERE subject = ?1 AND kind <> ?2 AND bytes <> x''";
         self.0.prepare_cached(sql)?.execute((subject, keep))?;
-        Ok(())
+        self.drop_pack(subject)
     }
 
     /// The file of an attachment is removed.

@@ -154,6 +154,7 @@ impl Txn<'_> {
     /// When SQLite fails.
     pub fn forget_cursors(&self, scope: &str) -> Result<(), StoreError> {
         self.0.prepare_cached("DELETE FROM cursor WHERE scope = ?1")?.execute([scope])?;
+        self.0.prepare_cached("DELETE FROM whole WHERE scope = ?1")?.execute([scope])?;
         Ok(())
     }
 
@@ -239,6 +240,7 @@ impl Txn<'_> {
         ] {
             self.0.prepare_cached(sql)?.execute([subject])?;
         }
+        self.drop_pack(subject)?;
         let gone = "DELETE FROM attachment WHERE id IN (SELECT id FROM attachment_gone)
                     AND NOT EXISTS (SELECT 1 FROM attachment_of o WHERE o.attachment = attachment.id)";
         self.0.prepare_cached(gone)?.execute([])?;

@@ -8,6 +8,7 @@
 
 mod attachments;
 mod authors;
+mod backup;
 mod carried;
 mod cases;
 mod contacts;
@@ -25,6 +26,7 @@ mod leaving;
 mod looks;
 mod moved;
 mod open;
+mod pack;
 mod people;
 mod quarantine;
 mod ranges;
@@ -57,6 +59,7 @@ pub use leaving::{LeavingRow, Stage};
 pub use looks::{LOOK_KEPT_MS, Listed, LookRow};
 pub use moved::MovedRow;
 pub use open::{Lock, Store, Txn, View};
+pub use pack::Packed;
 pub use people::{EnrolmentRow, Redeemed, Throttle};
 pub use quarantine::{FATAL_REASON, PARKED_REASON, Suspension};
 pub use residents::{KeyKind, ResidentRow, SearchHit};

@@ -1,6 +1,6 @@
 //! Opening the database: every setting with its reason.
 
-use crate::StoreError;
+use crate::{StoreError, pack};
 use cunkou_engine::NameSum;
 use cunkou_keys::Key;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
@@ -11,7 +11,7 @@ use std::sync::{Mutex, Once};
 use zeroize::Zeroizing;
 
 /// What each version added.
-const SCHEMAS: [&str; 13] = [
+const SCHEMAS: [&str; 14] = [
     include_str!("schema-1.sql"),
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
@@ -25,6 +25,7 @@ const SCHEMAS: [&str; 13] = [
     include_str!("schema-11.sql"),
     include_str!("schema-12.sql"),
     include_str!("schema-13.sql"),
+    include_str!("schema-14.sql"),
 ];
 /// The version since which each scope has a sum of its names.
 const SUMMED: i64 = 5;
@@ -192,6 +193,7 @@ impl Store {
         reader.pragma_update(None, "mmap_size", 0)?;
         reader.pragma_update(None, "cache_size", -4096)?;
         reader.busy_timeout(std::time::Duration::from_secs(10))?;
+        pack::install(&reader)?;
         Ok(reader)
     }
 
@@ -335,6 +337,7 @@ fn writing(path: &Path, lock: &Lock) -> Result<Connection, StoreError> {
     let writer = Connection::open(path)?;
     unlock(&writer, lock)?;
     settings(&writer)?;
+    pack::install(&writer)?;
     Ok(writer)
 }
 

@@ -5,6 +5,7 @@
 
 use crate::entries::entry;
 use crate::open::ask;
+use crate::pack::WHOLE;
 use crate::{EntryRow, Store, StoreError, Txn, View};
 use rusqlite::ErrorCode;
 use std::collections::BTreeSet;
@@ -18,7 +19,7 @@ const ORPHAN_AGE: Duration = Duration::from_secs(24 * 3600);
 pub(crate) const HALF: &str = "part-";
 /// Folders of attachments are called by the first two digits of the names in them.
 pub const ATTACHMENT_FOLDERS: u16 = 256;
-const COLUMNS: &str = "e.pos, e.id, e.subject, e.kind, e.state, e.reason, e.received_ms, e.bytes";
+const COLUMNS: &str = "e.pos, e.id, e.subject, e.kind, e.state, e.reason, e.received_ms";
 // What left or was erased since is not to come back.
 const TO_HEAL: &str = "FROM rotten r JOIN entry e ON e.pos = r.pos
     WHERE NOT EXISTS (SELECT 1 FROM evicted v WHERE v.subject = e.subject)
@@ -111,7 +112,8 @@ impl View<'_> {
         limit: u32,
         bytes_max: usize,
     ) -> Result<Vec<EntryRow>, StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM entry e WHERE pos > ?1 ORDER BY pos LIMIT ?2");
+        let sql =
+            format!("SELECT {COLUMNS}, {WHOLE} FROM entry e WHERE pos > ?1 ORDER BY pos LIMIT ?2");
         let mut query = self.0.prepare_cached(&sql)?;
         let mut rows = query.query((after, limit))?;
         let (mut out, mut bytes) = (Vec::new(), 0);

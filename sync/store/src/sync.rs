@@ -1,5 +1,6 @@
 //! Scope logs, cursors, peers and contacts.
 
+use crate::pack::{WHOLE, is_note};
 use crate::{StoreError, Txn, View};
 use cunkou_engine::{ENTRIES_MAX, NameSum, Named, Part, Picked};
 use rusqlite::OptionalExtension;
@@ -133,10 +134,11 @@ impl View<'_> {
         (peer, withheld): (i64, bool),
         head: u64,
     ) -> Result<(u64, Vec<Vec<u8>>), StoreError> {
-        let sql =
-            "SELECT l.seq, e.via, e.bytes, l.left_out FROM log l JOIN entry e ON e.pos = l.pos
-                   WHERE l.scope = ?1 AND l.seq > ?2 AND l.seq <= ?3 ORDER BY l.seq";
-        let mut query = self.0.prepare_cached(sql)?;
+        let sql = format!(
+            "SELECT l.seq, e.via, {WHOLE}, l.left_out FROM log l JOIN entry e ON e.pos = l.pos
+             WHERE l.scope = ?1 AND l.seq > ?2 AND l.seq <= ?3 ORDER BY l.seq"
+        );
+        let mut query = self.0.prepare_cached(&sql)?;
         let mut rows = query.query((&part.scope, part.after, head.min(part.until)))?;
         let (mut upto, mut bytes, mut out) = (part.after, 0, Vec::new());
         while let Some(row) = rows.next()? {
@@ -145,7 +147,7 @@ impl View<'_> {
             if via != peer && !left_out && !part.skip.contains(&seq) {
                 let entry: Vec<u8> = row.get(2)?;
                 // What left this box has nothing to send; its place is passed over.
-                if entry.is_empty() {
+                if entry.is_empty() || is_note(&entry) {
                     upto = seq;
                     continue;
                 }
@@ -237,14 +239,16 @@ impl View<'_> {
         bytes_max: usize,
         withheld: bool,
     ) -> Result<Picked, StoreError> {
-        let sql = "SELECT e.bytes FROM entry e JOIN log l ON l.pos = e.pos
-                   WHERE e.id = ?1 AND l.scope = ?2 AND l.left_out <= ?3";
-        let mut query = self.0.prepare_cached(sql)?;
+        let sql = format!(
+            "SELECT {WHOLE} FROM entry e JOIN log l ON l.pos = e.pos
+             WHERE e.id = ?1 AND l.scope = ?2 AND l.left_out <= ?3"
+        );
+        let mut query = self.0.prepare_cached(&sql)?;
         let (mut out, mut bytes) = (Picked::default(), 0);
         for name in names {
             let found: Option<Vec<u8>> =
                 query.query_row((name, scope, !withheld), |row| row.get(0)).optional()?;
-            if let Some(entry) = found.filter(|entry| !entry.is_empty()) {
+            if let Some(entry) = found.filter(|entry| !entry.is_empty() && !is_note(entry)) {
                 if bytes > 0 && bytes + entry.len() > bytes_max {
                     break;
                 }
@@ -329,12 +333,14 @@ impl View<'_> {
     /// When SQLite fails.
     pub fn unsent(&self) -> Result<Unsent, StoreError> {
         // CROSS JOIN keeps the few scopes outside: the log is long.
-        let sql = "SELECT count(*), coalesce(sum(length(e.bytes)), 0), min(e.received_ms)
+        let sql = format!(
+            "SELECT count(*), coalesce(sum(length({WHOLE})), 0), min(e.received_ms)
                    FROM head h CROSS JOIN log l ON l.scope = h.scope AND l.seq >
                        (SELECT coalesce(max(a.seq), 0) FROM acked a JOIN peer p ON p.id = a.peer
                         WHERE a.scope = h.scope AND p.beside = 0)
-                   JOIN entry e ON e.pos = l.pos WHERE e.via = 0 AND e.kind <> 7";
-        let row = self.0.prepare_cached(sql)?.query_row([], |row| {
+                   JOIN entry e ON e.pos = l.pos WHERE e.via = 0 AND e.kind <> 7"
+        );
+        let row = self.0.prepare_cached(&sql)?.query_row([], |row| {
             Ok(Unsent { entries: row.get(0)?, bytes: row.get(1)?, oldest_ms: row.get(2)? })
         })?;
         Ok(row)

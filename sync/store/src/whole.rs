@@ -1,5 +1,6 @@
 //! Whole subjects of a scope: for peers that have nothing of it, and how far those of a peer came.
 
+use crate::pack::WHOLE;
 use crate::{StoreError, Txn, View};
 use rusqlite::OptionalExtension;
 
@@ -66,11 +67,13 @@ impl View<'_> {
         subject: &[u8; 16],
         peer: i64,
     ) -> Result<Vec<Carried>, StoreError> {
-        let sql = "SELECT e.pos, e.kind, e.state = 0, e.bytes FROM entry e
+        let sql = format!(
+            "SELECT e.pos, e.kind, e.state = 0, {WHOLE} FROM entry e
                    JOIN log l ON l.pos = e.pos AND l.scope = ?1
                    WHERE e.subject = ?2 AND e.via <> ?3 AND e.bytes <> x'' AND l.left_out = 0
-                   ORDER BY e.pos";
-        let mut query = self.0.prepare_cached(sql)?;
+                   ORDER BY e.pos"
+        );
+        let mut query = self.0.prepare_cached(&sql)?;
         let rows = query.query_map((scope, subject, peer), |row| {
             let (pos, kind) = (row.get(0)?, row.get(1)?);
             Ok(Carried { pos, kind, good: row.get(2)?, bytes: row.get(3)? })

@@ -12,6 +12,7 @@
 //! **Invariant:** what `open.db` says of the county is never ahead of `work.db` in cursors and never
 //! behind its own cursors in statements.
 
+mod backup;
 mod destroy;
 mod inbox;
 mod lease;
@@ -19,6 +20,7 @@ mod mirror;
 mod rescue;
 mod unlock;
 
+pub use backup::{BackedUp, BackupError, Restored, is_restoring, restore};
 pub use destroy::Destroyed;
 pub use lease::{EXTENSION_DAYS, LEASE_DAYS, Lease, LeaseError, LeaseStanding, WARN_DAYS};
 pub use rescue::{

@@ -1,15 +1,30 @@
 //! Looking after the store: rebuild and scrub by hand, and what status says of it.
 
 use crate::cli::{Exit, Failure};
+use cunkou_casework::hex;
+use cunkou_keys::{BoxSecret, Key};
 use cunkou_replica::{Replica, Scrubbed};
 use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
 
 fn failed(e: impl std::fmt::Display) -> Failure {
     Failure::new(Exit::Failed, e.to_string())
 }
 
+/// Reads a county's recovery secret from the file that was carried away at founding.
+///
+/// # Errors
+/// When the file cannot be read or is none.
+pub fn recovery_secret(file: &Path) -> Result<BoxSecret, Failure> {
+    let text = fs::read_to_string(file).map_err(|e| failed(format!("{}: {e}", file.display())))?;
+    let bytes = hex::decode(text.trim()).and_then(|bytes| bytes.try_into().ok());
+    let none = || failed(format!("{} is no recovery key", file.display()));
+    bytes.map(|bytes| BoxSecret::of(Key::of(bytes))).ok_or_else(none)
+}
+
 /// Tells each time that another hundredth is done.
-fn hundredths(progress: &dyn Fn(String)) -> impl FnMut(u64, u64) {
+pub fn hundredths(progress: &dyn Fn(String)) -> impl FnMut(u64, u64) {
     let mut told = None;
     move |done, of| {
         let percent = done * 100 / of.max(1);
@@ -42,6 +57,21 @@ pub fn scrub(
     put(&mut report, &found);
     report["next"] = next(&found).into();
     Ok(report)
+}
+
+/// Packs closed cases to which nothing has come for so many days.
+///
+/// # Errors
+/// When the store fails; the next call goes on.
+pub fn compact(replica: &Replica, days: u32, progress: &dyn Fn(String)) -> Result<Value, Failure> {
+    let told = |cases: u64| progress(json!({ "schema": 1, "done": cases }).to_string());
+    let done = replica.compact(i64::from(days), told).map_err(failed)?;
+    let (cases, plain, bytes) = replica.store().read(|view| view.packed()).map_err(failed)?;
+    Ok(json!({
+        "schema": 1, "cases": done.cases, "before": done.before, "after": done.after,
+        "packed": { "cases": cases, "before": plain, "after": bytes },
+        "next": "the file does not become shorter; new entries use the room",
+    }))
 }
 
 fn put(report: &mut Value, found: &Scrubbed) {
@@ -108,7 +138,8 @@ pub fn status(replica: &Replica) -> Result<Value, Failure> {
 pub fn show_progress(as_json: bool, words: &str) {
     match serde_json::from_str::<Value>(words) {
         Ok(line) if as_json && line.is_object() => println!("{line}"),
-        Ok(line) if line.is_object() => eprintln!("  {} / {}", line["done"], line["of"]),
+        Ok(line) if line["of"].is_u64() => eprintln!("  {} / {}", line["done"], line["of"]),
+        Ok(line) if line.is_object() => eprintln!("  {}", line["done"]),
         _ => eprintln!("  {words}"),
     }
 }

@@ -9,12 +9,58 @@ use crate::wire::{
     features,
 };
 use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
 
 /// So many batches are on their way at once: with all else that may be, they fit into the peer's
 /// window, so that two sides that both have much to say never wait for each other.
 pub(super) const FLYING_MAX: usize = 4;
 /// The same for a peer that takes one batch of a scope at a time.
 const LONE_FLYING_MAX: usize = 2;
+
+/// What a batch begins with on a link of which nothing is known, and the least it comes down to.
+/// Bytes.
+const FIRST_BATCH_BYTES: usize = 8 * 1024;
+/// A batch is to be on its way for no longer than this: what has come of one that a link drops is
+/// lost.
+const BATCH_TIME: Duration = Duration::from_secs(1);
+
+/// How much goes into one batch, by how long the last ones took to be acknowledged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    bytes: usize,
+    acked_at: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { bytes: FIRST_BATCH_BYTES, acked_at: Duration::ZERO }
+    }
+}
+
+impl Pace {
+    /// A batch of so many bytes, said at `said`, was acknowledged. It may have waited behind the
+    /// one before, so that it took no longer than since then.
+    fn acked(&mut self, now: Duration, said: Duration, bytes: usize) {
+        let took = now.saturating_sub(said.max(self.acked_at));
+        self.acked_at = now;
+        // How long the link is says nothing about how much goes through it.
+        if bytes * 2 < self.bytes && took <= BATCH_TIME {
+            return;
+        }
+        let fits = bytes as u128 * BATCH_TIME.as_millis() / took.as_millis().max(1);
+        let fits = usize::try_from(fits).unwrap_or(BATCH_BYTES);
+        self.bytes = fits.clamp(FIRST_BATCH_BYTES / 2, BATCH_BYTES);
+    }
+}
+
+/// A batch that is not acknowledged yet.
+#[derive(Clone, Copy, Debug)]
+struct Flight {
+    upto: u64,
+    /// Before it was packed.
+    bytes: usize,
+    said: Duration,
+}
 
 /// Where an offer stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +82,8 @@ pub(super) struct Lane {
     /// Loaded up to here.
     loaded: u64,
     loading: bool,
-    /// Where each batch that is not acknowledged yet ends.
-    flying: VecDeque<u64>,
+    /// Batches that are not acknowledged yet.
+    flying: VecDeque<Flight>,
     /// Up to here the peer is offered names first.
     offers_until: u64,
     offer: Option<Offer>,
@@ -185,18 +231,26 @@ impl Session {
             None => (u64::MAX, BTreeSet::new()),
         };
         lane.loading = true;
-        let bytes_max = if many { BATCH_BYTES } else { LONE_BATCH_BYTES };
+        let bytes_max = if many { self.pace.bytes } else { LONE_BATCH_BYTES };
         let part = Part { scope, after: lane.loaded, until, skip, bytes_max };
         self.out.push_back(Output::Load(part));
     }
 
-    pub(super) fn loaded(&mut self, scope: &str, upto: u64, head: u64, entries: Vec<Vec<u8>>) {
+    pub(super) fn loaded(
+        &mut self,
+        now: Duration,
+        scope: &str,
+        upto: u64,
+        head: u64,
+        entries: Vec<Vec<u8>>,
+    ) {
         let packs = self.both(features::PACKED);
         let Some(lane) = self.lanes.get_mut(scope) else { return };
         lane.our_head = lane.our_head.max(head);
         lane.loading = false;
         lane.loaded = upto;
-        lane.flying.push_back(upto);
+        let plain: usize = entries.iter().map(|entry| entry.len() + 5).sum();
+        lane.flying.push_back(Flight { upto, bytes: plain, said: now });
         if let Some(Offer::Answered { upto: end, .. }) = lane.offer
             && upto >= end
         {
@@ -204,7 +258,6 @@ impl Session {
         }
         let (scope, head) = (scope.to_owned(), lane.our_head);
         let (bytes, size) = if packs { pack::pack(&entries) } else { (Vec::new(), 0) };
-        let plain: usize = entries.iter().map(|entry| entry.len() + 5).sum();
         // A single entry often does not become shorter.
         let frame = if packs && bytes.len() < plain {
             Frame::Packed {
@@ -222,13 +275,23 @@ impl Session {
         self.send_more(&scope);
     }
 
-    pub(super) fn acked(&mut self, scope: String, upto: u64) -> Result<(), Violation> {
+    pub(super) fn acked(
+        &mut self,
+        now: Duration,
+        scope: String,
+        upto: u64,
+    ) -> Result<(), Violation> {
         let lane = self.lane(&scope)?;
-        if !lane.flying.contains(&upto) || upto < lane.acked {
+        if !lane.flying.iter().any(|batch| batch.upto == upto) || upto < lane.acked {
             return Err(Violation::Position);
         }
-        lane.flying.retain(|end| *end > upto);
+        // The peer commits what came meanwhile together.
+        let together = lane.flying.iter().take_while(|batch| batch.upto <= upto);
+        let (said, bytes) = together
+            .fold((now, 0), |(said, bytes), batch| (said.min(batch.said), bytes + batch.bytes));
+        lane.flying.retain(|batch| batch.upto > upto);
         lane.acked = upto;
+        self.pace.acked(now, said, bytes);
         self.repair.moved();
         self.out.push_back(Output::Acked { scope, upto });
         self.send_others();

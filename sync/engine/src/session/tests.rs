@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 
 mod model;
+mod pace;
 use model::{ALL, NOW, SCOPE, Side, hello, run};
 
 fn entries(side: u8, n: usize) -> Vec<(u8, Vec<u8>)> {

@@ -2,15 +2,17 @@
 #![allow(dead_code)]
 
 use cunkou_casework::county::{Device, DeviceKind, Person, Place, Post, Role, Statement};
-use cunkou_casework::event::{Level, Route, Step};
+use cunkou_casework::document::{Section, Write};
+use cunkou_casework::erasure::Basis;
+use cunkou_casework::event::{Filer, Level, Route, Step};
 use cunkou_casework::ids::{DeviceId, PersonId, PlaceId, Scope, SubjectId};
-use cunkou_casework::suite::SecretKey;
+use cunkou_casework::suite::{SecretKey, attachment_id};
 use cunkou_engine::{Call, Input, Output, PeerInfo, Port, PortError, Session, perform};
 use cunkou_keys::{BoxSecret, FileSecret, HardwareSecret, Key, RescueFor, behind};
 use cunkou_replica::{ActError, Authority, Guard, LastWord, Membership, Replica, SystemWorld, Who};
 use cunkou_store::{Lock, StoreError};
-use cunkou_vault::{Destroyed, Enrolled, MakeGuard, Vault};
-use std::path::PathBuf;
+use cunkou_vault::{BackupError, Destroyed, Enrolled, MakeGuard, Vault, restore};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -141,22 +143,66 @@ impl Relay {
         let key = secret(AGENT);
         let who = Who { person: PersonId([AGENT; 16]), key: Some(&key) };
         let case = self.other.act(|desk| -> Result<_, ActError> {
-            desk.open_case(who, |number| Step::Opened {
-                number,
-                place: VILLAGE,
-                resident: SubjectId([0x11; 16]),
-                item: item.into(),
-                catalogue: "2026-11".into(),
-                route: Route {
-                    take: Level::Township,
-                    accept: Level::County,
-                    decide: Level::County,
-                    department: "县民政局".into(),
-                },
-            })
+            desk.open_case(who, |number| opening(number, item))
         });
         talk(&self.replica, OTHER, &self.other);
         case.expect("a case is opened")
+    }
+
+    /// The agent opens a case of this item at the box.
+    pub(crate) fn file_at_box(&self, work: &Replica, item: &str) -> SubjectId {
+        let (key, who) = (secret(AGENT), PersonId([AGENT; 16]));
+        let who = Who { person: who, key: Some(&key) };
+        work.act(|desk| -> Result<_, ActError> {
+            let case = desk.open_case(who, |number| opening(number, item))?;
+            desk.edit(case, who, &[Write::set(Section::Particulars, "name", "金丝雀甲")])?;
+            Ok(case)
+        })
+        .expect("a case is opened")
+    }
+
+    /// The agent photographs something for a case and submits it.
+    pub(crate) fn photo_at_box(&self, work: &Replica, case: SubjectId, bytes: &[u8]) -> [u8; 32] {
+        let (id, key) = (attachment_id(bytes), secret(AGENT));
+        let who = Who { person: PersonId([AGENT; 16]), key: Some(&key) };
+        work.store().write_attachment(&id.0, bytes).expect("written");
+        let filer = Filer::Applicant;
+        work.act(|desk| -> Result<_, ActError> {
+            let step = Step::Submitted { filer, attachments: vec![id], deferred: vec![] };
+            desk.event(case, who, step)
+        })
+        .expect("submitted");
+        work.store().write(|tx| tx.attachment_here(&id.0, bytes.len() as u64)).expect("written");
+        id.0
+    }
+
+    /// Two data officers destroy a case.
+    pub(crate) fn erase(&self, case: SubjectId) {
+        let officer = |n| Person {
+            key: None,
+            posts: vec![Post { role: Role::DataOfficer, place: PlaceId(1), department: None }],
+            ..agent(n)
+        };
+        self.state([41, 42].map(|n| Statement::Person(officer(n))).into());
+        let who = |n| Who { person: PersonId([n; 16]), key: None };
+        let ask =
+            self.replica.act(|desk| desk.ask_erasure(case, who(41), Basis::Request, "书面申请"));
+        ask.expect("asked");
+        self.replica.act(|desk| desk.agree_erasure(case, who(42))).expect("agreed");
+        self.replica.finish_erasures().expect("the disk works");
+    }
+
+    pub(crate) fn number_of(&self, case: SubjectId) -> Option<String> {
+        let row = self.replica.store().read(|view| view.case_row(&case.0));
+        row.expect("the store works").map(|row| row.number)
+    }
+
+    pub(crate) fn forks(&self) -> usize {
+        self.replica.forks().expect("the store works").len()
+    }
+
+    pub(crate) fn quarantined(&self) -> u64 {
+        self.replica.store().read(|view| view.quarantined()).expect("the store works")
     }
 
     /// Another relay: from now on it may help, too.
@@ -217,6 +263,22 @@ impl Relay {
             view.cursor(peer.id, &scope)
         });
         read.expect("the store works")
+    }
+}
+
+fn opening(number: String, item: &str) -> Step {
+    Step::Opened {
+        number,
+        place: VILLAGE,
+        resident: SubjectId([0x11; 16]),
+        item: item.into(),
+        catalogue: "2026-11".into(),
+        route: Route {
+            take: Level::Township,
+            accept: Level::County,
+            decide: Level::County,
+            department: "县民政局".into(),
+        },
     }
 }
 
@@ -294,6 +356,29 @@ impl Box_ {
         let world = Arc::new(SystemWorld);
         Vault::create(folder.path(), &key, &enrolled, &log, &[], world, GUARD).expect("a vault");
         Self { folder, machine }
+    }
+
+    /// Another machine, on which a backup was restored with the county's key.
+    pub(crate) fn restored(relay: &Relay, from: &Path) -> Result<Self, BackupError> {
+        let folder = TempDir::new().expect("a folder");
+        let machine = FileSecret::in_folder(folder.path());
+        let made = Self { folder, machine };
+        made.restore_again(relay, from).map(|()| made)
+    }
+
+    pub(crate) fn restore_again(&self, relay: &Relay, from: &Path) -> Result<(), BackupError> {
+        let (folder, world) = (self.folder.path(), Arc::new(SystemWorld));
+        let done = restore(folder, &self.machine, &relay.recovery, from, world, GUARD);
+        assert_eq!(done.is_ok(), folder.join("open.db").exists());
+        done.map(|_| ())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn machine_key(&self) -> Key {
+        self.machine.load().expect("readable").expect("there")
     }
 
     pub(crate) fn vault(&self) -> Vault {

@@ -126,7 +126,11 @@ impl Shift {
                 let forward = Step::Forwarded { opinion: "属实".into(), term: 2 };
                 drop(self.county.centre.step(CLERK, case, forward));
             }
-            (65..70, Some(case)) => drop(self.county.relay.step(REVIEWER, case, accepted(2))),
+            (65..68, Some(case)) => drop(self.county.relay.step(REVIEWER, case, accepted(2))),
+            (68..70, Some(case)) => {
+                let withdrawn = Step::Withdrawn { reason: "不办了".into() };
+                drop(self.county.yunling.step(AGENT_YUNLING, case, withdrawn));
+            }
             (70..84, _) => self.talk(true, chance),
             (84..92, _) => self.talk(false, chance),
             (92..95, _) => {
@@ -135,7 +139,12 @@ impl Shift {
             }
             (95..97, _) => self.county.yunling.restart(),
             (97..98, _) => self.county.relay.restart(),
-            (98..100, _) => {
+            (98..99, _) => {
+                // However young: the clock does not go on here.
+                self.county.yunling.compact(-1, |_| ()).expect("packed");
+                self.county.relay.compact(-1, |_| ()).expect("packed");
+            }
+            (99..100, _) => {
                 self.county.yunling.rebuild(|_, _| ()).expect("rebuilt");
                 self.county.relay.rebuild(|_, _| ()).expect("rebuilt");
             }

@@ -36,6 +36,7 @@ pub(super) struct Side {
     pub(super) repaired: Vec<(u64, u64, bool)>,
     /// Bytes of frames that were sent.
     pub(super) sent: usize,
+    pub(super) now: Duration,
 }
 
 pub(super) fn hello(store: [u8; 16], head: u64, read: u64, acked: u64) -> Hello {
@@ -108,6 +109,7 @@ impl Side {
             closed: None,
             repaired,
             sent,
+            now: NOW,
         };
         side.reconnect();
         side
@@ -133,13 +135,13 @@ impl Side {
         // The first side is the one that dials; it remembers what the other understands.
         let knows = self.features.unwrap_or(0);
         let call = if self.store == [1; 16] { Call::Out { knows } } else { Call::In };
-        self.session = Session::new(NOW, hello, call);
+        self.session = Session::new(self.now, hello, call);
     }
 
     pub(super) fn append(&mut self, entry: Vec<u8>) {
         self.log.push((0, entry));
         let head = self.log.len() as u64;
-        self.session.handle(NOW, Input::Committed { scope: SCOPE.into(), head });
+        self.session.handle(self.now, Input::Committed { scope: SCOPE.into(), head });
     }
 
     fn take(&mut self, entries: Vec<Vec<u8>>) -> u64 {
@@ -200,8 +202,13 @@ impl Side {
                     frames.push(frame);
                     continue;
                 }
-                Output::Load(Part { scope, after, until, skip, .. }) => {
-                    let (upto, part) = self.part(after, until, batch);
+                Output::Load(Part { scope, after, until, skip, bytes_max }) => {
+                    let fits = self.log[after as usize..].iter().scan(0, |sum, (via, e)| {
+                        *sum += if *via == self.other[0] { 0 } else { e.len() };
+                        Some(*sum)
+                    });
+                    let fits = fits.take_while(|sum| *sum <= bytes_max).count().max(1);
+                    let (upto, part) = self.part(after, until, batch.min(fits));
                     let entries =
                         part.filter(|(at, _)| !skip.contains(at)).map(|(_, e)| e.clone()).collect();
                     Input::Loaded { scope, upto, head, entries }
@@ -218,7 +225,7 @@ impl Side {
                 Output::Store { scope, upto, entries } => {
                     self.take(entries);
                     self.read = upto;
-                    self.session.handle(NOW, Input::Stored { scope: scope.clone(), upto });
+                    self.session.handle(self.now, Input::Stored { scope: scope.clone(), upto });
                     Input::Committed { scope, head: self.log.len() as u64 }
                 }
                 Output::Sum(scopes) => {
@@ -249,7 +256,7 @@ impl Side {
                 }
                 Output::Heal { scope, entries } => {
                     let new = self.take(entries);
-                    self.session.handle(NOW, Input::Healed { scope: scope.clone(), new });
+                    self.session.handle(self.now, Input::Healed { scope: scope.clone(), new });
                     Input::Committed { scope, head: self.log.len() as u64 }
                 }
                 Output::Wholes { scope, after, .. } => {
@@ -286,7 +293,7 @@ impl Side {
                 | Output::Question(_)
                 | Output::Answer(_) => continue,
             };
-            self.session.handle(NOW, input);
+            self.session.handle(self.now, input);
         }
         frames
     }
