@@ -166,7 +166,13 @@ impl Execute for Executor {
                 let code = command["code"].as_str().unwrap_or_default();
                 let replica = self.keeper.work();
                 let replica = replica.as_ref().unwrap_or_else(|| self.keeper.open());
-                enrol::bind_box(replica, self.keeper.wallet(), self.keeper.relays(), code)
+                enrol::bind_box(
+                    replica,
+                    self.keeper.wallet(),
+                    self.keeper.relays(),
+                    code,
+                    &self.keeper.reach().links,
+                )
             }
             Some("unlock") => {
                 let text = |key: &str| command[key].as_str().unwrap_or_default().to_owned();

@@ -3,6 +3,7 @@
 
 use crate::command::show;
 use crate::home::{self, failed};
+use crate::links::links_through;
 use crate::options::Options;
 use crate::wallet::{self, Wallet};
 use cunkou_casework::county::{CountyLog, DeviceKind};
@@ -16,8 +17,8 @@ use cunkou_edge::cli::{Exit, Failure};
 use cunkou_edge::{control, enrolment};
 use cunkou_keys::{BoxSecret, machine_secret, open_sealed, seal_under, unseal_under};
 use cunkou_link::{
-    BindRequest, Credentials, EnrolRequest, LinkError, OfferedEnrolment, WebKey, bind as bind_over,
-    enrol_under, fetch_root, pem_to_der,
+    BindRequest, Credentials, EnrolRequest, LinkError, Links, OfferedEnrolment, WebKey,
+    bind as bind_over, enrol_under, fetch_root, pem_to_der,
 };
 use cunkou_replica::{Replica, SystemWorld, World};
 use serde::{Deserialize, Serialize};
@@ -124,10 +125,10 @@ impl Enrolling {
     }
 
     /// Fetches the root that the code names.
-    async fn of_code(text: &str) -> Result<Self, Failure> {
+    async fn of_code(text: &str, links: &Links) -> Result<Self, Failure> {
         let code = Code::read(text)
             .ok_or_else(|| refused("this is no code of an enrolment; scan it again"))?;
-        let root = fetch_root(&code.relays, &code.relay_name, &code.root);
+        let root = fetch_root(&code.relays, &code.relay_name, &code.root, links);
         let root = root.await.map_err(|e| link(&e))?;
         let mut this = Self::new(code.token, code.relays, code.relay_name)?;
         this.roots = vec![hex::encode(&root)];
@@ -256,9 +257,11 @@ pub(crate) async fn enrol(
     file: Option<&Path>,
     code: Option<&str>,
     addresses: &[IpAddr],
+    proxy: Option<&str>,
 ) -> Result<(), Failure> {
     let data = options.data.clone();
     new_folder(&data)?;
+    let links = links_through(proxy)?;
     if data.join(ENROLLING).exists() {
         let words = "a request of this box is under way; finish it with enrol-finish, or choose \
                      another folder";
@@ -266,13 +269,13 @@ pub(crate) async fn enrol(
     }
     let mut enrolling = match (file, code) {
         (Some(file), _) => Enrolling::of_file(file)?,
-        (None, Some(code)) => Enrolling::of_code(code).await?,
+        (None, Some(code)) => Enrolling::of_code(code, &links).await?,
         (None, None) => return Err(Failure::new(Exit::Usage, "give a file or --code")),
     };
     enrolling.addresses = addresses.to_vec();
     let request = enrolling.request()?;
     let (relays, name) = (&enrolling.relays, &enrolling.relay_name);
-    let offer = enrol_under(relays, name, enrolling.roots(), &request).await;
+    let offer = enrol_under(relays, name, enrolling.roots(), &request, &links).await;
     let offer = offer.map_err(|e| link(&e))?;
     let work = move || enrolling.finish(&data, &offer);
     let done = tokio::task::spawn_blocking(work).await.map_err(failed)??;
@@ -351,6 +354,7 @@ pub(crate) fn bind_box(
     wallet: &Wallet,
     relays: &[String],
     code: &str,
+    links: &Links,
 ) -> Result<Value, Failure> {
     let spare =
         |d: cunkou_casework::county::Device| d.kind == DeviceKind::Village && d.places.is_empty();
@@ -361,13 +365,18 @@ pub(crate) fn bind_box(
     }
     let request = BindRequest::new(bind_code_hash(code), &replica.me().key.seed());
     let relay_name = wallet.certificate().map_err(failed)?.relay_name;
-    let bound = bind_over(relays, &relay_name, wallet.trusted_roots(), &request);
+    let bound = bind_over(relays, &relay_name, wallet.trusted_roots(), &request, links);
     let places = tokio::runtime::Handle::current().block_on(bound).map_err(|e| link(&e))?;
     Ok(json!({ "schema": 1, "bound": true, "places": places }))
 }
 
 /// Binds this spare box, running or not.
-pub(crate) async fn bind(options: &Options, code: &str) -> Result<(), Failure> {
+pub(crate) async fn bind(
+    options: &Options,
+    code: &str,
+    proxy: Option<&str>,
+) -> Result<(), Failure> {
+    let links = links_through(proxy)?;
     let asked = json!({ "do": "bind", "code": code });
     let done = match control::ask(&options.data, &asked, &|_| ()).await? {
         Some(done) => done,
@@ -377,7 +386,7 @@ pub(crate) async fn bind(options: &Options, code: &str) -> Result<(), Failure> {
                 let home = home::open(&data)?;
                 let replica = home.vault.open_replica();
                 let wallet = Wallet::open(&data, replica.clone())?;
-                bind_box(replica, &wallet, &home.kept.relays, &code)
+                bind_box(replica, &wallet, &home.kept.relays, &code, &links)
             };
             tokio::task::spawn_blocking(work).await.map_err(failed)??
         }

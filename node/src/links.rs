@@ -85,6 +85,11 @@ fn word<T: std::str::FromStr<Err = String>>(
     given.map(read).transpose()
 }
 
+/// The usual links, through a proxy if one is named.
+pub(crate) fn links_through(given: Option<&str>) -> Result<Links, Failure> {
+    Ok(Links { proxy: given.map(proxy).transpose()?, ..Links::default() })
+}
+
 /// `host:port`, with or without the `http://` that people write before it.
 fn proxy(text: &str) -> Result<String, Failure> {
     let at = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');

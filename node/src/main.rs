@@ -29,12 +29,13 @@ async fn program() -> ExitCode {
     let options = Options::parse();
     log(options.log_json);
     let done = match &options.action {
-        Action::Enrol { file, code, address } => {
-            enrol::enrol(&options, file.as_deref(), code.as_deref(), address).await
+        Action::Enrol { file, code, address, proxy } => {
+            let proxy = proxy.as_deref();
+            enrol::enrol(&options, file.as_deref(), code.as_deref(), address, proxy).await
         }
         Action::EnrolRequest { file, out, address } => enrol::request(&options, file, out, address),
         Action::EnrolFinish { file } => enrol::finish(&options, file).await,
-        Action::Bind { code } => enrol::bind(&options, code).await,
+        Action::Bind { code, proxy } => enrol::bind(&options, code, proxy.as_deref()).await,
         Action::LinkTest(given) => link_test::run(&options, given).await,
         Action::RenewRequest { out } => command::renew_request(&options, out).await,
         Action::Renew { file } => command::renew(&options, file).await,

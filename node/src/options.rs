@@ -51,6 +51,10 @@ pub(crate) enum Action {
         /// An address under which tablets reach this box; may be given several times.
         #[arg(long)]
         address: Vec<IpAddr>,
+        /// An HTTP proxy that is asked to CONNECT, where UDP does not get through, e.g.
+        /// http://10.1.1.1:8080.
+        #[arg(long, env = "CUNKOU_NODE_PROXY")]
+        proxy: Option<String>,
     },
     /// Write a request to be carried to the county: enrolment where no link is.
     #[command(
@@ -78,6 +82,9 @@ pub(crate) enum Action {
         /// The code that `cunkou-relay bind-code` made.
         #[arg(long)]
         code: String,
+        /// An HTTP proxy, as in `enrol`; a running box uses its own.
+        #[arg(long, env = "CUNKOU_NODE_PROXY")]
+        proxy: Option<String>,
     },
     /// Write a request for new certificates, to be carried to the county: where no link is.
     #[command(

@@ -261,10 +261,10 @@ pub async fn enrol(
     request: &EnrolRequest,
 ) -> Result<OfferedEnrolment, LinkError> {
     let root = pem_to_der(root_pem).map_err(|e| LinkError::Setup(e.to_string()))?;
-    enrol_under(relays, relay_name, root, request).await
+    enrol_under(relays, relay_name, root, request, &Links::default()).await
 }
 
-/// As [`enrol`], with roots in DER.
+/// As [`enrol`], with roots in DER, over links of a kind.
 ///
 /// # Errors
 /// [`LinkError`] in words.
@@ -273,10 +273,11 @@ pub async fn enrol_under(
     relay_name: &str,
     roots: Vec<Vec<u8>>,
     request: &EnrolRequest,
+    links: &Links,
 ) -> Result<OfferedEnrolment, LinkError> {
     let bytes = minicbor::to_vec(request).map_err(|e| LinkError::Setup(e.to_string()))?;
     let believe = Believe::Roots(roots.into_iter().map(CertificateDer::from).collect());
-    match ask(relays, relay_name, &believe, &bytes).await? {
+    match ask(relays, relay_name, &believe, &bytes, links).await? {
         EnrolResponse::Enrolled(offer) => Ok(*offer),
         other => Err(unexpected(other)),
     }
@@ -291,9 +292,10 @@ pub async fn fetch_root(
     relays: &[String],
     relay_name: &str,
     hash: &[u8; 32],
+    links: &Links,
 ) -> Result<Vec<u8>, LinkError> {
     let bytes = minicbor::to_vec(Ask::Roots).map_err(|e| LinkError::Setup(e.to_string()))?;
-    match ask(relays, relay_name, &Believe::Anybody, &bytes).await? {
+    match ask(relays, relay_name, &Believe::Anybody, &bytes, links).await? {
         EnrolResponse::Roots(roots) => {
             let mut roots = roots.into_iter().map(|root| root.to_vec());
             roots.find(|root| fingerprint(root) == *hash).ok_or_else(|| {
@@ -313,11 +315,12 @@ pub async fn bind(
     relay_name: &str,
     roots: Vec<Vec<u8>>,
     request: &BindRequest,
+    links: &Links,
 ) -> Result<Vec<String>, LinkError> {
     let bytes = minicbor::to_vec(Ask::Bind(request.clone()))
         .map_err(|e| LinkError::Setup(e.to_string()))?;
     let believe = Believe::Roots(roots.into_iter().map(CertificateDer::from).collect());
-    match ask(relays, relay_name, &believe, &bytes).await? {
+    match ask(relays, relay_name, &believe, &bytes, links).await? {
         EnrolResponse::Bound(places) => Ok(places),
         other => Err(unexpected(other)),
     }
@@ -335,10 +338,11 @@ async fn ask(
     relay_name: &str,
     believe: &Believe,
     message: &[u8],
+    links: &Links,
 ) -> Result<EnrolResponse, LinkError> {
     let mut last = LinkError::Setup("no relay is named".into());
     for relay in relays {
-        match attempt(relay, relay_name, believe, message).await {
+        match attempt(relay, relay_name, believe, message, links).await {
             Err(LinkError::Unreachable(why)) => {
                 last = LinkError::Unreachable(format!("{relay}: {why}"));
             }
@@ -353,6 +357,7 @@ async fn attempt(
     relay_name: &str,
     believe: &Believe,
     message: &[u8],
+    links: &Links,
 ) -> Result<EnrolResponse, LinkError> {
     // The file is the first that a box hears of its county: nothing vouches for its clock yet.
     let clock = Clock { now_ms: 0, floor_ms: 0 };
@@ -360,8 +365,7 @@ async fn attempt(
         Believe::Roots(roots) => tls::client(roots, None, clock, ALPN_ENROL)?,
         Believe::Anybody => tls::client_of_anybody(ALPN_ENROL)?,
     };
-    let links = Links::default();
-    let call = Call { relay, name: relay_name, tls, links: &links, single: true };
+    let call = Call { relay, name: relay_name, tls, links, single: true };
     let called = call.make(Way::Quic).await?;
     let talk = async {
         let (mut send, mut receive) = called.connection.open_bi().await.map_err(|e| explain(&e))?;

@@ -241,6 +241,20 @@ async fn a_box_behind_an_http_proxy_talks_through_it() {
 }
 
 #[tokio::test]
+async fn who_enrols_behind_an_http_proxy_asks_through_it() {
+    let (relay, root) = Relay::new();
+    let running = serve(&relay);
+    let web = web_server(running.web.clone()).await;
+    let (proxy, carried) = proxy().await;
+    let links = Links { settings: quick(), proxy: Some(proxy) };
+    let hash = cunkou_link::fingerprint(root.certificate());
+    let name = relay.bounds.relay_name();
+    let fetched = cunkou_link::fetch_root(&[web], &name, &hash, &links).await;
+    assert_eq!(fetched.expect("through the proxy"), root.certificate());
+    assert!(carried.load(std::sync::atomic::Ordering::SeqCst) > 0);
+}
+
+#[tokio::test]
 async fn a_browser_is_not_let_in() {
     let (relay, _root) = Relay::new();
     let running = serve(&relay);
