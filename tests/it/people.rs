@@ -78,6 +78,10 @@ fn files_alone(county: &County, li: &Agent, browser: &Browser) -> Result<(String
     let resident = li.search("张桂兰")?.first().context("a resident")?.clone();
     let filed = li.file(&resident, "S1-gaoling", &mut Papers::New(Dice::new(5), 900, 675))?;
     let number = li.number(&filed.case)?;
+    until("nobody answers", 60, || {
+        let status = county.status(BOX).ok()?;
+        (status["sync"]["failure"]["why"] == "unreachable").then_some(())
+    })?;
     let (page, status) = both(county, li)?;
     agree(&page, &status)?;
     let here = &status["sync"]["only_here"];

@@ -2,7 +2,7 @@
 #![allow(missing_docs)]
 
 use cunkou_ui::layout::{SyncBar, User};
-use cunkou_ui::page::{boxes, cases, error, login, residents};
+use cunkou_ui::page::{boxes, cases, error, login, residents, sync};
 use cunkou_ui::{Shell, layout};
 
 const HOSTILE: [&str; 9] = [
@@ -39,11 +39,12 @@ fn pages(words: &str) -> Vec<String> {
         task: w(),
         left: w(),
         tone: "red",
+        ladder: None,
         marks: vec![w(), w()],
     };
     let list = cases::Cases {
         title: w(),
-        lines: vec![line.clone(), cases::Line { task: String::new(), ..line }],
+        lines: vec![line.clone(), cases::Line { task: String::new(), ..line.clone() }],
         total: 2,
         size: 50,
         text: w(),
@@ -87,7 +88,33 @@ fn pages(words: &str) -> Vec<String> {
         size: 50,
         ..residents::Find::default()
     };
+    let now = sync::Now {
+        words: (w(), "grey"),
+        pace: Some(w()),
+        needs: vec![sync::Need {
+            words: w(),
+            who: w(),
+            way: Some(("/cases".into(), w())),
+            tone: "warn",
+        }],
+        failed: Some(sync::Failed { what: w(), next: w(), tried: w(), said: w() }),
+        rows: vec![(w(), w())],
+        here: w(),
+        since: Some(w()),
+        cases: vec![line],
+        more: 2,
+        at: w(),
+    };
+    let contacts = table.clone();
+    let synced = sync::Sync {
+        now,
+        contacts,
+        traffic: vec![[w(), w(), w(), w()]],
+        carry: Some("/sync/carry".into()),
+        offer_lock: true,
+    };
     vec![
+        sync::page(&shell, &synced).into_string(),
         cases::page(&shell, &list).into_string(),
         error::page(&shell, &problem).into_string(),
         boxes::page(&shell, words, &[table]).into_string(),

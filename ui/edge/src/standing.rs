@@ -197,7 +197,7 @@ impl Standing {
         let facts = needs::Facts {
             now_ms,
             known: &known,
-            link: link.as_ref(),
+            trouble: link.as_ref().and_then(needs::trouble),
             lane: &lane,
             room: replica.room(),
             lease: doubts.lease.clone(),

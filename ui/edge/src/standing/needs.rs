@@ -72,7 +72,7 @@ pub enum Need {
 pub(super) struct Facts<'a> {
     pub(super) now_ms: i64,
     pub(super) known: &'a Known,
-    pub(super) link: Option<&'a Link>,
+    pub(super) trouble: Option<(Trouble, String)>,
     pub(super) lane: &'a LaneStatus,
     pub(super) room: Room,
     pub(super) lease: Lease,
@@ -95,6 +95,14 @@ fn newer(theirs: &str, ours: &str) -> bool {
     matches!((numbers(theirs), numbers(ours)), (Some(theirs), Some(ours)) if theirs > ours)
 }
 
+/// What of the link's troubles does not mend itself.
+pub(super) fn trouble(link: &Link) -> Option<(Trouble, String)> {
+    let LinkState::Offline { refused, .. } = link.state else { return None };
+    let failure = link.failure.as_ref()?;
+    let lasts = refused || matches!(failure.why, Trouble::Store | Trouble::Violation);
+    lasts.then(|| (failure.why, failure.words.clone()))
+}
+
 /// What needs a person, the most urgent first.
 pub(super) fn of(facts: &Facts<'_>) -> Vec<Need> {
     let mut out = Vec::new();
@@ -102,11 +110,8 @@ pub(super) fn of(facts: &Facts<'_>) -> Vec<Need> {
     if facts.room > Room::Plenty {
         out.push(Need::Disk(facts.room));
     }
-    if let Some(Link { state: LinkState::Offline { refused, .. }, failure: Some(failure), .. }) =
-        facts.link
-        && (*refused || matches!(failure.why, Trouble::Store | Trouble::Violation))
-    {
-        out.push(Need::Link(failure.why, failure.words.clone()));
+    if let Some((why, words)) = &facts.trouble {
+        out.push(Need::Link(*why, words.clone()));
     }
     let waits = here.unsent.oldest_ms.map_or(0, |at| facts.now_ms.saturating_sub(at));
     if here.unsent.entries > 0 && waits > UNSENT_MS {
@@ -247,10 +252,9 @@ impl Need {
 mod tests {
     use super::*;
     use cunkou_casework::entry::ClockSource;
-    use cunkou_link::Failure;
     use cunkou_replica::{Budget, OnlyHere, Scrubbed, Status};
     use cunkou_store::{LaneFault, Unsent};
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     fn known(unsent: Unsent, clock_error_ms: Option<i64>, quarantine: u64) -> Known {
         Known {
@@ -281,7 +285,7 @@ mod tests {
         Facts {
             now_ms: 100 * HOUR_MS,
             known,
-            link: None,
+            trouble: None,
             lane,
             room: Room::Plenty,
             lease: Lease::Fine,
@@ -317,17 +321,6 @@ mod tests {
             faults: vec![fault],
             ..lane()
         };
-        let now = Instant::now();
-        let failure = Failure {
-            relay: "a:1".into(),
-            why: Trouble::Refused,
-            words: "this box was revoked by the county".into(),
-            times: 3,
-            since: now,
-            at: now,
-        };
-        let state = LinkState::Offline { why: String::new(), refused: true };
-        let link = Link { state, contact: None, pace: None, failure: Some(failure) };
         let repair = |scope: &str, equal| RepairRow {
             at_ms: 5,
             peer: "r".into(),
@@ -339,7 +332,7 @@ mod tests {
         let repairs = [repair("place:1", false), repair("place:2", true)];
         let one = |n: &str| (vec![(format!("id{n}"), n.to_owned())], 2);
         let all = Facts {
-            link: Some(&link),
+            trouble: Some((Trouble::Refused, "this box was revoked by the county".into())),
             room: Room::NoForms,
             lease: Lease::Ends(3, true),
             certificate_days: Some(2),
