@@ -1,0 +1,234 @@
+//! The page of what came out: docs/performance.md between its markers, and its picture.
+
+use super::ours::Live;
+use super::plot;
+use super::sizes::Sizes;
+use super::talk::Said;
+use super::{Held, Measured};
+use crate::report::Report;
+use anyhow::{Context, Result};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+const BEGIN: &str = "<!-- made by the command: begin -->";
+const END: &str = "<!-- made by the command: end -->";
+
+/// A line of the budgets and what was measured.
+#[derive(Clone, Debug)]
+pub(crate) struct Budget {
+    what: String,
+    target: String,
+    measured: String,
+    met: bool,
+    how: String,
+}
+
+fn short(value: f64) -> String {
+    match value.abs() {
+        x if x >= 100.0 => format!("{value:.0}"),
+        x if x >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}
+
+impl Budget {
+    fn new(what: &str, target: String, measured: String, met: bool, how: String) -> Self {
+        Self { what: what.to_owned(), target, measured, met, how }
+    }
+
+    pub(crate) fn most(what: &str, most: f64, value: f64, unit: &str, how: String) -> Self {
+        let (target, measured) =
+            (format!("≤ {} {unit}", plain(most)), format!("{} {unit}", short(value)));
+        Self::new(what, target, measured, value <= most, how)
+    }
+
+    pub(crate) fn least(what: &str, least: f64, value: f64, unit: &str, how: String) -> Self {
+        let (target, measured) =
+            (format!("≥ {} {unit}", plain(least)), format!("{} {unit}", short(value)));
+        Self::new(what, target, measured, value >= least, how)
+    }
+
+    /// Met also in another way.
+    pub(crate) fn or(mut self, met: bool, measured: String) -> Self {
+        self.met |= met;
+        self.target.push_str(" or ≤ 64 kB");
+        self.measured = format!("{} ({measured})", self.measured);
+        self
+    }
+
+    pub(crate) fn line(&self) -> String {
+        let verdict = if self.met { "met" } else { "MISSED" };
+        format!("{verdict}: {}: {} (budget {}); {}", self.what, self.measured, self.target, self.how)
+    }
+}
+
+/// A number as people write it in a budget.
+fn plain(value: f64) -> String {
+    if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value}") }
+}
+
+/// Everything that the page shows.
+#[derive(Debug, Default)]
+pub(crate) struct Page {
+    pub(crate) budgets: Vec<Budget>,
+    pub(crate) runs: Vec<Measured>,
+    pub(crate) held: Vec<Held>,
+    pub(crate) sizes: Option<Sizes>,
+    pub(crate) live: Option<()>,
+    pub(crate) took: Duration,
+}
+
+impl Page {
+    pub(crate) fn budget(&mut self, budget: Budget) {
+        self.budgets.push(budget);
+    }
+
+    /// One changed case on a connection that stands.
+    pub(crate) fn live(&mut self, live: &Live, said: Said) {
+        self.live = Some(());
+        let ratio = |bytes: f64| bytes / live.entry;
+        let up = live.went.up as f64;
+        let how = format!(
+            "an entry of {:.0} B: {up:.0} B up, {} B down with the relay's witness; in frames alone \
+             {} B for {} B of entries both ways",
+            live.entry, live.went.down, said.bytes, said.entries
+        );
+        let what = "one changed case, live: bytes up ÷ the entry";
+        self.budget(Budget::most(what, 1.35, ratio(up), "×", how));
+        let trips = live.far_ms / 200.0;
+        let how = format!("{:.0} ms at 200 ms a round trip; {:.1} ms near", live.far_ms, live.near_ms);
+        let what = "one changed case, live: round trips to durable acknowledgement";
+        let mut budget = Budget::most(what, 1.0, trips, "", how);
+        // What the disks take is no round trip.
+        budget.met = trips < 1.5;
+        self.budget(budget);
+    }
+
+    /// Contacts with nothing new, and repair, by the number of cases.
+    pub(crate) fn contacts(&mut self) {
+        let Some(most) = self.held.last().copied() else { return };
+        let n = most.cases;
+        let all: Vec<String> =
+            self.held.iter().map(|h| format!("{} B at {}", h.said.bytes, h.cases)).collect();
+        let what = "reconnect with nothing to say: payload at 5 scopes";
+        let how = all.join(", ");
+        self.budget(Budget::most(what, 120.0, most.said.bytes as f64, "B", how));
+        let what = "reconnect with nothing to say: round trips";
+        let how = format!("{} turns of frames after the transport is up", most.said.turns);
+        self.budget(Budget::most(what, 1.0, most.said.round_trips(), "", how));
+        let what = "reconnect with nothing to say: whole session with mTLS";
+        let session = most.went.with_headers() as f64 / 1000.0;
+        let how = format!(
+            "{n} cases; {} packets, IP and UDP headers counted; {} B without",
+            most.went.packets,
+            most.went.both()
+        );
+        self.budget(Budget::most(what, 5.5, session, "kB", how));
+        let named = (most.repair.bytes - most.repair.carrying) as f64;
+        let what = "reconcile 10 differences: bytes to name them";
+        let how = format!("{n} cases; the hello counts, the entries themselves ({} B) do not", most.repair.carrying);
+        self.budget(Budget::most(what, 1000.0, named, "B", how));
+        let what = "reconcile 10 differences: round trips until all is repaired";
+        let how = format!("{n} cases; {} turns, hello and entries counted", most.repair.turns);
+        self.budget(Budget::most(what, 1.0, most.repair.round_trips(), "", how));
+    }
+
+    fn largest(&self, who: &str) -> Option<&Measured> {
+        self.runs.iter().rfind(|run| run.who == who)
+    }
+
+    /// The run of ours with as many cases as another's largest.
+    fn pair(&self, who: &str) -> Option<(Measured, Measured)> {
+        let other = self.largest(who)?;
+        let ours = self.runs.iter().find(|r| r.who == "Cunkou" && r.cases == other.cases)?;
+        Some((ours.clone(), other.clone()))
+    }
+
+    /// The budgets that speak of the peers.
+    pub(crate) fn compare(&mut self) {
+        if let Some((ours, pouch)) = self.pair("PouchDB") {
+            let how = format!(
+                "{} cases: {:.0} and {:.0} documents/s",
+                ours.cases,
+                ours.rate(),
+                pouch.rate()
+            );
+            let what = "cold start: documents/s, fully verified ÷ PouchDB's";
+            self.budget(Budget::least(what, 1.0, ours.rate() / pouch.rate(), "×", how));
+        }
+        if let Some((ours, samod)) = self.pair("samod") {
+            let how = format!(
+                "{} cases: {:.2} and {:.2} ms/document",
+                ours.cases,
+                ours.client_ms(),
+                samod.client_ms()
+            );
+            let what = "cold start: client CPU ÷ samod's";
+            let share = ours.client_ms() / samod.client_ms();
+            self.budget(Budget::most(what, 0.33, share, "×", how));
+        }
+    }
+
+    fn text(&self, report: &Report) -> String {
+        let mut out = String::new();
+        let mut add = |line: &str| {
+            out.push_str(line);
+            out.push('\n');
+        };
+        add(&report.circumstances(self.took));
+        add("\n### The budgets\n");
+        add("| what | budget | measured | | how |\n|---|---|---|---|---|");
+        for b in &self.budgets {
+            let verdict = if b.met { "met" } else { "**missed**" };
+            add(&format!("| {} | {} | {} | {verdict} | {} |", b.what, b.target, b.measured, b.how));
+        }
+        add("\n### Beside the peers\n");
+        add("| | cases | documents/s | B/document down + up | CPU client + server, ms/document | RSS client / server, MiB | nothing changed | one changed |");
+        add("|---|---|---|---|---|---|---|---|");
+        let mut runs: Vec<&Measured> = self.runs.iter().collect();
+        runs.sort_by_key(|run| run.cases);
+        for run in runs {
+            let each = |bytes: u64| bytes as f64 / run.documents as f64;
+            add(&format!(
+                "| {} | {} | {:.0} | {:.0} + {:.0} | {:.2} + {:.2} | {:.0} / {:.0} | {} B | {} B |",
+                run.who,
+                run.cases,
+                run.rate(),
+                each(run.cold.down),
+                each(run.cold.up),
+                run.client_ms(),
+                run.server_ms(),
+                run.client.rss,
+                run.server.rss,
+                run.quiet.both(),
+                run.one.both(),
+            ));
+        }
+        add("\n![cost against the number of cases](performance.svg)");
+        if let Some(sizes) = &self.sizes {
+            add("\n### What a case's bytes are\n");
+            add("| of a case with its resident | as signed, B | zstd-3 in one stream, B |\n|---|---|---|");
+            let each = |bytes: usize| bytes as f64 / sizes.cases as f64;
+            for (name, heap) in sizes.heaps() {
+                let packed = heap.packed().unwrap_or_default();
+                let words = name.replace(['.', '_'], " ");
+                add(&format!("| {words} | {:.0} | {:.0} |", each(heap.len()), each(packed)));
+            }
+        }
+        out
+    }
+
+    /// Writes the page's part between its markers, and the picture.
+    pub(crate) fn write(&self, docs: &Path, report: &Report) -> Result<()> {
+        let file = docs.join("performance.md");
+        let page = std::fs::read_to_string(&file)?;
+        let (before, rest) = page.split_once(BEGIN).context("the page has lost its markers")?;
+        let (_, after) = rest.split_once(END).context("the page has lost its markers")?;
+        let mut text = String::new();
+        write!(text, "{before}{BEGIN}\n{}{END}{after}", self.text(report))?;
+        std::fs::write(&file, text)?;
+        let picture = plot::picture(&self.runs, &self.held);
+        Ok(std::fs::write(docs.join("performance.svg"), picture)?)
+    }
+}
