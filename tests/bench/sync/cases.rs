@@ -21,7 +21,7 @@ const BEGIN_MS: i64 = 1_790_000_000_000;
 const APART_MS: i64 = 9_000;
 
 /// The one attachment of all cases: the slip that was signed when the result was handed over.
-pub(crate) const SLIP: &[u8] = b"the slip that everybody signs";
+const SLIP: &[u8] = b"the slip that everybody signs";
 
 /// A case or a resident: the entries in the order in which a relay got them, and the document that
 /// they make.
@@ -53,6 +53,8 @@ pub(crate) struct Maker {
     position: u64,
     dice: Dice,
     next: usize,
+    /// What is signed when results are handed over, case by case in turn.
+    slips: Vec<Vec<u8>>,
 }
 
 /// Who takes a step: a device, and a person at it. A person without a key is vouched for by the
@@ -67,7 +69,22 @@ fn phone(dice: &mut Dice) -> String {
 impl Maker {
     /// Cases are witnessed by the relay whose log is `store`, from `position` on.
     pub(crate) fn new(log: LogPosition, store: [u8; 16], position: u64) -> Self {
-        Self { chains: BTreeMap::new(), log, store, position, dice: Dice::new(35), next: 0 }
+        let (chains, dice, slips) = (BTreeMap::new(), Dice::new(35), vec![SLIP.to_vec()]);
+        Self { chains, log, store, position, dice, next: 0, slips }
+    }
+
+    /// From now on each case has another slip out of `count`, of so many bytes each.
+    pub(crate) fn with_slips(&mut self, count: usize, bytes: usize) {
+        let mut slip = || -> Vec<u8> {
+            let words = (0..bytes.div_ceil(8)).flat_map(|_| self.dice.roll().to_be_bytes());
+            words.take(bytes).collect()
+        };
+        self.slips = (0..count).map(|_| slip()).collect();
+    }
+
+    /// All slips.
+    pub(crate) fn slips(&self) -> &[Vec<u8>] {
+        &self.slips
     }
 
     fn sign(
@@ -159,7 +176,9 @@ impl Maker {
         self.filed(&mut case, agent, at_ms + 2, (i, place, resident.id), &particulars)?;
         self.witness(&mut case, 0, at_ms + 90_000)?;
         if i % 5 != 4 {
-            self.carried_on(&mut case, agent, at_ms + 3_600_000)?;
+            let slip = &self.slips[(i - i / 5) % self.slips.len()];
+            let slip = AttachmentId(blake3::hash(slip).into());
+            self.carried_on(&mut case, agent, at_ms + 3_600_000, slip)?;
         }
         Ok(Made { place, resident, case })
     }
@@ -249,7 +268,13 @@ impl Maker {
     }
 
     /// Township, county, and the village again.
-    fn carried_on(&mut self, case: &mut Subject, agent: By, at_ms: i64) -> Result<()> {
+    fn carried_on(
+        &mut self,
+        case: &mut Subject,
+        agent: By,
+        at_ms: i64,
+        proof: AttachmentId,
+    ) -> Result<()> {
         let clerk = By(CENTRE, CLERK);
         let from = case.entries.len();
         self.step(case, clerk, at_ms, Step::Taken)?;
@@ -271,7 +296,6 @@ impl Maker {
         self.step(case, reviewer, at_ms + 7_200_000, approved)?;
         self.step(case, reviewer, at_ms + 7_200_001, Step::Completed)?;
         let from = case.entries.len();
-        let proof = AttachmentId(blake3::hash(SLIP).into());
         let delivered =
             Step::Delivered { to: Handover::Applicant, receiver: String::new(), proof };
         self.step(case, agent, at_ms + 90_000_000, delivered)?;

@@ -18,6 +18,8 @@ use std::sync::Arc;
 /// measured holds five scopes.
 pub(crate) const VILLAGES: [PlaceId; 3] = [PlaceId(11), PlaceId(12), PlaceId(13)];
 pub(crate) const TOWNSHIP: PlaceId = PlaceId(2);
+/// A village where nothing happens.
+const QUIET: PlaceId = PlaceId(19);
 const COUNTY: PlaceId = PlaceId(1);
 pub(crate) const DEPARTMENT: &str = "县民政局";
 
@@ -76,6 +78,27 @@ pub(crate) fn database(n: u8, folder: &Path) -> Result<Connection> {
     Ok(db)
 }
 
+/// The seed of a box of the crowd: one that serves nothing.
+pub(crate) fn seed_of_crowd(n: u16) -> [u8; 32] {
+    blake3::derive_key("cunkou benchmark crowd", &n.to_be_bytes())
+}
+
+/// The boxes of the crowd: of a village of theirs, where nothing happens.
+fn crowd(count: u16) -> impl Iterator<Item = Statement> {
+    (0..count).map(|n| {
+        let mut id = [0xcc; 16];
+        id[..2].copy_from_slice(&n.to_be_bytes());
+        Statement::Device(Device {
+            id: DeviceId(id),
+            key: SecretKey::from_seed(&seed_of_crowd(n)).public(),
+            kind: DeviceKind::Village,
+            name: format!("crowd {n}"),
+            places: vec![QUIET],
+            phone: String::new(),
+        })
+    })
+}
+
 fn statements() -> Vec<Statement> {
     let place = |id, level, code: &str, name: String, parent| Place {
         id,
@@ -89,7 +112,7 @@ fn statements() -> Vec<Statement> {
         place(COUNTY, Level::County, "130999", "清河县".into(), None),
         place(TOWNSHIP, Level::Township, "130999101", "云岭镇".into(), Some(COUNTY)),
     ];
-    for (n, village) in (1..).zip(VILLAGES) {
+    for (n, village) in (1..).zip(VILLAGES.into_iter().chain([QUIET])) {
         let code = format!("13099910120{n}");
         places.push(place(village, Level::Village, &code, format!("云岭{n}村"), Some(TOWNSHIP)));
     }
@@ -133,10 +156,10 @@ fn statements() -> Vec<Statement> {
     all
 }
 
-/// Founds the county in the relay's folder.
-pub(crate) fn found(folder: &Path) -> Result<Replica> {
+/// Founds the county in the relay's folder, with so many boxes of the crowd.
+pub(crate) fn found(folder: &Path, more: u16) -> Result<Replica> {
     let relay = replica(RELAY, folder, Guard::in_this_process())?;
-    relay.state(&Authority(secret(99)), statements())?;
+    relay.state(&Authority(secret(99)), statements().into_iter().chain(crowd(more)).collect())?;
     Ok(relay)
 }
 

@@ -1,6 +1,6 @@
 //! Cases straight into stores, as the relay and a box that has everything would hold them.
 
-use super::cases::{Made, Maker, SLIP};
+use super::cases::{Made, Maker};
 use super::county::{BOX, CENTRE, FILING, RELAY, VILLAGES, device, peer};
 use anyhow::{Context, Result};
 use cunkou_casework::entry::{Entry, Kind};
@@ -128,9 +128,12 @@ pub(crate) fn fill(
     Ok(())
 }
 
-/// The slip is on the relay's disk.
-pub(crate) fn slip(relay: &Replica) -> Result<()> {
-    Ok(relay.keep_attachment(blake3::hash(SLIP).as_bytes(), SLIP)?)
+/// The slips are on a replica's disk.
+pub(crate) fn keep_slips(maker: &Maker, at: &Replica) -> Result<()> {
+    for slip in maker.slips() {
+        at.keep_attachment(blake3::hash(slip).as_bytes(), slip)?;
+    }
+    Ok(())
 }
 
 /// Relay and box know of each other that both have everything.

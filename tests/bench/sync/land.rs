@@ -2,7 +2,7 @@
 
 use super::cases::Maker;
 use super::county::{BOX, RELAY, enrol, found, replica};
-use super::fill::{Derive, fill, maker, settled, slip};
+use super::fill::{Derive, fill, keep_slips, maker, settled};
 use super::station::{Program, certify};
 use anyhow::{Context, Result};
 use cunkou_replica::{Guard, Replica};
@@ -22,9 +22,14 @@ pub(crate) struct Land {
 impl Land {
     /// A county without cases whose box has been enrolled.
     pub(crate) fn found() -> Result<Self> {
+        Self::found_with(0)
+    }
+
+    /// The same with so many more boxes that serve nothing.
+    pub(crate) fn found_with(crowd: u16) -> Result<Self> {
         let folder = TempDir::new()?;
-        certify(&folder.path().join("papers"))?;
-        let relay = found(&folder.path().join("relay"))?;
+        certify(&folder.path().join("papers"), crowd)?;
+        let relay = found(&folder.path().join("relay"), crowd)?;
         let maker = maker(&relay)?;
         let at_box = replica(BOX, &folder.path().join("box"), Guard::in_this_process())?;
         enrol(&relay, &at_box, BOX)?;
@@ -51,7 +56,7 @@ impl Land {
         fill(&mut self.maker, cases - self.cases, &relay, None, Derive::Yes)?;
         drop(relay);
         // Whoever opens it makes the rows.
-        slip(&self.relay()?)?;
+        keep_slips(&self.maker, &self.relay()?)?;
         self.cases = cases;
         Ok(())
     }
@@ -63,8 +68,8 @@ impl Land {
             let (relay, at_box) = (self.relay()?, self.at_box()?);
             fill(&mut self.maker, DERIVED, &relay, Some(&at_box), Derive::Yes)?;
             drop((relay, at_box));
-            slip(&self.relay()?)?;
-            slip(&self.at_box()?)?;
+            keep_slips(&self.maker, &self.relay()?)?;
+            keep_slips(&self.maker, &self.at_box()?)?;
             self.cases = DERIVED;
         }
         let (relay, at_box) = (self.relay()?, self.at_box()?);
@@ -98,6 +103,14 @@ impl Land {
         let mut relay = Program::station(&["relay", &self.text("relay"), &self.text("papers")])?;
         let address = relay.answer()?["address"].as_str().context("no address")?.to_owned();
         Ok((relay, address))
+    }
+
+    /// Starts the boxes that serve nothing; they call at `address`.
+    pub(crate) fn start_crowd(&self, count: u16, address: &str) -> Result<Program> {
+        let words = ["crowd", &count.to_string(), &self.text("papers"), address];
+        let mut crowd = Program::station(&words)?;
+        crowd.answer()?;
+        Ok(crowd)
     }
 
     /// Starts the box, which calls at `address`.

@@ -3,6 +3,7 @@
 
 mod cases;
 mod county;
+mod crowd;
 mod fill;
 mod land;
 mod ours;
@@ -106,6 +107,8 @@ struct Plan {
     held: Vec<usize>,
     /// Each peer with so many.
     peers: Vec<(Peer, Vec<usize>)>,
+    /// So many boxes are connected at once.
+    crowd: u16,
     /// Where the page is to be written.
     page: Option<PathBuf>,
 }
@@ -151,6 +154,7 @@ impl Plan {
                 some(Peer::AutomergeRepo, 1000),
                 some(Peer::Samod, 1000),
             ],
+            crowd: if quick { 50 } else { 500 },
             page,
         };
         match only.as_str() {
@@ -192,6 +196,7 @@ pub(crate) fn run(given: &[String]) -> Result<()> {
             format!("{n} entries from three boxes at once"),
         ));
         report.value("sync.ingest", rate, "entries/s", n, None)?;
+        crowded(&plan, &report, &mut page)?;
     }
     if !plan.peers.is_empty() {
         beside(&plan, &report, &mut page)?;
@@ -237,12 +242,13 @@ fn cold(plan: &Plan, report: &Report, page: &mut Page) -> Result<()> {
     bad_links(report, page)
 }
 
-/// What a bad link leaves of a cold start, and what a cut costs.
+/// What a bad link leaves of what it could carry, and what a cut costs.
 fn bad_links(report: &Report, page: &mut Page) -> Result<()> {
-    const CASES: usize = 1500;
     const BITS: u64 = 8_000_000;
-    let mut land = Land::found()?;
-    land.file(CASES)?;
+    const CASES: usize = 1500;
+    const SLIPS: (usize, usize) = (32, 256 * 1024);
+    const CUTS: usize = 3;
+    let full = BITS as f64 / 8.0;
     let ms = Duration::from_millis;
     let clean = Weather {
         seed: 35,
@@ -252,29 +258,39 @@ fn bad_links(report: &Report, page: &mut Page) -> Result<()> {
         bits: BITS,
         queue: ms(500),
     };
-    let (quick, bytes) = ours::over(&land, clean)?;
+    let bad = Weather { loss: 100, ..clean };
+    let mut share = |land: &Land, name: &str, what: &str| -> Result<(Duration, u64)> {
+        let (took, bytes) = ours::over(land, clean)?;
+        land.new_box()?;
+        let (slow, _) = ours::over(land, bad)?;
+        let of = |took: Duration| 100.0 * bytes as f64 / took.as_secs_f64() / full;
+        let how = format!(
+            "{what}: {:.1} MB in {:.1} s, counted from the start of the box; without loss {:.0} %",
+            bytes as f64 / 1e6,
+            slow.as_secs_f64(),
+            of(took)
+        );
+        let line = format!("10 % loss, 150 ms, 8 Mbit/s: share of the link, {name}");
+        page.budget(Budget::least(&line, 70.0, of(slow), "%", how));
+        report.value(&format!("sync.link.{name}"), of(slow), "%", 1, Some(of(took)))?;
+        Ok((took, bytes))
+    };
+    let mut land = Land::found()?;
+    land.maker.with_slips(SLIPS.0, SLIPS.1);
+    land.file(40)?;
+    let words = format!("{} of {} KiB", SLIPS.0, SLIPS.1 / 1024);
+    share(&land, "attachments", &words)?;
+    let mut land = Land::found()?;
+    land.file(CASES)?;
+    let (took, bytes) = share(&land, "entries", &format!("cold start of {CASES} cases"))?;
     land.new_box()?;
-    let (slow, _) = ours::over(&land, Weather { loss: 100, ..clean })?;
-    let full = BITS as f64 / 8.0;
-    let share = |took: Duration| 100.0 * bytes as f64 / took.as_secs_f64() / full;
-    let how = format!(
-        "cold start of {CASES} cases, {:.1} MB in {:.1} s; the same without loss: {:.0} %",
-        bytes as f64 / 1e6,
-        slow.as_secs_f64(),
-        share(quick)
-    );
-    let what = "10 % loss, 150 ms, 8 Mbit/s: share of the link";
-    page.budget(Budget::least(what, 70.0, share(slow), "%", how));
-    report.value("sync.link.share", share(slow), "%", CASES, Some(share(quick)))?;
-    land.new_box()?;
-    let cuts = 3;
-    let again = ours::cut(&land, clean, cuts, quick / 5)?;
-    let lost = again.saturating_sub(bytes) as f64 / cuts as f64;
-    let how = format!("{cuts} cuts of a cold start at 8 Mbit/s; handshakes included");
+    let again = ours::cut(&land, clean, CUTS, took / 5)?;
+    let lost = again.saturating_sub(bytes) as f64 / CUTS as f64;
+    let how = format!("{CUTS} cuts of a cold start at 8 Mbit/s; handshakes included");
     let what = "interrupted transfer: sent again for each cut";
     let budget = Budget::most(what, 1.0, lost / full, "s", how);
     page.budget(budget.or(lost <= 64_000.0, format!("{:.0} kB", lost / 1000.0)));
-    report.value("sync.cut.again", lost, "B", cuts, None)
+    report.value("sync.cut.again", lost, "B", CUTS, None)
 }
 
 /// Contacts of a box that holds so many cases.
@@ -316,6 +332,22 @@ fn held(plan: &Plan, report: &Report, page: &mut Page) -> Result<()> {
     }
     page.contacts();
     Ok(())
+}
+
+/// The memory of a relay with many boxes connected that have nothing to say.
+fn crowded(plan: &Plan, report: &Report, page: &mut Page) -> Result<()> {
+    const BOXES: f64 = 5000.0;
+    say(&format!("{} boxes are connected", plan.crowd));
+    let (before, with) = ours::crowded(plan.crowd)?;
+    let each = (with - before) / f64::from(plan.crowd);
+    let how = format!(
+        "extrapolated: {before:.0} MiB alone, {with:.0} MiB with {} connected, {:.0} KiB each",
+        plan.crowd,
+        1024.0 * each
+    );
+    let what = "5,000 connected boxes: RSS of the relay";
+    page.budget(Budget::most(what, 300.0, before + BOXES * each, "MiB", how));
+    report.value("sync.crowd.each", 1024.0 * each, "KiB", usize::from(plan.crowd), None)
 }
 
 /// The peers, on the same cases.

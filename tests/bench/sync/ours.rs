@@ -30,7 +30,8 @@ fn some_case(land: &Land, n: u8, folder: &str) -> Result<String> {
     Ok(hex::encode(&id))
 }
 
-/// Waits until the box holds everything and all rows are made; how long it took.
+/// Waits until the box holds everything, all rows are made and all attachments are there; how long
+/// it took.
 fn whole(land: &Land, begun: Instant) -> Result<Duration> {
     let (all, _) = held(&land.path("relay"), RELAY)?;
     while held(&land.path("box"), BOX)? != (all, false) {
@@ -164,15 +165,18 @@ pub(crate) fn live(land: &Land) -> Result<Live> {
     Ok(Live { entry: bytes, went, far_ms, near_ms })
 }
 
-/// One changed case in the engine alone: what is said for it, both ways.
-pub(crate) fn live_said(land: &Land) -> Result<Said> {
+/// One changed case in the engine alone: what is said until it is acknowledged, and then of its
+/// witness.
+pub(crate) fn live_said(land: &Land) -> Result<[Said; 2]> {
     let (relay, at_box) = (land.relay()?, land.at_box()?);
     let mut talk = Talk::begin((BOX, &at_box), (RELAY, &relay))?;
     talk.said();
     let case = hex::decode(&some_case(land, BOX, "box")?).and_then(|id| id.try_into().ok());
     super::station::note(&at_box, case.context("no case")?)?;
     talk.committed(0)?;
-    Ok(talk.said())
+    let until_kept = talk.said();
+    talk.committed(1)?;
+    Ok([until_kept, talk.said()])
 }
 
 /// Ten entries differ and nobody knows which.
@@ -253,6 +257,19 @@ fn give(relay: &Replica, n: u8, scope: &str, entries: &[Vec<u8>]) -> Result<()> 
         ensure!(admitted.refused + admitted.quarantined == 0, "{admitted:?}");
     }
     Ok(())
+}
+
+/// The memory of a relay alone, and with so many boxes connected. MiB.
+pub(crate) fn crowded(count: u16) -> Result<(f64, f64)> {
+    let land = Land::found_with(count)?;
+    let (relay, address) = land.start_relay()?;
+    // One box has been there: what is made once is made.
+    drop(land.start_crowd(1, &address)?);
+    let before = relay.resident()?;
+    let crowd = land.start_crowd(count, &address)?;
+    let with = relay.resident()?;
+    drop(crowd);
+    Ok((before, with))
 }
 
 /// The most memory a box needs that holds so many cases, while it gets `new` more.

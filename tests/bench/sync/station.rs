@@ -1,7 +1,10 @@
 //! The relay and the box in processes of their own: replica, guard and link as the programs run
 //! them, without pages.
 
-use super::county::{BOX, CLERK, RELAY, REVIEWER, database, person, replica, secret};
+use super::county::{
+    BOX, CLERK, RELAY, REVIEWER, database, person, replica, secret, seed_of_crowd,
+};
+use super::crowd;
 use anyhow::{Context, Result, bail, ensure};
 use cunkou_casework::document::{Section, Write};
 use cunkou_casework::hex;
@@ -27,8 +30,8 @@ use tokio::sync::watch;
 const GOODBYE: Duration = Duration::from_millis(200);
 const CODE: &str = "130999";
 
-/// Makes the certificates of the relay and of the box.
-pub(crate) fn certify(folder: &Path) -> Result<()> {
+/// Makes the certificates of the relay, of the box and of the crowd.
+pub(crate) fn certify(folder: &Path, crowd: u16) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     let (bounds, now) = (Bounds::of(CODE), SystemWorld.now_ms());
     let root = RootAuthority::found("清河县", &bounds, now)?;
@@ -44,28 +47,40 @@ pub(crate) fn certify(folder: &Path) -> Result<()> {
         let certificate = issuing.issue(&key, &[name], &[], purpose, now)?;
         std::fs::write(folder.join(n.to_string()), certificate)?;
     }
+    for n in 0..crowd {
+        let public = SecretKey::from_seed(&seed_of_crowd(n)).public();
+        let name = bounds.box_name(&format!("{n:04x}"));
+        let key = device_spki(&public.0);
+        let certificate = issuing.issue(&key, &[name], &[], Purpose::Box, now)?;
+        std::fs::write(folder.join(format!("crowd-{n}")), certificate)?;
+    }
     Ok(())
 }
 
 /// What a device shows, as certified before; nothing is renewed.
 struct Papers {
-    n: u8,
+    seed: [u8; 32],
+    name: String,
     folder: PathBuf,
     changes: watch::Sender<u64>,
 }
 
 impl Papers {
     fn of(n: u8, folder: &Path) -> Arc<Self> {
-        Arc::new(Self { n, folder: folder.to_owned(), changes: watch::channel(0).0 })
+        Self::named(n.to_string(), [n; 32], folder)
+    }
+
+    fn named(name: String, seed: [u8; 32], folder: &Path) -> Arc<Self> {
+        Arc::new(Self { seed, name, folder: folder.to_owned(), changes: watch::channel(0).0 })
     }
 
     fn shown(&self) -> Result<DeviceCertificate, LinkError> {
         let read = |name: &str| {
             std::fs::read(self.folder.join(name)).map_err(|e| LinkError::Setup(e.to_string()))
         };
-        let chain = vec![read(&self.n.to_string())?, read("issuing")?];
+        let chain = vec![read(&self.name)?, read("issuing")?];
         let (roots, name) = (vec![read("root")?], Bounds::of(CODE).relay_name());
-        Ok(DeviceCertificate::new(chain, &[self.n; 32], roots, name))
+        Ok(DeviceCertificate::new(chain, &self.seed, roots, name))
     }
 }
 
@@ -107,7 +122,7 @@ impl Credentials for Papers {
     }
     fn request(&self) -> RenewRequest {
         let public = WebKey::generate().map(|key| key.public()).unwrap_or_default();
-        RenewRequest::new(&[self.n; 32], public, Vec::new())
+        RenewRequest::new(&self.seed, public, Vec::new())
     }
     fn renewed(&self, _: &SignedRenewal) -> Result<(), String> {
         Err("nothing is renewed here".into())
@@ -119,7 +134,8 @@ fn say(words: &Value) {
     println!("{words}");
 }
 
-/// Be one: `relay FOLDER CERTIFICATES` or `box FOLDER CERTIFICATES ADDRESS`. Ends with its input.
+/// Be one: `relay FOLDER CERTIFICATES`, `box FOLDER CERTIFICATES ADDRESS`, or many boxes that serve
+/// nothing: `crowd COUNT CERTIFICATES ADDRESS`. Ends with its input.
 pub(crate) fn be(given: &[String]) -> Result<()> {
     let words: Vec<&str> = given.iter().map(String::as_str).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -156,6 +172,14 @@ pub(crate) fn be(given: &[String]) -> Result<()> {
                 tokio::time::sleep(GOODBYE).await;
                 ended
             })
+        }
+        ["crowd", count, papers, address] => {
+            let (count, papers) = (count.parse()?, Path::new(papers));
+            runtime.block_on(crowd::call(count, address, |n| {
+                Papers::named(format!("crowd-{n}"), seed_of_crowd(n), papers)
+            }))?;
+            say(&json!({"up": true}));
+            orders(|_| Ok(()))
         }
         _ => bail!("relay FOLDER CERTIFICATES | box FOLDER CERTIFICATES ADDRESS"),
     }
@@ -251,6 +275,11 @@ impl Program {
         used(self.child.id())
     }
 
+    /// The memory that is resident now, without its children. MiB.
+    pub(crate) fn resident(&self) -> Result<f64> {
+        Ok(crate::parts::resident_kib(self.child.id())? / 1024.0)
+    }
+
     /// Ends it as a power cut would.
     pub(crate) fn cut(mut self) -> Result<()> {
         self.child.kill()?;
@@ -292,10 +321,12 @@ fn used(pid: u32) -> Result<Used> {
     Ok(all)
 }
 
-/// What stands in the store of the box: places in the villages' logs, and whether all rows are made.
+/// What stands in a store: places in the villages' logs, and whether something is still to be done:
+/// rows to be made, attachments to come.
 pub(crate) fn held(folder: &Path, n: u8) -> Result<(u64, bool)> {
     let db = database(n, folder)?;
     let sql = "SELECT (SELECT coalesce(sum(seq), 0) FROM head WHERE scope LIKE 'place:%'),
-                      EXISTS(SELECT 1 FROM dirty)";
+                      EXISTS(SELECT 1 FROM dirty)
+                      OR EXISTS(SELECT 1 FROM attachment WHERE state = 0)";
     Ok(db.query_row(sql, [], |row| Ok((row.get(0)?, row.get::<_, bool>(1)?)))?)
 }
