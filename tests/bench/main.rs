@@ -50,7 +50,9 @@ fn main() -> Result<()> {
             "--flood" => flood_alone = true,
             "--trust" => trust_alone = true,
             "--plain-peer" => return trust::be_plain_peer(),
-            other => bail!("unknown argument {other}; use: bench [--quick | --flood | --trust | --sync …]"),
+            other => bail!(
+                "unknown argument {other}; use: bench [--quick | --flood | --trust | --sync …]"
+            ),
         }
     }
     let bin = programs()?;

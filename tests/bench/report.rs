@@ -78,7 +78,8 @@ impl Report {
             ran.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned()).unwrap_or_default()
         };
         let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+        let model =
+            cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
         let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let loads = load.split(' ').take(3).collect::<Vec<_>>().join(", ");
         let cores = std::thread::available_parallelism().map_or(1, usize::from);

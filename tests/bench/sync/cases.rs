@@ -296,8 +296,7 @@ impl Maker {
         self.step(case, reviewer, at_ms + 7_200_000, approved)?;
         self.step(case, reviewer, at_ms + 7_200_001, Step::Completed)?;
         let from = case.entries.len();
-        let delivered =
-            Step::Delivered { to: Handover::Applicant, receiver: String::new(), proof };
+        let delivered = Step::Delivered { to: Handover::Applicant, receiver: String::new(), proof };
         self.step(case, agent, at_ms + 90_000_000, delivered)?;
         self.step(case, agent, at_ms + 90_000_001, Step::Archived)?;
         self.witness(case, from, at_ms + 90_060_000)

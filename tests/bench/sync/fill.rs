@@ -176,7 +176,10 @@ pub(crate) fn differ(
 
 /// What the villages' boxes have to give of `n` cases: for each the device, its scope and its
 /// entries.
-pub(crate) fn of_the_villages(maker: &mut Maker, n: usize) -> Result<Vec<(u8, String, Vec<Vec<u8>>)>> {
+pub(crate) fn of_the_villages(
+    maker: &mut Maker,
+    n: usize,
+) -> Result<Vec<(u8, String, Vec<Vec<u8>>)>> {
     let mut all: Vec<(u8, String, Vec<Vec<u8>>)> = (FILING..)
         .zip(VILLAGES)
         .map(|(n, village)| (n, Scope::Place(village).to_string(), Vec::new()))

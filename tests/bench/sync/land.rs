@@ -121,3 +121,40 @@ impl Land {
         Ok(at_box)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::county::database;
+    use crate::sync::ours;
+    use crate::sync::talk::Talk;
+
+    #[test]
+    fn what_is_made_counts_at_the_box_and_one_case_in_five_is_open() -> Result<()> {
+        let mut land = Land::found()?;
+        land.file(10)?;
+        let (relay, at_box) = (land.relay()?, land.at_box()?);
+        Talk::begin((BOX, &at_box), (RELAY, &relay))?;
+        let db = database(BOX, &land.path("box"))?;
+        let sql = "SELECT count(*), sum(open), sum(aside), sum(uploaded) FROM case_row";
+        let row: (u32, u32, u32, u32) =
+            db.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+        assert_eq!(row, (10, 2, 0, 10));
+        let aside: u32 =
+            db.query_row("SELECT count(*) FROM entry WHERE state <> 0", [], |r| r.get(0))?;
+        let residents: u32 = db.query_row("SELECT count(*) FROM resident_row", [], |r| r.get(0))?;
+        assert_eq!((aside, residents), (0, 10));
+        Ok(())
+    }
+
+    #[test]
+    fn a_box_that_holds_everything_hears_nothing_new_and_ten_differences_are_found() -> Result<()> {
+        let mut land = Land::found()?;
+        land.hold(60)?;
+        let said = ours::nothing_new(&land)?;
+        assert_eq!((said.turns, said.entries), (2, 0));
+        let repair = ours::reconcile(&mut land)?;
+        assert!(repair.naming > said.bytes && repair.entries > 0, "{repair:?}");
+        Ok(())
+    }
+}

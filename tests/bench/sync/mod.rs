@@ -113,7 +113,8 @@ struct Plan {
     page: Option<PathBuf>,
 }
 
-const USE: &str = "use: bench --sync [--page] [--largest CASES] [--cold CASES] [--only WHAT] [--quick]
+const USE: &str =
+    "use: bench --sync [--page] [--largest CASES] [--cold CASES] [--only WHAT] [--quick]
   --page       writes docs/performance.md and its picture
   --largest N  contacts of a box that holds up to N cases (default 100000; 300000 takes long)
   --cold N     cold starts of up to N cases (default 10000)
@@ -314,7 +315,8 @@ fn held(plan: &Plan, report: &Report, page: &mut Page) -> Result<()> {
             ("wire", went.both() as f64, "B"),
             ("relay_cpu", 1000.0 * cpu, "ms"),
             ("relay_rss", rss, "MiB"),
-            ("repair", (repair.bytes - repair.carrying) as f64, "B"),
+            ("repair.naming", repair.naming as f64, "B"),
+            ("repair.naming.turns", repair.naming_turns as f64, "turns"),
             ("repair.turns", repair.turns as f64, "turns"),
         ];
         for (what, value, unit) in lines {

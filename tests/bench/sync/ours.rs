@@ -25,7 +25,8 @@ const TIMES: usize = 5;
 /// A case that is there with its document, at the end of its way.
 fn some_case(land: &Land, n: u8, folder: &str) -> Result<String> {
     let db = database(n, &land.path(folder))?;
-    let sql = "SELECT subject FROM document JOIN subject s ON s.id = subject WHERE s.schema = 1 LIMIT 1";
+    let sql =
+        "SELECT subject FROM document JOIN subject s ON s.id = subject WHERE s.schema = 1 LIMIT 1";
     let id: Vec<u8> = db.query_row(sql, [], |row| row.get(0))?;
     Ok(hex::encode(&id))
 }
@@ -42,7 +43,8 @@ fn whole(land: &Land, begun: Instant) -> Result<Duration> {
 }
 
 fn middle(all: &[Went]) -> Went {
-    let of = |each: fn(&Went) -> u64| median(&all.iter().map(|w| each(w) as f64).collect::<Vec<_>>());
+    let of =
+        |each: fn(&Went) -> u64| median(&all.iter().map(|w| each(w) as f64).collect::<Vec<_>>());
     Went { up: of(|w| w.up) as u64, down: of(|w| w.down) as u64, packets: of(|w| w.packets) as u64 }
 }
 
@@ -87,7 +89,17 @@ pub(crate) fn cold(land: &Land) -> Result<Measured> {
     let documents = 2 * land.cases;
     let seconds = took.as_secs_f64();
     let cases = land.cases;
-    Ok(Measured { who: "Cunkou", cases, documents, seconds, cold: went, client, server, quiet, one })
+    Ok(Measured {
+        who: "Cunkou",
+        cases,
+        documents,
+        seconds,
+        cold: went,
+        client,
+        server,
+        quiet,
+        one,
+    })
 }
 
 /// A contact in which nothing is new, in the engine alone: what is said, without transport.

@@ -56,7 +56,8 @@ fn samod() -> PathBuf {
 
 /// Runs a command to its end; says when it cannot be, because nothing of that kind is here.
 fn made(what: &str, command: &mut Command) -> Result<()> {
-    let ran = command.env_remove("CARGO_TARGET_DIR").stdout(Stdio::null()).stdin(Stdio::null()).status();
+    let ran =
+        command.env_remove("CARGO_TARGET_DIR").stdout(Stdio::null()).stdin(Stdio::null()).status();
     let ran = ran.with_context(|| format!("{what} is not here"))?;
     ensure!(ran.success(), "{what} did not end well");
     Ok(())
@@ -146,11 +147,13 @@ impl Beside<'_> {
 pub(crate) fn measure(peer: Peer, cases: &Path, n: usize) -> Result<Measured> {
     let work = tempfile::tempdir()?;
     let beside = Beside { peer, work: work.path() };
-    let mut server = beside.start(&["serve", &beside.text("server"), &cases.display().to_string()])?;
+    let mut server =
+        beside.start(&["serve", &beside.text("server"), &cases.display().to_string()])?;
     // Seeding is not measured: a server that has been up for long is what a client meets.
     server.answer()?;
     drop(server);
-    let mut server = beside.start(&["serve", &beside.text("server"), &cases.display().to_string()])?;
+    let mut server =
+        beside.start(&["serve", &beside.text("server"), &cases.display().to_string()])?;
     let up = server.answer()?;
     let address = up["address"].as_str().context("no address")?;
     let names = up["names"].as_str().unwrap_or_default().to_owned();

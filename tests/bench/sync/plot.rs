@@ -64,18 +64,31 @@ impl Panel<'_> {
         let x = |n: f64| left + WIDTH * share(n, CASES);
         let y = |value: f64| TOP + HEIGHT * (1.0 - share(value, self.range));
         let (bottom, right) = (TOP + HEIGHT, left + WIDTH);
-        writeln!(out, "<text class=\"title\" x=\"{left:.1}\" y=\"{:.1}\">{}</text>", TOP - 12.0, self.title)?;
+        writeln!(
+            out,
+            "<text class=\"title\" x=\"{left:.1}\" y=\"{:.1}\">{}</text>",
+            TOP - 12.0,
+            self.title
+        )?;
         for n in powers(CASES) {
             let at = x(n);
             writeln!(out, "<path class=\"grid\" d=\"M{at:.1} {TOP:.1}V{bottom:.1}\"/>")?;
             let below = bottom + 16.0;
-            writeln!(out, "<text class=\"mid\" x=\"{at:.1}\" y=\"{below:.1}\">{}</text>", cases(n))?;
+            writeln!(
+                out,
+                "<text class=\"mid\" x=\"{at:.1}\" y=\"{below:.1}\">{}</text>",
+                cases(n)
+            )?;
         }
         for value in powers(self.range) {
             let at = y(value);
             writeln!(out, "<path class=\"grid\" d=\"M{left:.1} {at:.1}H{right:.1}\"/>")?;
             let (beside, words) = (left - 6.0, (self.unit)(value));
-            writeln!(out, "<text class=\"end\" x=\"{beside:.1}\" y=\"{:.1}\">{words}</text>", at + 4.0)?;
+            writeln!(
+                out,
+                "<text class=\"end\" x=\"{beside:.1}\" y=\"{:.1}\">{words}</text>",
+                at + 4.0
+            )?;
         }
         for (who, points) in &self.lines {
             let Some((_, colour, dash)) = KINDS.iter().find(|(name, ..)| name == who) else {
@@ -84,7 +97,10 @@ impl Panel<'_> {
             let path: Vec<String> =
                 points.iter().map(|(n, v)| format!("{:.1} {:.1}", x(*n), y(*v))).collect();
             let d = path.join("L");
-            writeln!(out, "<path class=\"line\" stroke=\"{colour}\" stroke-dasharray=\"{dash}\" d=\"M{d}\"/>")?;
+            writeln!(
+                out,
+                "<path class=\"line\" stroke=\"{colour}\" stroke-dasharray=\"{dash}\" d=\"M{d}\"/>"
+            )?;
             for (n, v) in points {
                 let (cx, cy) = (x(*n), y(*v));
                 writeln!(out, "<circle fill=\"{colour}\" cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"3\"/>")?;
@@ -118,7 +134,7 @@ pub(crate) fn picture(runs: &[Measured], held: &[Held]) -> String {
     } else if !held.is_empty() {
         again.push(("Cunkou", ours.collect()));
     }
-    let repair = held.iter().map(|h| (h.cases as f64, (h.repair.bytes - h.repair.carrying) as f64));
+    let repair = held.iter().map(|h| (h.cases as f64, h.repair.naming as f64));
     let panels = [
         Panel {
             title: "cold start: time until all is there",
@@ -148,7 +164,10 @@ pub(crate) fn picture(runs: &[Measured], held: &[Held]) -> String {
 fn draw(out: &mut String, panels: &[Panel<'_>]) -> std::fmt::Result {
     let width = LEFT + panels.len() as f64 * (WIDTH + APART) - APART + 20.0;
     let height = TOP + HEIGHT + 62.0;
-    writeln!(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" height=\"{height:.0}\">")?;
+    writeln!(
+        out,
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" height=\"{height:.0}\">"
+    )?;
     writeln!(
         out,
         "<style>text{{font:12px sans-serif;fill:#333}}.title{{font-weight:600}}.mid{{text-anchor:middle}}\
@@ -162,11 +181,18 @@ fn draw(out: &mut String, panels: &[Panel<'_>]) -> std::fmt::Result {
     for (i, (who, colour, dash)) in KINDS.iter().enumerate() {
         let at = LEFT + 170.0 * i as f64;
         let end = at + 34.0;
-        writeln!(out, "<path class=\"line\" stroke=\"{colour}\" stroke-dasharray=\"{dash}\" d=\"M{at:.1} {:.1}H{end:.1}\"/>", below - 4.0)?;
+        writeln!(
+            out,
+            "<path class=\"line\" stroke=\"{colour}\" stroke-dasharray=\"{dash}\" d=\"M{at:.1} {:.1}H{end:.1}\"/>",
+            below - 4.0
+        )?;
         writeln!(out, "<text x=\"{:.1}\" y=\"{below:.1}\">{who}</text>", end + 8.0)?;
     }
     let at = LEFT + 170.0 * KINDS.len() as f64;
-    writeln!(out, "<text x=\"{at:.1}\" y=\"{below:.1}\">across: number of cases; both axes logarithmic</text>")?;
+    writeln!(
+        out,
+        "<text x=\"{at:.1}\" y=\"{below:.1}\">across: number of cases; both axes logarithmic</text>"
+    )?;
     writeln!(out, "</svg>")
 }
 
@@ -179,7 +205,17 @@ mod tests {
         let (cold, quiet) = (Went::default(), Went { up: 900, down: 2100, packets: 9 });
         let (client, server) = Default::default();
         let seconds = cases as f64 / 500.0;
-        Measured { who, cases, documents: 2 * cases, seconds, cold, client, server, quiet, one: quiet }
+        Measured {
+            who,
+            cases,
+            documents: 2 * cases,
+            seconds,
+            cold,
+            client,
+            server,
+            quiet,
+            one: quiet,
+        }
     }
 
     #[test]

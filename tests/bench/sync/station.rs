@@ -222,7 +222,11 @@ pub(crate) fn note(at_box: &Replica, case: [u8; 16]) -> Result<()> {
     let key = secret(CLERK);
     at_box.act(|desk| -> Result<bool, ActError> {
         let who = Who { person: person(CLERK), key: Some(&key) };
-        desk.edit(SubjectId(case), who, &[Write::set(Section::Notes, "clerk", desk.now_ms().to_string())])
+        desk.edit(
+            SubjectId(case),
+            who,
+            &[Write::set(Section::Notes, "clerk", desk.now_ms().to_string())],
+        )
     })?;
     Ok(())
 }

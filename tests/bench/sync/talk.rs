@@ -15,16 +15,24 @@ pub(crate) struct Said {
     pub(crate) bytes: usize,
     /// Entries that went over. Bytes as they are signed.
     pub(crate) entries: usize,
-    /// Frames that carry entries. Bytes.
-    pub(crate) carrying: usize,
+    /// Frames that neither carry entries, nor ask for them by name, nor acknowledge them: what it
+    /// takes to know what the other side lacks. Bytes.
+    pub(crate) naming: usize,
     /// How often the direction changed, and everything that was under way arrived.
     pub(crate) turns: usize,
+    /// The same until the last frame of [`Said::naming`].
+    pub(crate) naming_turns: usize,
 }
 
 impl Said {
     /// Round trips: there and back.
     pub(crate) fn round_trips(self) -> f64 {
         self.turns as f64 / 2.0
+    }
+
+    /// Round trips until all that differs is named.
+    pub(crate) fn round_trips_to_name(self) -> f64 {
+        self.naming_turns as f64 / 2.0
     }
 }
 
@@ -107,10 +115,14 @@ impl<'a> Talk<'a> {
             | Frame::Fetched { entries, .. }
             | Frame::Give { entries, .. } => entries.iter().map(|e| e.len()).sum(),
             Frame::Packed { size, .. } => usize::try_from(size)?,
-            _ => return Ok(()),
+            Frame::Ack { .. } | Frame::Fetch { .. } | Frame::Given { .. } => return Ok(()),
+            _ => {
+                self.said.naming += bytes;
+                self.said.naming_turns = self.said.turns;
+                return Ok(());
+            }
         };
         self.said.entries += entries;
-        self.said.carrying += bytes;
         Ok(())
     }
 }
