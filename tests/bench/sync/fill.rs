@@ -174,22 +174,26 @@ pub(crate) fn differ(
     settled(relay, at_box)
 }
 
-/// What the villages' boxes have to give of `n` cases: for each the device, its scope and its
-/// entries.
-pub(crate) fn of_the_villages(
-    maker: &mut Maker,
-    n: usize,
-) -> Result<Vec<(u8, String, Vec<Vec<u8>>)>> {
-    let mut all: Vec<(u8, String, Vec<Vec<u8>>)> = (FILING..)
-        .zip(VILLAGES)
-        .map(|(n, village)| (n, Scope::Place(village).to_string(), Vec::new()))
-        .collect();
+/// What a box has to give.
+pub(crate) struct Load {
+    pub(crate) device: u8,
+    pub(crate) scope: String,
+    pub(crate) entries: Vec<Vec<u8>>,
+}
+
+/// What the villages' boxes have to give of `n` cases.
+pub(crate) fn of_the_villages(maker: &mut Maker, n: usize) -> Result<Vec<Load>> {
+    let begun = (FILING..).zip(VILLAGES).map(|(device, village)| {
+        let scope = Scope::Place(village).to_string();
+        Load { device, scope, entries: Vec::new() }
+    });
+    let mut all: Vec<Load> = begun.collect();
     for _ in 0..n {
         let made = maker.next()?;
         for entry in made.resident.entries.iter().chain(&made.case.entries) {
-            let of = all.iter_mut().find(|(n, ..)| device(*n) == entry.header().device);
-            if let Some((.., entries)) = of {
-                entries.push(entry.encode());
+            let of = all.iter_mut().find(|load| device(load.device) == entry.header().device);
+            if let Some(load) = of {
+                load.entries.push(entry.encode());
             }
         }
     }

@@ -100,7 +100,7 @@ impl Land {
 
     /// Starts the relay; gives its address, too.
     pub(crate) fn start_relay(&self) -> Result<(Program, String)> {
-        let mut relay = Program::station(&["relay", &self.text("relay"), &self.text("papers")])?;
+        let relay = Program::station(&["relay", &self.text("relay"), &self.text("papers")])?;
         let address = relay.answer()?["address"].as_str().context("no address")?.to_owned();
         Ok((relay, address))
     }
@@ -108,7 +108,7 @@ impl Land {
     /// Starts the boxes that serve nothing; they call at `address`.
     pub(crate) fn start_crowd(&self, count: u16, address: &str) -> Result<Program> {
         let words = ["crowd", &count.to_string(), &self.text("papers"), address];
-        let mut crowd = Program::station(&words)?;
+        let crowd = Program::station(&words)?;
         crowd.answer()?;
         Ok(crowd)
     }
@@ -116,7 +116,7 @@ impl Land {
     /// Starts the box, which calls at `address`.
     pub(crate) fn start_box(&self, address: &str) -> Result<Program> {
         let words = ["box", &self.text("box"), &self.text("papers"), address];
-        let mut at_box = Program::station(&words)?;
+        let at_box = Program::station(&words)?;
         at_box.answer()?;
         Ok(at_box)
     }

@@ -40,6 +40,8 @@ pub(crate) struct Measured {
     pub(crate) documents: usize,
     /// Until all of them are there and on disk.
     pub(crate) seconds: f64,
+    /// Until each can be shown, though its signatures may still have to be checked.
+    pub(crate) shown: f64,
     pub(crate) cold: Went,
     pub(crate) client: Used,
     pub(crate) server: Used,
@@ -196,6 +198,9 @@ pub(crate) fn run(given: &[String]) -> Result<()> {
             "entries/s",
             format!("{n} entries from three boxes at once"),
         ));
+        let what = "relay ingest, PostgreSQL";
+        let why = "the store on PostgreSQL is not built";
+        page.budget(Budget::unknown(what, "≥ 5000 entries/s", why));
         report.value("sync.ingest", rate, "entries/s", n, None)?;
         crowded(&plan, &report, &mut page)?;
     }
@@ -204,8 +209,8 @@ pub(crate) fn run(given: &[String]) -> Result<()> {
     }
     page.compare();
     page.took = begun.elapsed();
-    for budget in &page.budgets {
-        say(&budget.line());
+    for line in page.budgets.iter().map(Budget::line).chain(page.broken.iter().cloned()) {
+        say(&line);
     }
     if let Some(docs) = &plan.page {
         page.write(docs, &report)?;
@@ -364,9 +369,13 @@ fn beside(plan: &Plan, report: &Report, page: &mut Page) -> Result<()> {
                 peers::export(&file, maker, *n)?;
             }
             say(&format!("{} with {n} cases", peer.name()));
-            let measured = peers::measure(*peer, &file, *n)?;
-            measured.report(report)?;
-            page.runs.push(measured);
+            match peers::measure(*peer, &file, *n) {
+                Ok(measured) => {
+                    measured.report(report)?;
+                    page.runs.push(measured);
+                }
+                Err(why) => page.broken.push(format!("{} with {n} cases: {why:#}", peer.name())),
+            }
         }
     }
     Ok(())

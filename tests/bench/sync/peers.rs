@@ -134,7 +134,7 @@ impl Beside<'_> {
 
     /// Starts a client; gives it and how many documents it has, and in how many seconds.
     fn pull(&self, address: &str, names: &str) -> Result<(Program, usize, f64)> {
-        let mut client = self.start(&["pull", &self.text("client"), address, names])?;
+        let client = self.start(&["pull", &self.text("client"), address, names])?;
         client.answer()?;
         let answer = client.answer()?;
         let documents = answer["documents"].as_u64().context("no documents")?;
@@ -147,8 +147,7 @@ impl Beside<'_> {
 pub(crate) fn measure(peer: Peer, cases: &Path, n: usize) -> Result<Measured> {
     let work = tempfile::tempdir()?;
     let beside = Beside { peer, work: work.path() };
-    let mut server =
-        beside.start(&["serve", &beside.text("server"), &cases.display().to_string()])?;
+    let server = beside.start(&["serve", &beside.text("server"), &cases.display().to_string()])?;
     // Seeding is not measured: a server that has been up for long is what a client meets.
     server.answer()?;
     drop(server);
@@ -182,6 +181,7 @@ pub(crate) fn measure(peer: Peer, cases: &Path, n: usize) -> Result<Measured> {
         cases: n,
         documents,
         seconds,
+        shown: seconds,
         cold,
         client: of_client,
         server: of_server,

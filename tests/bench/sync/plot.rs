@@ -210,6 +210,7 @@ mod tests {
             cases,
             documents: 2 * cases,
             seconds,
+            shown: seconds,
             cold,
             client,
             server,

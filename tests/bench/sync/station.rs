@@ -21,8 +21,9 @@ use cunkou_store::StoreError;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -245,14 +246,25 @@ pub(crate) struct Used {
 pub(crate) struct Program {
     child: Child,
     orders: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
+    answers: Receiver<String>,
 }
+
+/// A program that has not answered by then never will.
+const PATIENCE: Duration = Duration::from_secs(20 * 60);
 
 impl Program {
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let orders = child.stdin.take();
-        let answers = BufReader::new(child.stdout.take().context("no output")?);
+        let output = BufReader::new(child.stdout.take().context("no output")?);
+        let (sender, answers) = channel();
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
         Ok(Self { child, orders, answers })
     }
 
@@ -262,10 +274,9 @@ impl Program {
     }
 
     /// Its next answer.
-    pub(crate) fn answer(&mut self) -> Result<Value> {
-        let mut line = String::new();
-        ensure!(self.answers.read_line(&mut line)? > 0, "it ended without an answer");
-        Ok(serde_json::from_str(&line)?)
+    pub(crate) fn answer(&self) -> Result<Value> {
+        let line = self.answers.recv_timeout(PATIENCE);
+        Ok(serde_json::from_str(&line.context("it does not answer, or has ended")?)?)
     }
 
     pub(crate) fn order(&mut self, words: &str) -> Result<Value> {

@@ -26,7 +26,8 @@ fn say(words: &Value) {
 
 /// Carries orders out until there are no more.
 async fn orders(mut known: impl AsyncFnMut(&str) -> Result<()>) -> Result<()> {
-    let mut lines = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(tokio::io::stdin()));
+    let mut lines =
+        tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(tokio::io::stdin()));
     while let Some(line) = lines.next_line().await? {
         known(&line).await?;
     }
@@ -103,9 +104,13 @@ async fn pull(folder: &Path, address: &str, names: &Path) -> Result<()> {
     let dialing = repo.dial(BackoffConfig::default(), Arc::new(dialer))?;
     dialing.established().await?;
     let found = futures_util::stream::iter(names)
-        .map(|name| async {
-            let name: DocumentId = name.parse()?;
-            anyhow::Ok(repo.find(name).await?)
+        .map(|name| {
+            let repo = &repo;
+            async move {
+                let name: DocumentId = name.parse()?;
+                let found = repo.find(name);
+                anyhow::Ok(found.await?)
+            }
         })
         .buffer_unordered(IN_FLIGHT);
     let handles: Vec<DocHandle> =
@@ -121,7 +126,9 @@ async fn main() -> Result<()> {
     let words: Vec<&str> = given.iter().map(String::as_str).collect();
     match words[..] {
         ["serve", folder, cases] => serve(&PathBuf::from(folder), Path::new(cases)).await,
-        ["pull", folder, address, names] => pull(Path::new(folder), address, Path::new(names)).await,
+        ["pull", folder, address, names] => {
+            pull(Path::new(folder), address, Path::new(names)).await
+        }
         _ => bail!("serve FOLDER CASES | pull FOLDER ADDRESS NAMES"),
     }
 }
