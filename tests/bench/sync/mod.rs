@@ -242,7 +242,8 @@ fn cold(plan: &Plan, report: &Report, page: &mut Page) -> Result<()> {
     );
     page.budget(Budget::most(what, 1.15, down / least, "×", how));
     let rss = most.client.rss;
-    page.budget(Budget::most("cold start: RSS of the box", 64.0, rss, "MiB", each));
+    let what = "cold start: RSS of the box";
+    page.budget(Budget::most(what, 64.0, rss, "MiB", each).of(most.cases, 10_000));
     page.sizes = Some(sizes);
     say("bad links");
     bad_links(report, page)
@@ -333,7 +334,7 @@ fn held(plan: &Plan, report: &Report, page: &mut Page) -> Result<()> {
             let rss = ours::memory(&mut land, 1000)?;
             let what = "box memory, 50,000 cases, syncing";
             let how = format!("{n} cases held, 1,000 more coming; without pages");
-            page.budget(Budget::most(what, 120.0, rss, "MiB", how));
+            page.budget(Budget::most(what, 120.0, rss, "MiB", how).of(*n, 50_000));
             report.value(&format!("sync.held.rss.{n}"), rss, "MiB", *n, None)?;
         }
     }

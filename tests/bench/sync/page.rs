@@ -46,15 +46,22 @@ impl Budget {
     }
 
     pub(crate) fn most(what: &str, most: f64, value: f64, unit: &str, how: String) -> Self {
-        let (target, measured) =
-            (format!("≤ {} {unit}", plain(most)), format!("{} {unit}", short(value)));
+        let (target, measured) = (with("≤", plain(most), unit), with("", short(value), unit));
         Self::new(what, target, measured, value <= most, how)
     }
 
     pub(crate) fn least(what: &str, least: f64, value: f64, unit: &str, how: String) -> Self {
-        let (target, measured) =
-            (format!("≥ {} {unit}", plain(least)), format!("{} {unit}", short(value)));
+        let (target, measured) = (with("≥", plain(least), unit), with("", short(value), unit));
         Self::new(what, target, measured, value >= least, how)
+    }
+
+    /// A budget that speaks of more cases than there were is not met by fewer.
+    pub(crate) fn of(mut self, cases: usize, spoken_of: usize) -> Self {
+        if cases < spoken_of && self.met == Some(true) {
+            self.met = None;
+            self.how = format!("not at {spoken_of} cases: {}", self.how);
+        }
+        self
     }
 
     /// Met also in another way.
@@ -80,6 +87,11 @@ impl Budget {
             self.what, self.measured, self.target, self.how
         )
     }
+}
+
+/// A sign, a number and its unit, as far as there are such.
+fn with(sign: &str, number: String, unit: &str) -> String {
+    [sign, &number, unit].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// A number as people write it in a budget.
@@ -150,13 +162,15 @@ impl Page {
             VILLAGES.len(),
             most.repair.bytes - most.repair.naming
         );
-        self.budget(Budget::most(what, 1000.0, most.repair.naming as f64, "B", how));
+        let naming = most.repair.naming as f64;
+        self.budget(Budget::most(what, 1000.0, naming, "B", how).of(n, 100_000));
         let what = "reconcile 10 differences: round trips to name them";
         let how = format!(
             "{n} cases; hello counted; {:.0} until all is repaired",
             most.repair.round_trips()
         );
-        self.budget(Budget::most(what, 1.0, most.repair.round_trips_to_name(), "", how));
+        let trips = most.repair.round_trips_to_name();
+        self.budget(Budget::most(what, 1.0, trips, "", how).of(n, 100_000));
     }
 
     fn largest(&self, who: &str) -> Option<&Measured> {
@@ -265,5 +279,24 @@ impl Page {
         std::fs::write(&file, text)?;
         let picture = plot::picture(&self.runs, &self.held);
         Ok(std::fs::write(docs.join("performance.svg"), picture)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_met_or_missed_and_never_met_by_fewer_cases_than_it_speaks_of() {
+        let of = |value, cases| {
+            Budget::most("memory", 120.0, value, "MiB", String::new()).of(cases, 50_000).verdict()
+        };
+        assert_eq!(of(120.0, 50_000), "met");
+        assert_eq!(of(120.1, 50_000), "**missed**");
+        assert_eq!(of(50.0, 10_000), "not measured");
+        assert_eq!(of(150.0, 10_000), "**missed**");
+        let rate = Budget::least("rate", 1.0, 0.5, "×", String::new());
+        assert_eq!(rate.line(), "**missed**: rate: 0.50 × (budget ≥ 1 ×); ");
+        assert_eq!(Budget::most("turns", 1.0, 1.0, "", String::new()).target, "≤ 1");
     }
 }
