@@ -7,6 +7,7 @@ mod parts;
 mod people;
 mod proxy;
 mod report;
+mod sync;
 mod trust;
 mod world;
 
@@ -28,19 +29,30 @@ fn programs() -> Result<PathBuf> {
 }
 
 #[expect(clippy::print_stderr, reason = "progress goes to the terminal")]
-fn say(words: &str) {
+pub(crate) fn say(words: &str) {
     eprintln!("{words}");
 }
 
 fn main() -> Result<()> {
+    if cunkou_guard::worker::is_asked_for() {
+        return Ok(cunkou_guard::worker::run()?);
+    }
+    let given: Vec<String> = std::env::args().skip(1).collect();
+    match given.split_first() {
+        Some((first, rest)) if first == "--sync" => return sync::run(rest),
+        Some((first, rest)) if first == "--station" => return sync::station(rest),
+        _ => {}
+    }
     let (mut quick, mut flood_alone, mut trust_alone) = (false, false, false);
-    for argument in std::env::args().skip(1) {
+    for argument in given {
         match argument.as_str() {
             "--quick" => quick = true,
             "--flood" => flood_alone = true,
             "--trust" => trust_alone = true,
             "--plain-peer" => return trust::be_plain_peer(),
-            other => bail!("unknown argument {other}; use: bench [--quick | --flood | --trust]"),
+            other => bail!(
+                "unknown argument {other}; use: bench [--quick | --flood | --trust | --sync …]"
+            ),
         }
     }
     let bin = programs()?;

@@ -74,6 +74,19 @@ fn check(digits: &str) -> char {
     char::from(b"10X98765432"[(sum % 11) as usize])
 }
 
+/// A made-up name and its initials.
+pub(crate) fn name(dice: &mut Dice) -> (String, String) {
+    let parts = [dice.one_of(&SURNAMES), dice.one_of(&GIVEN), dice.one_of(&GIVEN)];
+    (parts.iter().map(|(c, _)| *c).collect(), parts.iter().map(|(_, c)| *c).collect())
+}
+
+/// A made-up ID number. Days come again after 23,520 people, with other last digits.
+pub(crate) fn id_number(i: usize) -> String {
+    let (year, month, day) = (1935 + i % 70, 1 + (i / 70) % 12, 1 + (i / 840) % 28);
+    let digits = format!("130999{year}{month:02}{day:02}{:03}", i * 7919 % 1000);
+    format!("{digits}{}", check(&digits))
+}
+
 /// Writes `n` residents of 云岭村 as the county's import reads them; gives some to look for.
 pub(crate) fn write(path: &Path, n: usize) -> Result<Vec<Known>> {
     let mut dice = Dice::new(n as u64);
@@ -81,19 +94,13 @@ pub(crate) fn write(path: &Path, n: usize) -> Result<Vec<Known>> {
         String::from("\u{feff}姓名,身份证号,村,村民小组,户主姓名,与户主关系,联系电话,住址\r\n");
     let mut known = Vec::new();
     for i in 0..n {
-        let parts = [dice.one_of(&SURNAMES), dice.one_of(&GIVEN), dice.one_of(&GIVEN)];
-        let name: String = parts.iter().map(|(c, _)| *c).collect();
-        // Days come again after 23,520 people, with other last digits.
-        let (year, month, day) = (1935 + i % 70, 1 + (i / 70) % 12, 1 + (i / 840) % 28);
-        let digits = format!("130999{year}{month:02}{day:02}{:03}", i * 7919 % 1000);
-        let id = format!("{digits}{}", check(&digits));
+        let ((name, initials), id) = (name(&mut dice), id_number(i));
         let group = 1 + i % 6;
         writeln!(
             text,
             "{name},{id},云岭村,{group},{name},户主,139{i:08},云溪县清河镇云岭村{group}组{i}号\r"
         )?;
         if known.len() < 500 && i % (n / 500).max(1) == 0 {
-            let initials = parts.iter().map(|(_, c)| *c).collect();
             known.push(Known { name, initials, tail: id[14..].to_owned() });
         }
     }

@@ -71,6 +71,31 @@ impl Report {
         Self { file, commit: commit.unwrap_or_default(), profile }
     }
 
+    /// When, of which commit, on which machine, how busy, in how long.
+    pub(crate) fn circumstances(&self, took: Duration) -> String {
+        let said = |program: &str, arguments: &[&str]| {
+            let ran = Command::new(program).args(arguments).output();
+            ran.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned()).unwrap_or_default()
+        };
+        let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model =
+            cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let loads = load.split(' ').take(3).collect::<Vec<_>>().join(", ");
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        format!(
+            "{} UTC, commit `{}`, {} build, {} {} ({cores} cores), {}; load at the end {loads}; \
+             took {} minutes.",
+            said("date", &["-u", "+%Y-%m-%d %H:%M"]),
+            self.commit,
+            self.profile,
+            said("uname", &["-sm"]),
+            model.trim_start_matches(['\t', ' ', ':']),
+            said("rustc", &["--version"]),
+            took.as_secs().div_ceil(60),
+        )
+    }
+
     #[expect(clippy::print_stdout, reason = "the measurements are the program's answer")]
     fn say(&self, line: Line) -> Result<()> {
         let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();

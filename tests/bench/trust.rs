@@ -105,7 +105,7 @@ pub(crate) fn signatures(report: &Report) -> Result<()> {
 }
 
 /// Processor time that a process has used.
-fn cpu(pid: u32) -> Result<f64> {
+pub(crate) fn cpu(pid: u32) -> Result<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let after = stat.rsplit_once(") ").context("no name in stat")?.1;
     let fields: Vec<&str> = after.split(' ').collect();
