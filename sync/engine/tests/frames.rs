@@ -4,7 +4,7 @@
 
 use cunkou_engine::{
     Brief, Call, Checked, Frame, Hello, Input, NameSum, News, Output, PROTOCOL, ScopeState,
-    Session, features,
+    Session, Sketch, features,
 };
 use minicbor::Decoder;
 use minicbor::data::Type;
@@ -13,7 +13,10 @@ use std::fmt::Write;
 use std::time::Duration;
 
 const SCOPE: &str = "place:1";
+/// What the conversations of the documents are held in.
 const ALL: u64 = features::BRIEF | features::PACKED | features::OFFER | features::RECONCILE;
+/// With whole subjects and sketches, too.
+const EVERYTHING: u64 = ALL | features::SNAPSHOT | features::SKETCH;
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut out, byte| {
@@ -40,7 +43,8 @@ fn sum(entries: &[Vec<u8>]) -> [u8; 16] {
 
 fn hello_of_the_first_version() -> Hello {
     let (scope, epoch) = (SCOPE.to_owned(), [5; 16]);
-    let state = ScopeState { scope, head: 300, read: 7, epoch, acked: None, sum: None };
+    let state =
+        ScopeState { scope, head: 300, read: 7, epoch, acked: None, sum: None, whole: None };
     Hello {
         protocol: PROTOCOL,
         store: [1; 16],
@@ -88,6 +92,14 @@ fn frames() -> Vec<(&'static str, Frame)> {
     let short: Vec<u8> = [1, 2].iter().flat_map(|n| name(&entry(*n))[..8].to_vec()).collect();
     let whole: Vec<u8> = [1, 2].iter().flat_map(|n| name(&entry(*n))).collect();
     let message = || vec![0x61, 0, 0, 0].into();
+    let mut asking = hello_of_the_first_version();
+    asking.features = Some(EVERYTHING);
+    asking.scopes[0] =
+        ScopeState { head: 0, read: 0, whole: Some(vec![7; 3].into()), ..asking.scopes[0].clone() };
+    let wholes = bytes.clone().into();
+    let mut sketch = Sketch::default();
+    (1..=5).for_each(|n| sketch.add(&name(&entry(n))));
+    let sketch = sketch.folded().to_bytes();
     vec![
         ("1 Hello of the first version", Frame::Hello(first)),
         ("1 Hello", Frame::Hello(hello)),
@@ -111,6 +123,28 @@ fn frames() -> Vec<(&'static str, Frame)> {
         ("16 Fetched", Frame::Fetched { scope: scope(), dealt: 2, entries: two() }),
         ("17 Give", Frame::Give { scope: scope(), entries: two() }),
         ("18 Given", Frame::Given { scope: scope() }),
+        ("1 Hello that asks for whole subjects", Frame::Hello(asking)),
+        (
+            "19 Whole",
+            Frame::Whole {
+                scope: scope(),
+                next: vec![7; 3].into(),
+                end: false,
+                size,
+                bytes: wholes,
+            },
+        ),
+        ("20 Took", Frame::Took { scope: scope() }),
+        ("21 Sketch of 1 to 5", Frame::Sketch { scope: scope(), cells: sketch.into() }),
+        (
+            "22 Sketched",
+            Frame::Sketched {
+                scope: scope(),
+                named: true,
+                lacking: name(&entry(1))[..8].to_vec().into(),
+                names: name(&entry(2)).to_vec().into(),
+            },
+        ),
     ]
 }
 
@@ -238,6 +272,7 @@ fn conversation(held: [Vec<(bool, u8)>; 2], memory: Option<[Memory; 2]>, knows: 
             epoch: if memory.is_some() { [0x10 + 3 - own; 16] } else { [0; 16] },
             acked: memory.map(|_| acked),
             sum: Some(sum(&entries)),
+            whole: None,
         }];
         let call = if n == 0 { Call::Out { knows } } else { Call::In };
         Side { log, session: Session::new(Duration::ZERO, hello, call) }
@@ -347,9 +382,9 @@ fn hello() -> Hello {
 }
 
 /// The layouts of wire.md: `t` text, `u` unsigned, `i` integer, `b` byte string, `n` byte string or
-/// null, `o` unsigned or null, `[x]` an array of x, `(…)` a record; after `?` what may be left out.
-const LAYOUTS: [&str; 18] = [
-    "(ubbbti[(tuub?ob)]?u)",
+/// null, `o` unsigned or null, `f` true or false, `[x]` an array of x, `(…)` a record; after `?` what may be left out.
+const LAYOUTS: [&str; 22] = [
+    "(ubbbti[(tuub?o?n?b)]?u)",
     "tuu[b]",
     "tu",
     "b",
@@ -367,6 +402,10 @@ const LAYOUTS: [&str; 18] = [
     "tu[b]",
     "t[b]",
     "t",
+    "tbfub",
+    "t",
+    "tb",
+    "tfbb",
 ];
 
 /// Reads one value by its layout and gives what is left of that.
@@ -376,6 +415,7 @@ fn read<'l>(layout: &'l str, from: &mut Decoder<'_>) -> &'l str {
         "t" => drop(from.str().expect("text")),
         "u" => drop(from.u64().expect("unsigned")),
         "i" => drop(from.i64().expect("an integer")),
+        "f" => drop(from.bool().expect("true or false")),
         "b" => drop(from.bytes().expect("a byte string")),
         "n" | "o" if from.datatype().expect("something") == Type::Null => {
             from.null().expect("null");
@@ -431,5 +471,5 @@ fn whoever_knows_only_the_page_can_read_every_frame() {
         assert_eq!(from.position(), bytes.len(), "nothing behind it");
         seen.insert(number);
     }
-    assert_eq!(seen, (1..=18).collect(), "every frame");
+    assert_eq!(seen, (1..=22).collect(), "every frame");
 }

@@ -30,7 +30,7 @@ const SCHEMAS: [&str; 14] = [
 /// The version since which each scope has a sum of its names.
 const SUMMED: i64 = 5;
 /// The version since which entries of erased subjects are left out of that sum.
-const LEFT_OUT: i64 = 10;
+const LEFT_OUT: i64 = 11;
 /// The kind number of what was said about erasures.
 const ERASURE: u8 = 8;
 const SCHEMA: i64 = SCHEMAS.len() as i64;

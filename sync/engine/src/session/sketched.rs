@@ -21,10 +21,12 @@ pub(super) enum Size {
 impl Size {
     /// What can help when one side has so many names more.
     pub(super) fn of(more: u64) -> Self {
-        match more {
-            ..=SMALL_SKETCH_FOR => Self::Small,
-            ..=SKETCH_FOR => Self::Whole,
-            _ => Self::None,
+        if more <= SMALL_SKETCH_FOR {
+            Self::Small
+        } else if more <= SKETCH_FOR {
+            Self::Whole
+        } else {
+            Self::None
         }
     }
 
