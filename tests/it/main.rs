@@ -31,4 +31,3 @@ mod storage;
 mod story;
 mod story_js;
 mod story_no_js;
-mod villages;

@@ -263,6 +263,8 @@ fn a_box_that_comes_new_to_a_village_does_not_repair_what_was_erased_there() {
     assert!(heard.repaired.is_empty(), "{:?}", heard.repaired);
     assert!(station.is_erased(case).expect("readable"));
     let of = scope(YUNLING);
-    let sum = |a: &Station, b: &Station| a.sums(&a.peer(b), &[of.clone()]).expect("readable")[0].2;
+    let sum = |a: &Station, b: &Station| {
+        a.sums(&a.peer(b), std::slice::from_ref(&of)).expect("readable")[0].2
+    };
     assert_eq!(sum(&station, &county.relay), sum(&county.relay, &station));
 }
