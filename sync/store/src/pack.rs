@@ -3,7 +3,7 @@
 //! were written; names, logs and everything derived stay as they are.
 //!
 //! A note is a zero byte, which begins no entry and no document, then place and length (4 bytes
-//! each). A pack is the length of its content (4 bytes), then zstd.
+//! each), 9 bytes in all. A pack is the length of its content (4 bytes), then zstd.
 
 use crate::{StoreError, Txn, View};
 use rusqlite::functions::{Context, FunctionFlags};
@@ -21,7 +21,7 @@ const NOTE: usize = 9;
 const KINDS_BELOW: u8 = 4;
 
 /// The bytes of a row of `e` (an entry or a document), unpacked where they are packed.
-pub(crate) const WHOLE: &str = "CASE substr(e.bytes, 1, 1) WHEN x'00'
+pub(crate) const WHOLE: &str = "CASE WHEN length(e.bytes) = 9 AND substr(e.bytes, 1, 1) = x'00'
     THEN unpacked(e.bytes, (SELECT p.bytes FROM pack p WHERE p.subject = e.subject))
     ELSE e.bytes END";
 
@@ -58,7 +58,7 @@ pub(crate) fn install(db: &Connection) -> Result<(), StoreError> {
 
 /// Whether bytes that were read are a note: their pack is damaged.
 pub(crate) fn is_note(bytes: &[u8]) -> bool {
-    bytes.first() == Some(&0)
+    bytes.len() == NOTE && bytes.first() == Some(&0)
 }
 
 fn note(at: usize, length: usize) -> Option<[u8; NOTE]> {
@@ -260,6 +260,6 @@ mod tests {
     fn a_note_says_where_and_nothing_else_reads_as_one() {
         assert_eq!(place(&note(7, 300).expect("fits")), Some((7, 300)));
         assert_eq!(place(b"\0\0\0"), None);
-        assert!(is_note(&note(0, 0).expect("fits")) && !is_note(b"") && !is_note(b"\x84"));
+        assert!(is_note(&note(0, 0).expect("fits")) && !is_note(b"") && !is_note(&[0; 10]));
     }
 }
