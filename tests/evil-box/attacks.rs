@@ -342,6 +342,7 @@ async fn unknown_county_statement(evil: &Evil) -> Result<Found> {
     ensure!(kept, "the relay did not answer: {}", talk.end().await);
     let all: Vec<String> =
         evil.county.places().map(|place| format!("place:{}", place.id)).collect();
+    talk.leave();
     let hello = evil.talk(&all).await?.hello.context("a hello")?;
     let more = hello.scopes.iter().filter(|s| !evil.is_own(&s.scope)).count();
     found(more == 0, format!("kept it aside; this box serves {more} more villages than before"))

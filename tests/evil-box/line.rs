@@ -307,6 +307,11 @@ impl Talk {
         }
     }
 
+    /// Hangs up: a relay talks to one machine of a device at a time.
+    pub(crate) fn leave(&self) {
+        self.connection.close(0_u32.into(), b"");
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         self.connection.close_reason().is_none()
     }
