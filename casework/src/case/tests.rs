@@ -62,11 +62,12 @@ fn the_rungs_of_the_ladder_are_climbed_one_by_one() {
 
 #[test]
 fn the_last_rung_is_whose_acceptance_it_is() {
+    use Level::{County, Township};
     let way = |route: Route, names: &[&str]| {
         let mut desk = Desk::new(0);
         desk.step(AGENT, opened(YUNLING, route));
         for name in names {
-            let by_township = desk.folded().state.accepts_at() == Level::Township;
+            let by_township = desk.folded().state.accepts_at() == Township;
             let who = if *name == "accepted" && by_township { CLERK } else { desk.usual(name) };
             let step = desk.named(name);
             let id = desk.step(who, step);
@@ -75,7 +76,6 @@ fn the_last_rung_is_whose_acceptance_it_is() {
         let state = desk.folded().state;
         (state.accepts_at(), state.acceptance.map(|acceptance| acceptance.by))
     };
-    use Level::{County, Township};
     let to_township = ["submitted", "taken"];
     assert_eq!(way(by_county(), &to_township), (County, None));
     assert_eq!(way(by_township(), &[]), (Township, None), "as soon as it is begun");

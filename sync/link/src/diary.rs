@@ -280,8 +280,10 @@ mod tests {
     use super::*;
     use std::sync::Mutex;
 
+    type Line = (String, Trouble, Option<(i64, u64)>);
+
     #[derive(Default)]
-    struct Book(Mutex<Vec<(String, Trouble, Option<(i64, u64)>)>>);
+    struct Book(Mutex<Vec<Line>>);
 
     impl Diary for Book {
         fn began(&self, _: &PeerInfo, _: Way) -> Option<i64> {
