@@ -146,6 +146,8 @@ fn a_box_with_ipv6_alone_goes_on_over_a_bad_line_when_its_address_changes() -> R
     let talked = || conversations(&county, "village1-inside.log");
     until("it talks", 120, || (talked() > 0).then_some(()))?;
     unlock(&county)?;
+    // An open box calls anew.
+    until("it talks again", 120, || (talked() > 1).then_some(()))?;
     until("it has sent all", 120, || {
         (county.status("village1").ok()?["unsent"]["entries"] == 0).then_some(())
     })?;
