@@ -7,6 +7,7 @@ use cunkou_casework::entry::{Entry, Kind, change_id};
 use cunkou_casework::event::{Event, Level, Route, Step, Witness, encode};
 use cunkou_casework::ids::{DeviceId, EntryId, PersonId, Scope, SubjectId};
 use cunkou_engine::{FRAME_BYTES_MAX, Frame};
+use cunkou_tests::agent::Dice;
 use std::time::{Duration, Instant};
 
 /// One attack never takes longer.
@@ -15,6 +16,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
 const FLOOD: usize = 2_600;
 /// How long the flood is watched.
 const WATCHED: Duration = Duration::from_secs(20);
+
+/// So many changed changes: far from what a box is suspended for.
+const MUTATED: usize = 200;
 
 const HOSTILE: [&[u8]; 5] = [
     include_bytes!("../../sync/guard/tests/data/change-list-1000000-nulls.bin"),
@@ -50,6 +54,7 @@ enum Which {
     GarbageFrames,
     OversizedFrame,
     HostileChange,
+    MutatedChanges,
     TokenTwice,
     UnknownCountyStatement,
     FakeWitness,
@@ -69,7 +74,7 @@ const fn attack(name: &'static str, tries: &'static str, which: Which) -> Attack
 }
 
 /// All of them. The flood is the last: it uses up what this box may send.
-pub(crate) const ALL: [Attack; 12] = [
+pub(crate) const ALL: [Attack; 13] = [
     attack(
         "forge-approval",
         "an approval in the relay's and in a reviewer's name, signed by this box",
@@ -102,6 +107,12 @@ pub(crate) const ALL: [Attack; 12] = [
         "changes that expand to gigabytes or nest without end, correctly signed",
         Which::HostileChange,
     ),
+    attack(
+        "mutated-changes",
+        "real changes with bytes of them changed and the checksum made to fit again, beside real \
+         ones of the same case",
+        Which::MutatedChanges,
+    ),
     attack("token-twice", "the same enrolment file once more, with another key", Which::TokenTwice),
     attack(
         "unknown-county-statement",
@@ -127,6 +138,7 @@ impl Attack {
             Which::GarbageFrames => garbage_frames(evil).await,
             Which::OversizedFrame => oversized_frame(evil).await,
             Which::HostileChange => hostile_change(evil).await,
+            Which::MutatedChanges => mutated_changes(evil).await,
             Which::TokenTwice => token_twice(evil).await,
             Which::UnknownCountyStatement => unknown_county_statement(evil).await,
             Which::FakeWitness => fake_witness(evil).await,
@@ -307,6 +319,55 @@ async fn hostile_change(evil: &Evil) -> Result<Found> {
         begun.elapsed().as_millis()
     );
     found(alive && sent > 0, words)
+}
+
+/// A change with some bytes of its body changed, and the checksum that fits then.
+fn mutated(change: &[u8], dice: &mut Dice) -> Vec<u8> {
+    // Magic, checksum, type, and the length in LEB128; then the body.
+    const CHECKSUM: std::ops::Range<usize> = 4..8;
+    let body = 9 + change[9..].iter().take_while(|byte| **byte & 0x80 != 0).count() + 1;
+    let mut bytes = change.to_vec();
+    for _ in 0..=dice.below(3) {
+        let at = body + usize::try_from(dice.below((bytes.len() - body) as u64)).unwrap_or(0);
+        bytes[at] = match dice.below(3) {
+            0 => bytes[at] ^ 1 << dice.below(8),
+            1 => [0, 0x7f, 0x80, 0xff][usize::try_from(dice.below(4)).unwrap_or(0)],
+            _ => u8::try_from(dice.below(256)).unwrap_or(0),
+        };
+    }
+    let sum = ring::digest::digest(&ring::digest::SHA256, &bytes[CHECKSUM.end..]);
+    bytes[CHECKSUM].copy_from_slice(&sum.as_ref()[..4]);
+    bytes
+}
+
+async fn mutated_changes(evil: &Evil) -> Result<Found> {
+    let mut dice = Dice::new(20);
+    let by = (None, evil.device);
+    let case = SubjectId([0xe5; 16]);
+    let real = evil.changes(&["1", "2", "3", "4"])?;
+    let mut sent = 0;
+    for (n, change) in real.iter().enumerate() {
+        let mut entries = Vec::new();
+        while entries.len() < MUTATED / real.len() {
+            let bytes = mutated(change, &mut dice);
+            if bytes != *change && change_id(&bytes).is_ok() {
+                entries.push(evil.entry(case, Kind::Edit, by, bytes)?);
+            }
+        }
+        sent += entries.len();
+        // Before them the one that was made: what came before a wrong one stays, and what comes
+        // after it builds on that.
+        let honest = evil.entry(case, Kind::Edit, by, change.clone())?;
+        entries.insert(0, honest.clone());
+        let taken = evil.taken(&entries).await?;
+        if !taken.contains(&honest.id()) {
+            return found(false, format!("did not take change {n} of the case among others"));
+        }
+    }
+    found(
+        evil.alive().await,
+        format!("received {sent} of them, took the real changes among them, and goes on"),
+    )
 }
 
 async fn token_twice(evil: &Evil) -> Result<Found> {

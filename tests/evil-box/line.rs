@@ -127,6 +127,17 @@ impl Evil {
         change.context("a change")
     }
 
+    /// Changes of one document, each behind the one before.
+    pub(crate) fn changes(&self, values: &[&str]) -> Result<Vec<Vec<u8>>> {
+        let by = actor(self.device, Incarnation(self.run));
+        let mut document = Document::new(Schema::Case1)?;
+        let write = |value: &&str| {
+            let writes = [Write::set(Section::Notes, "n", *value)];
+            document.write(by, 0, &writes)?.context("a change")
+        };
+        values.iter().map(write).collect()
+    }
+
     /// A save about a case that nobody knows: nothing is wrong with it.
     pub(crate) fn honest(&self, value: &str) -> Result<Entry> {
         let (subject, by) = (SubjectId(random()), (None, self.device));

@@ -7,7 +7,7 @@ use cunkou_tests::wild::{Says, WildBox};
 use std::path::Path;
 use std::time::Instant;
 
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "forge-approval",
     "replay",
     "out-of-scope-write",
@@ -16,11 +16,22 @@ const NAMES: [&str; 12] = [
     "garbage-frames",
     "oversized-frame",
     "hostile-change",
+    "mutated-changes",
     "token-twice",
     "unknown-county-statement",
     "fake-witness",
     "flood",
 ];
+
+/// A relay that was attacked with all of it has had less memory than this.
+const PEAK_KB_MAX: u64 = 400_000;
+
+/// The most memory that a process had since it began.
+fn peak_kb(pid: u32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).context("no VmHWM")?;
+    Ok(line.split_whitespace().nth(1).context("a number")?.parse()?)
+}
 
 #[test]
 fn evil_box_is_held_on_every_count_and_a_live_box_that_is_revoked_is_cut_off() -> Result<()> {
@@ -46,6 +57,17 @@ fn evil_box_is_held_on_every_count_and_a_live_box_that_is_revoked_is_cut_off() -
         ensure!(ran.out.contains(&format!("\n{name}\n")), "{name} was not tried:\n{}", ran.out);
     }
     println!("{}", ran.out);
+
+    // It is the same process, and has never been large.
+    let most = peak_kb(relay.pid())?;
+    println!("the relay never had more than {most} kB");
+    ensure!(most < PEAK_KB_MAX, "the relay took {most} kB");
+    // What it keeps is whole, and every document comes out of its entries again.
+    for (what, holds) in [("scrub", "\"clean\":true"), ("rebuild", "\"dropped\":0")] {
+        let done = county.relay(&[what], "")?;
+        let last = done.out.lines().last().unwrap_or_default().replace(' ', "");
+        ensure!(done.code == 0 && last.contains(holds), "{what}: {}\n{}", done.out, done.err);
+    }
 
     // An honest one is none the worse for it, until it is revoked in the middle of its work.
     honest.round_trip()?;

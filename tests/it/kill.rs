@@ -4,14 +4,14 @@ use cunkou_tests::agent::{Agent, Dice, Filed, Papers};
 use cunkou_tests::at_rest;
 use cunkou_tests::county::{County, Node, until};
 use rustix::process::{Pid, Signal, kill_process};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 const ITEM: &str = "S1-gaoling";
 
-fn number_from_env(name: &str) -> Option<u64> {
+pub(crate) fn number_from_env(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
@@ -56,8 +56,14 @@ fn look_at(agent: &Agent, filed: &Filed) -> anyhow::Result<()> {
 }
 
 /// Files cases until told to stop; what was shown is noted when its receipt has arrived.
-fn file_cases(county: &County, stop: &AtomicBool, shown: &Mutex<Vec<Filed>>, seed: u64) {
-    let mut papers = Papers::New(Dice::new(seed), 640, 480);
+fn file_cases(
+    county: &County,
+    stop: &AtomicBool,
+    shown: &Mutex<Vec<Filed>>,
+    seed: u64,
+    width: u32,
+) {
+    let mut papers = Papers::New(Dice::new(seed), width, width * 3 / 4);
     let (mut people, mut signed_in, mut from) = (Vec::new(), None, 0);
     while !stop.load(Ordering::Relaxed) {
         let mut step = || -> anyhow::Result<()> {
@@ -84,20 +90,48 @@ fn file_cases(county: &County, stop: &AtomicBool, shown: &Mutex<Vec<Filed>>, see
     }
 }
 
-#[test]
-fn after_kill_nine_of_box_or_relay_at_random_moments_every_shown_receipt_exists_and_every_photo_is_whole()
- {
-    let rounds = number_from_env("CUNKOU_KILL_ROUNDS").unwrap_or(6);
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
-    let seed = number_from_env("CUNKOU_KILL_SEED").unwrap_or(now.as_secs());
-    println!("CUNKOU_KILL_SEED={seed} CUNKOU_KILL_ROUNDS={rounds}");
+/// By scope, the entries that count on a node, with their bytes.
+type Held = BTreeMap<String, BTreeSet<(Vec<u8>, Vec<u8>)>>;
+
+fn held(county: &County, node: &str) -> anyhow::Result<Held> {
+    let db = at_rest::database(&county.data("relay"), &county.data(node))?;
+    let sql = "SELECT log.scope, entry.id, entry.bytes FROM log JOIN entry USING(pos)
+        WHERE entry.state = 0";
+    let mut rows = db.prepare(sql)?;
+    let rows = rows.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
+    let mut held = Held::new();
+    for row in rows {
+        let (scope, entry) = row?;
+        held.entry(scope).or_default().insert(entry);
+    }
+    Ok(held)
+}
+
+/// Every machine holds of its scopes what the relay holds, to the byte.
+pub(crate) fn all_hold_the_same(county: &County) -> anyhow::Result<()> {
+    let relay = held(county, "relay")?;
+    for node in ["township", "village1", "village2"] {
+        for (scope, entries) in held(county, node)? {
+            let of_relay = relay.get(&scope).cloned().unwrap_or_default();
+            let (here, there) = (entries.len(), of_relay.len());
+            anyhow::ensure!(
+                entries == of_relay,
+                "{scope}: {node} has {here}, the relay {there}, and they are not the same"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// A county at work, and `kill -9` of a box or the relay at random moments; then everybody must have
+/// everything. `seconds` is how long everything may take to arrive.
+pub(crate) fn cut_at_random(county: &County, rounds: u64, seed: u64, width: u32, seconds: u64) {
     let mut dice = Dice::new(seed);
-    let county = County::start().expect("a county");
     let (stop, shown) = (AtomicBool::new(false), Mutex::new(Vec::<Filed>::new()));
     let count = || shown.lock().expect("no panic").len();
     let begun = Instant::now();
     std::thread::scope(|scope| {
-        scope.spawn(|| file_cases(&county, &stop, &shown, seed));
+        scope.spawn(|| file_cases(county, &stop, &shown, seed, width));
         // A failed check ends the filing, too: else the scope would wait for ever.
         struct Stop<'a>(&'a AtomicBool);
         impl Drop for Stop<'_> {
@@ -120,9 +154,9 @@ fn after_kill_nine_of_box_or_relay_at_random_moments_every_shown_receipt_exists_
             until("its end", 10, || pid_of(county.node(victim)).is_none().then_some(()))
                 .expect("it ended");
             let promised = shown.lock().expect("no panic").clone();
-            assert_eq!(integrity(&county, victim), "ok", "round {round}: {victim}");
+            assert_eq!(integrity(county, victim), "ok", "round {round}: {victim}");
             county.start_node(victim).expect("it starts again");
-            let agent = agent(&county, "li").expect("li signs in");
+            let agent = agent(county, "li").expect("li signs in");
             for filed in &promised[checked..] {
                 look_at(&agent, filed).unwrap_or_else(|e| panic!("round {round}: {e:#}"));
             }
@@ -140,17 +174,17 @@ fn after_kill_nine_of_box_or_relay_at_random_moments_every_shown_receipt_exists_
     let numbers: BTreeSet<&str> = shown.iter().map(|f| f.number.as_str()).collect();
     assert_eq!(numbers.len(), shown.len(), "numbers are unique");
     for name in ["village1", "village2", "township"] {
-        until("nothing unsent", 120, || {
+        until("nothing unsent", seconds, || {
             let status = county.status(name).ok()?;
             (status["unsent"]["entries"] == 0).then_some(())
         })
         .unwrap_or_else(|e| panic!("{name}: {e}"));
     }
     for login in ["li", "wang", "zhao"] {
-        let agent = agent(&county, login).expect("they sign in");
+        let agent = agent(county, login).expect("they sign in");
         for filed in &shown {
             let mut why = None;
-            until("the case with its photos", 120, || match look_at(&agent, filed) {
+            until("the case with its photos", seconds, || match look_at(&agent, filed) {
                 Ok(()) => Some(()),
                 Err(error) => {
                     why = Some(error);
@@ -160,10 +194,12 @@ fn after_kill_nine_of_box_or_relay_at_random_moments_every_shown_receipt_exists_
             .unwrap_or_else(|e| panic!("{login}: {}: {e}: {why:?}", filed.number));
         }
     }
+    until("all stores hold the same", seconds, || all_hold_the_same(county).is_ok().then_some(()))
+        .unwrap_or_else(|e| panic!("{e}: {:?}", all_hold_the_same(county)));
     for name in ["relay", "township", "village1", "village2"] {
         assert_eq!(county.status(name).expect("a status")["quarantine"], 0, "{name}");
         county.stop(name).expect("it stops");
-        assert_eq!(integrity(&county, name), "ok", "{name}");
+        assert_eq!(integrity(county, name), "ok", "{name}");
         let db = at_rest::database(&county.data("relay"), &county.data(name)).expect("a database");
         let twice = "SELECT count(*) FROM
             (SELECT number FROM case_row GROUP BY number HAVING count(*) > 1)";
@@ -173,4 +209,15 @@ fn after_kill_nine_of_box_or_relay_at_random_moments_every_shown_receipt_exists_
         let wanted: u64 = db.query_row(wanted, [], |row| row.get(0)).expect("an answer");
         println!("{name}: {wanted} attachments still wanted");
     }
+}
+
+#[test]
+fn after_kill_nine_of_box_or_relay_at_random_moments_every_shown_receipt_exists_and_every_photo_is_whole()
+ {
+    let rounds = number_from_env("CUNKOU_KILL_ROUNDS").unwrap_or(6);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
+    let seed = number_from_env("CUNKOU_KILL_SEED").unwrap_or(now.as_secs());
+    println!("CUNKOU_KILL_SEED={seed} CUNKOU_KILL_ROUNDS={rounds}");
+    let county = County::start().expect("a county");
+    cut_at_random(&county, rounds, seed, 640, 120);
 }

@@ -116,7 +116,18 @@ impl County {
     /// # Errors
     /// When it does not come up.
     pub fn start_in(data: &Path, folder: Option<tempfile::TempDir>) -> Result<Self> {
-        let bin = programs()?;
+        Self::start_with(programs()?, data, folder)
+    }
+
+    /// The same with the programs in `bin`.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn start_with(
+        bin: PathBuf,
+        data: &Path,
+        folder: Option<tempfile::TempDir>,
+    ) -> Result<Self> {
         let port = free_ports()?;
         let mut demo = Command::new(bin.join("cunkou-demo"))
             .args(["--json", "--bin"])

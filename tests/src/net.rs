@@ -107,8 +107,7 @@ impl Namespace {
     /// When it is not permitted.
     pub fn new() -> Result<Self> {
         let name = format!("cunkou{}", std::process::id());
-        let (near, far) =
-            (format!("ck{}a", std::process::id()), format!("ck{}b", std::process::id()));
+        let (near, far) = Self::cable();
         run("ip", &["netns", "add", &name])?;
         let this = Self { name, here: HERE };
         run("ip", &["link", "add", &near, "type", "veth", "peer", "name", &far])?;
@@ -171,6 +170,41 @@ impl Namespace {
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?)
+    }
+}
+
+/// A prefix for documentation: nobody's.
+const SIX: &str = "2001:db8:ca5e::";
+
+impl Namespace {
+    /// From now on there is IPv6 alone, to the returned address of this side.
+    ///
+    /// # Errors
+    /// When the kernel has no IPv6.
+    pub fn only_six(&self) -> Result<String> {
+        let (near, far) = Self::cable();
+        let (here, there) = (format!("{SIX}1"), format!("{SIX}2"));
+        run("ip", &["-6", "addr", "add", &format!("{here}/64"), "dev", &near, "nodad"])?;
+        self.inside("ip", &["-6", "addr", "add", &format!("{there}/64"), "dev", &far, "nodad"])?;
+        self.inside("ip", &["-4", "addr", "flush", "dev", &far])?;
+        Ok(here)
+    }
+
+    /// Another modem: the address inside is another, and the first one is gone.
+    ///
+    /// # Errors
+    /// When it cannot be changed.
+    pub fn moves(&self) -> Result<()> {
+        let (_, far) = Self::cable();
+        let (old, new) = (format!("{SIX}2/64"), format!("{SIX}77/64"));
+        self.inside("ip", &["-6", "addr", "add", &new, "dev", &far, "nodad"])?;
+        self.inside("ip", &["-6", "addr", "del", &old, "dev", &far])
+    }
+
+    /// The names of both ends of the cable.
+    fn cable() -> (String, String) {
+        let number = std::process::id();
+        (format!("ck{number}a"), format!("ck{number}b"))
     }
 }
 

@@ -47,6 +47,7 @@ pub struct Wire {
     /// Back.
     pub down: Arc<Way>,
     over: Arc<AtomicBool>,
+    forget: Arc<AtomicBool>,
 }
 
 const LOOK: Duration = Duration::from_micros(500);
@@ -54,14 +55,16 @@ const LOOK: Duration = Duration::from_micros(500);
 /// One direction.
 struct Lane {
     weather: Weather,
+    /// Come twice of a thousand.
+    twice: u64,
     dice: Dice,
     free: Instant,
     count: Arc<Way>,
 }
 
 impl Lane {
-    /// When a packet that sets out now arrives; never, if it is lost.
-    fn arrives(&mut self, now: Instant, bytes: usize) -> Option<Instant> {
+    /// When a packet that sets out now arrives: never, once, or twice.
+    fn arrives(&mut self, now: Instant, bytes: usize) -> Vec<Instant> {
         let Weather { delay, jitter, loss, bits, queue, .. } = self.weather;
         self.count.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         self.count.packets.fetch_add(1, Ordering::Relaxed);
@@ -75,11 +78,14 @@ impl Lane {
                 // It was sent all the same.
                 self.free = begins + takes;
             }
-            return None;
+            return Vec::new();
         }
         self.free = begins + takes;
-        let shift = self.dice.below(2 * u64::try_from(jitter.as_micros()).unwrap_or(0) + 1);
-        Some(self.free + (delay + Duration::from_micros(shift)).saturating_sub(jitter))
+        let times = 1 + usize::from(self.twice > 0 && self.dice.below(1000) < self.twice);
+        let spread = 2 * u64::try_from(jitter.as_micros()).unwrap_or(0) + 1;
+        let shift = |dice: &mut Dice| Duration::from_micros(dice.below(spread));
+        let free = self.free;
+        (0..times).map(|_| free + (delay + shift(&mut self.dice)).saturating_sub(jitter)).collect()
     }
 }
 
@@ -89,53 +95,77 @@ impl Wire {
     /// # Errors
     /// When no socket is to be had.
     pub fn open(to: &str, weather: Weather) -> Result<Self> {
+        Self::open_at(SocketAddr::from(([127, 0, 0, 1], 0)), to, weather, 0)
+    }
+
+    /// Opens a wire from `at` to `to`, on which so many of a thousand packets come twice.
+    ///
+    /// # Errors
+    /// When no socket is to be had.
+    pub fn open_at(at: SocketAddr, to: &str, weather: Weather, twice: u64) -> Result<Self> {
         let to: SocketAddr = to.parse()?;
-        let front = UdpSocket::bind("127.0.0.1:0")?;
+        let front = UdpSocket::bind(at)?;
         front.set_nonblocking(true)?;
         let wire = Self {
             address: front.local_addr()?.to_string(),
             up: Arc::default(),
             down: Arc::default(),
             over: Arc::default(),
+            forget: Arc::default(),
         };
-        let (up, down, over) = (wire.up.clone(), wire.down.clone(), wire.over.clone());
-        std::thread::spawn(move || carry(&front, to, weather, up, down, &over));
+        let (up, down) = (wire.up.clone(), wire.down.clone());
+        let (over, forget) = (wire.over.clone(), wire.forget.clone());
+        std::thread::spawn(move || {
+            let lane = |count, seed| {
+                let dice = Dice::new(seed);
+                Lane { weather, twice, dice, free: Instant::now(), count }
+            };
+            let lanes = [lane(up, weather.seed), lane(down, weather.seed.wrapping_add(1))];
+            carry(&front, to, lanes, &over, &forget);
+        });
         Ok(wire)
+    }
+
+    /// What an address translator does when it has forgotten a flow: from now on the relay sees the
+    /// box at another port.
+    pub fn translate_anew(&self) {
+        self.forget.store(true, Ordering::Relaxed);
     }
 }
 
 fn carry(
     front: &UdpSocket,
     to: SocketAddr,
-    weather: Weather,
-    up: Arc<Way>,
-    down: Arc<Way>,
+    [mut up, mut down]: [Lane; 2],
     over: &AtomicBool,
+    forget: &AtomicBool,
 ) {
-    let lane = |count, seed| Lane { weather, dice: Dice::new(seed), free: Instant::now(), count };
-    let (mut up, mut down) = (lane(up, weather.seed), lane(down, weather.seed.wrapping_add(1)));
     let mut clients: BTreeMap<SocketAddr, UdpSocket> = BTreeMap::new();
     // Arrival, number, client, towards the relay, bytes.
     let mut under_way = BinaryHeap::new();
     let (mut buffer, mut number) = ([0; 65_536], 0_u64);
     while !over.load(Ordering::Relaxed) {
         let now = Instant::now();
+        if forget.swap(false, Ordering::Relaxed) {
+            clients.clear();
+        }
         while let Ok((n, from)) = front.recv_from(&mut buffer) {
             if let std::collections::btree_map::Entry::Vacant(new) = clients.entry(from) {
-                let Ok(socket) = UdpSocket::bind("127.0.0.1:0") else { continue };
+                let any = if to.is_ipv6() { "[::1]:0" } else { "127.0.0.1:0" };
+                let Ok(socket) = UdpSocket::bind(any) else { continue };
                 if socket.connect(to).is_err() || socket.set_nonblocking(true).is_err() {
                     continue;
                 }
                 new.insert(socket);
             }
-            if let Some(at) = up.arrives(now, n) {
+            for at in up.arrives(now, n) {
                 number += 1;
                 under_way.push(Reverse((at, number, from, true, buffer[..n].to_vec())));
             }
         }
         for (client, socket) in &clients {
             while let Ok(n) = socket.recv(&mut buffer) {
-                if let Some(at) = down.arrives(now, n) {
+                for at in down.arrives(now, n) {
                     number += 1;
                     under_way.push(Reverse((at, number, *client, false, buffer[..n].to_vec())));
                 }
@@ -179,11 +209,13 @@ mod tests {
         let begun = Instant::now();
         let mut lane = Lane {
             weather: weather(seed),
+            twice: 0,
             dice: Dice::new(seed),
             free: begun,
             count: Arc::default(),
         };
-        (0..packets).map(|_| lane.arrives(begun, 972).map(|at| at - begun)).collect()
+        let mut arrives = || lane.arrives(begun, 972).first().map(|at| *at - begun);
+        (0..packets).map(|_| arrives()).collect()
     }
 
     #[test]

@@ -538,3 +538,40 @@ fn lanes(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is read of bytes, and how many are left.
+    async fn read(bytes: &[u8]) -> (Option<(u32, Vec<u8>)>, usize) {
+        let mut from = bytes;
+        let told = goodbye(&mut from).await.ok();
+        (told, from.len())
+    }
+
+    #[tokio::test]
+    async fn a_code_and_its_words_are_read_to_their_bound_and_no_further() {
+        let mut longest = vec![0, 0, 0, 1];
+        longest.extend(u16::try_from(WORDS_MAX).expect("two bytes").to_be_bytes());
+        longest.extend(vec![b'x'; WORDS_MAX]);
+        let mut longer = longest.clone();
+        longer[5] += 1;
+        assert_eq!(read(&[255, 255, 255, 255, 0, 0, 9]).await, (Some((u32::MAX, vec![])), 1));
+        assert_eq!(read(&longest).await, (Some((1, vec![b'x'; WORDS_MAX])), 0));
+        assert_eq!(read(&longer).await, (None, WORDS_MAX), "nothing is kept of it");
+        for cut in 0..longest.len() {
+            assert_eq!(read(&longest[..cut]).await.0, None, "{cut} bytes");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_said_is_read_and_never_too_long() {
+        for length in [0, 1, WORDS_MAX, WORDS_MAX + 1, 70_000] {
+            let (words, mut said) = (vec![b'x'; length], Vec::new());
+            say(&mut said, 7, &words).await.expect("in memory");
+            let read = read(&said).await;
+            assert_eq!(read, (Some((7, vec![b'x'; length.min(WORDS_MAX)])), 0), "{length}");
+        }
+    }
+}

@@ -16,7 +16,7 @@ const SCHEMAS: [&str; 14] = [
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
     include_str!("schema-4.sql"),
-    include_str!("schema-5.sql"),
+    concat!(include_str!("schema-5.sql"), include_str!("schema-5-later.sql")),
     include_str!("schema-6.sql"),
     include_str!("schema-7.sql"),
     include_str!("schema-8.sql"),
@@ -33,6 +33,9 @@ const SUMMED: i64 = 5;
 const LEFT_OUT: i64 = 11;
 /// The kind number of what was said about erasures.
 const ERASURE: u8 = 8;
+/// What came to that version after programs with its first half had run: their stores say that it
+/// is done.
+const SECOND_HALF: &str = include_str!("schema-5-later.sql");
 const SCHEMA: i64 = SCHEMAS.len() as i64;
 const READERS: usize = 3;
 /// The database of everything readable.
@@ -375,6 +378,12 @@ fn migrate(db: &mut Connection) -> Result<(), StoreError> {
     if found > SCHEMA {
         return Err(StoreError::Newer { found, known: SCHEMA });
     }
+    if found >= SUMMED && !has_sums(db)? {
+        let tx = db.transaction()?;
+        tx.execute_batch(SECOND_HALF)?;
+        sum_scopes(&tx)?;
+        tx.commit()?;
+    }
     let todo = SCHEMAS.iter().zip(1..).filter(|(_, version)| *version > found);
     for (schema, version) in todo {
         let tx = db.transaction()?;
@@ -389,6 +398,11 @@ fn migrate(db: &mut Connection) -> Result<(), StoreError> {
         tx.commit()?;
     }
     Ok(())
+}
+
+fn has_sums(db: &Connection) -> Result<bool, StoreError> {
+    let sql = "SELECT count(*) FROM pragma_table_info('head') WHERE name = 'sum'";
+    Ok(db.query_row(sql, [], |row| row.get::<_, i64>(0))? > 0)
 }
 
 /// Gives scopes of an older program the sum of their names.

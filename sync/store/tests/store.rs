@@ -318,6 +318,24 @@ fn a_rotten_attachment_is_noticed_when_it_is_read() {
 }
 
 #[test]
+fn a_database_of_a_program_with_the_first_half_of_a_step_gets_the_second() {
+    let (folder, store) = store();
+    append(&store, 1, 0, A);
+    let before = store.read(|tx| tx.name_sum(A)).expect("read");
+    drop(store);
+    let db = rusqlite::Connection::open(folder.path().join("work.db")).expect("the database");
+    db.pragma_update(None, "key", format!("x'{}'", "2a".repeat(32))).expect("the key");
+    let half = "ALTER TABLE head DROP COLUMN sum; DROP TABLE repair; DROP INDEX log_pos;";
+    db.execute_batch(half).expect("as it was");
+    drop(db);
+    for time in ["first", "second"] {
+        let store = Store::open(folder.path(), &lock()).expect("opened");
+        let sum = store.read(|tx| tx.name_sum(A)).expect("read");
+        assert_eq!(sum, before, "the {time} time");
+    }
+}
+
+#[test]
 fn a_database_of_a_newer_program_is_refused_and_left_as_it_is() {
     let (folder, store) = store();
     append(&store, 1, 0, A);
