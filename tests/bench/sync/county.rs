@@ -165,7 +165,12 @@ pub(crate) fn found(folder: &Path, more: u16) -> Result<Replica> {
 
 /// How the relay is known before its log has come.
 fn relay_as_peer() -> PeerInfo {
-    PeerInfo { device: device(RELAY).0, name: "relay".into(), scopes: vec!["system".into()] }
+    PeerInfo {
+        device: device(RELAY).0,
+        name: "relay".into(),
+        scopes: vec!["system".into()],
+        handed_in: vec![],
+    }
 }
 
 /// How a device knows another.

@@ -22,7 +22,7 @@ struct Nobody {
 
 impl Port for Nobody {
     fn admit_peer(&self, _: &[u8; 32]) -> Result<PeerInfo, Refused> {
-        Ok(PeerInfo { device: [1; 16], name: "relay".into(), scopes: vec![] })
+        Ok(PeerInfo { device: [1; 16], name: "relay".into(), scopes: vec![], handed_in: vec![] })
     }
     fn hello(&self, _: &PeerInfo) -> Result<Hello, PortError> {
         Ok(Hello {

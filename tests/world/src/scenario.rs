@@ -142,14 +142,20 @@ fn draw_fault(machines: usize, relays: usize, span: Micros, rng: &mut Rng) -> Wh
 /// Villages that boxes lose, and of which some come back.
 fn shrinking(layout: &Layout, span: Micros, rng: &mut Rng, plan: &mut Plan) {
     for _ in 0..rng.below(4) {
-        let machine = layout.relays + rng.index(layout.devices.len() - layout.relays);
+        let mut machine = layout.relays + rng.index(layout.devices.len() - layout.relays);
         let scopes = &layout.devices[machine].scopes;
         let places: Vec<&String> = scopes.iter().filter(|s| s.starts_with("place")).collect();
         if places.is_empty() {
             continue;
         }
-        let scope = places[rng.index(places.len())].clone();
+        let mut scope = places[rng.index(places.len())].clone();
         let mut at = rng.below(span);
+        // Often just when somebody has worked there, and it is not yet sent.
+        let work = plan.work[rng.index(plan.work.len())].clone();
+        if rng.percent(60) && work.machine >= layout.relays && work.scope.starts_with("place") {
+            (machine, scope) = (work.machine, work.scope);
+            at = (work.at + rng.below(2 * SECOND)).min(span - 1);
+        }
         plan.faults.push(Fault { at, what: What::Lose { machine, scope: scope.clone() } });
         while rng.percent(60) {
             at += rng.below(span - at);
