@@ -109,7 +109,7 @@ fn a_case_goes_to_the_township_beside_it_and_from_there_to_the_county_and_both_s
     assert_eq!((relay_seen(&village), relay_seen(&town)), peers, "no clock, no lease");
     let contact = village.store().read(|view| view.contacts(1)).expect("read").remove(0);
     assert_eq!(contact.how, How::Neighbour);
-    assert!(contact.ended_ms.is_some());
+    assert!(contact.completed_ms.is_some());
 
     // The township reaches the county first and takes the case along.
     drop((village, town));
