@@ -68,7 +68,7 @@ impl Port for Count {
     fn hello(&self, _: &PeerInfo) -> Result<Hello, PortError> {
         let inner = self.inner.lock().expect("as the test made it");
         let (scope, head, read, epoch) = (SCOPE.to_owned(), inner.head, inner.read, [0; 16]);
-        let state = ScopeState { scope, head, read, epoch, acked: Some(0), sum: None };
+        let state = ScopeState { scope, head, read, epoch, acked: Some(0), sum: None, whole: None };
         Ok(Hello {
             protocol: PROTOCOL,
             store: [0; 16],
