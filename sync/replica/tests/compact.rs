@@ -80,7 +80,7 @@ fn read(station: &Station, cases: &[SubjectId]) -> Read {
         let head = view.head(OURS)?;
         let (_, sent) = view.log_part(&Part::behind(OURS, 0, usize::MAX), i64::MIN, head)?;
         let names: Vec<[u8; 32]> = rows.iter().map(|row| row.id).collect();
-        let picked = view.pick(OURS, &names, usize::MAX)?.entries;
+        let picked = view.pick(OURS, &names, usize::MAX, false)?.entries;
         Ok((rows, sent, picked, view.name_sum(OURS)?.digest(head)))
     });
     read.expect("the store works")
