@@ -247,6 +247,7 @@ fn status_has_exactly_the_promised_keys_and_exits_with_three_when_nothing_runs()
         "link",
         "traffic",
         "sync",
+        "lost_villages",
     ];
     let of_relay = [
         "county",
@@ -259,6 +260,7 @@ fn status_has_exactly_the_promised_keys_and_exits_with_three_when_nothing_runs()
         "refused_enrolments",
         "forks",
         "erasures_unconfirmed",
+        "doubles",
     ];
     let status = until("a completed sync", 60, || {
         let status = county.node("one", &["status"]).ok()?.json().ok()?;
