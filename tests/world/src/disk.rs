@@ -60,6 +60,11 @@ pub trait Disk: Sized {
     /// The name of the entry in these bytes; nothing when they are none.
     fn id_of(bytes: &[u8]) -> Option<Id>;
 
+    /// The entries in a body of whole subjects, on a disk whose bodies the world can read.
+    fn entries_in(_body: &[u8]) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
+
     /// Somebody works: one or more entries are made in a scope and committed.
     ///
     /// # Errors

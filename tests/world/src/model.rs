@@ -549,8 +549,7 @@ impl Port for Model {
     }
 
     fn warm(&self, peer: &PeerInfo, scope: &str, wholes: &Wholes) -> Result<(), PortError> {
-        let entries: Vec<ByteVec> = minicbor::decode(&wholes.body).unwrap_or_default();
-        let entries: Vec<Vec<u8>> = entries.into_iter().map(Into::into).collect();
+        let entries = Self::entries_in(&wholes.body);
         self.take_in(peer, scope, None, &entries)?;
         let token = (!wholes.end).then(|| wholes.next.clone());
         let (device, scope) = (peer.device, scope.to_owned());
@@ -630,6 +629,11 @@ impl Disk for Model {
 
     fn id_of(bytes: &[u8]) -> Option<Id> {
         entry::claimed(bytes).ok().map(|entry| entry.id)
+    }
+
+    fn entries_in(body: &[u8]) -> Vec<Vec<u8>> {
+        let entries: Vec<ByteVec> = minicbor::decode(body).unwrap_or_default();
+        entries.into_iter().map(Into::into).collect()
     }
 
     fn work(&mut self, scope: &str, rng: &mut Rng) -> Result<(), PortError> {

@@ -418,6 +418,16 @@ impl<D: Disk> World<D> {
                 self.report.healed += new;
                 self.input(conn, end, Input::Healed { scope, new });
             }
+            Output::Warm { scope, wholes } => {
+                let done = self.commit(machine, |disk| disk.port().warm(&peer, &scope, &wholes));
+                if let Some(over) = self.over(conn, end, &done)? {
+                    return Ok(over);
+                }
+                self.promise(machine, &scope, &D::entries_in(&wholes.body));
+                self.learn(machine, true);
+                self.news(machine);
+                self.input(conn, end, Input::Warmed { scope });
+            }
             Output::Repaired { scope, repaired } => {
                 let note = |disk: &mut D| disk.port().repaired(&peer, &scope, repaired);
                 let done = self.commit(machine, note);
@@ -438,6 +448,9 @@ impl<D: Disk> World<D> {
                 for input in inputs {
                     if let Input::Loaded { entries, .. } | Input::Picked { entries, .. } = &input {
                         self.check_given(machine, other, entries)?;
+                    }
+                    if let Input::Wholes { wholes, .. } = &input {
+                        self.check_given(machine, other, &D::entries_in(&wholes.body))?;
                     }
                     self.input(conn, end, input);
                 }
