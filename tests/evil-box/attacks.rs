@@ -466,6 +466,7 @@ async fn flood(evil: &Evil) -> Result<Found> {
         }
     }
     let took = begun.elapsed().as_secs();
+    talk.leave();
     let alive = evil.alive().await;
     let words = format!(
         "took {acked} of {FLOOD} within {took} s, then made this box wait; {}",
