@@ -100,6 +100,7 @@ impl Session {
             self.say_hello();
         }
         self.features = self.hello.features.unwrap_or(0) & hello.features.unwrap_or(0);
+        let mut still = Vec::new();
         let offers = self.both(features::OFFER);
         // Without offers afterwards everything would go twice.
         let wholes = offers && self.both(features::SNAPSHOT);
@@ -115,6 +116,10 @@ impl Session {
             let same = ours.epoch == hello.epoch;
             let read = if same { ours.read.min(theirs.head) } else { 0 };
             let mut lane = Lane::new(ours.head, acked, theirs.head, read);
+            if !same && acked > 0 {
+                // What it had acknowledged in another epoch is forgotten; this it still has.
+                still.push((theirs.scope.clone(), acked));
+            }
             if offers && acked == 0 && theirs.head > 0 {
                 // It has read nothing of ours and is not empty: others may have given it the same.
                 lane.offer_all();
@@ -134,6 +139,7 @@ impl Session {
         }
         self.greeted = true;
         self.out.push_back(Output::Greeted(hello));
+        self.out.extend(still.into_iter().map(|(scope, upto)| Output::Acked { scope, upto }));
         // The county log first: what follows is judged by it.
         self.send_first();
         Ok(())

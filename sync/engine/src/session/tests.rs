@@ -67,6 +67,20 @@ fn what_is_new_while_two_greet_each_other_is_sent() {
 }
 
 #[test]
+fn what_a_restored_peer_still_has_is_known_at_once() {
+    // Found by the world (seed 9373): its new epoch makes its acknowledgements void, and nothing was
+    // sent that it could acknowledge again.
+    let mut session = Session::new(NOW, hello([1; 16], 3, 0, 3), Call::In);
+    let mut restored = hello([2; 16], 0, 2, 0);
+    restored.epoch = [9; 16];
+    session.handle(NOW, Input::Received(Frame::Hello(restored).encode()));
+    let all: Vec<Output> = std::iter::from_fn(|| session.poll_output()).collect();
+    let greeted = all.iter().position(|o| matches!(o, Output::Greeted(_)));
+    let acked = all.iter().position(|o| *o == Output::Acked { scope: SCOPE.into(), upto: 2 });
+    assert!(greeted.is_some() && acked > greeted, "{all:?}");
+}
+
+#[test]
 fn a_scope_that_only_the_peer_names_is_not_talked_about() {
     let mut a = Side::new(1, entries(1, 1), 0);
     let mut greedy = hello([2; 16], 0, 0, 0);
