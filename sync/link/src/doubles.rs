@@ -18,6 +18,10 @@ const PATIENCE_MIN: Duration = Duration::from_secs(2);
 const PATIENCE_MAX: Duration = Duration::from_secs(15);
 /// One that may have died just now is asked to come again after so long.
 const SOON: Duration = Duration::from_secs(10);
+/// A box that opens or locks calls anew while its old connection is still being closed: what answers
+/// is asked again after so long, and so often, before it counts as another machine.
+const ONCE_MORE: Duration = Duration::from_secs(1);
+const ANSWERS_MAX: u32 = 3;
 /// Who stirs so often without an answer is alive all the same.
 const STIRS_MAX: u32 = 3;
 
@@ -98,6 +102,7 @@ impl Seats {
         device: [u8; 16],
         connection: &Connection,
     ) -> Result<Seat, LinkError> {
+        let mut answered = 0;
         loop {
             let before = self.with(|table| {
                 if let Some(taken) = table.taken.get(&device) {
@@ -112,7 +117,13 @@ impl Seats {
                 Ok(seat) => return Ok(seat),
                 Err(before) => before,
             };
-            match then(show(&before).await, stirred) {
+            let showed = show(&before).await;
+            if showed == Before::Answers && answered + 1 < ANSWERS_MAX {
+                answered += 1;
+                tokio::time::sleep(ONCE_MORE).await;
+                continue;
+            }
+            match then(showed, stirred) {
                 Then::Talks => {
                     before.close(CLOSE_REPLACED.into(), b"this box has connected anew");
                     self.leave(device, number);
