@@ -109,3 +109,21 @@ async fn a_box_whose_connection_died_without_a_word_is_let_in_again_and_nobody_i
     before.task.abort();
     anew.task.abort();
 }
+
+#[tokio::test]
+async fn a_box_that_calls_anew_before_its_old_connection_is_closed_is_waited_for() {
+    let (relay, _root) = Relay::new();
+    let running = serve(&relay);
+    let me = Kept::new(&relay);
+    let before = talk(&running.address, &me);
+    before.greeted().await;
+    // Opening ends the link of the locked box and begins another at once.
+    let anew = talk(&running.address, &me);
+    let sent_away = anew.until(|state| matches!(state, LinkState::Offline { .. }));
+    let sent_away = tokio::time::timeout(Duration::from_millis(500), sent_away).await;
+    assert!(sent_away.is_err(), "{sent_away:?}");
+    before.task.abort();
+    anew.greeted().await;
+    assert_eq!(*running.port.doubles.borrow(), 0, "and nobody is alarmed");
+    anew.task.abort();
+}
