@@ -37,6 +37,25 @@ impl Clock {
     pub fn best_ms(&self) -> i64 {
         self.now_ms.max(self.floor_ms)
     }
+
+    /// Holds a chain against the guess, and, where that fails for its time alone, against what is
+    /// certain: there where the chain begins, if that is later.
+    fn verified<T>(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        at: impl Fn(UnixTime) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        match at(unix(self.best_ms())) {
+            Err(error) if about_time(&error) => {
+                let begins = intermediates.iter().chain([end_entity]).map(|certificate| {
+                    Facts::read(certificate).map(|facts| facts.from_ms).unwrap_or(0)
+                });
+                at(unix(begins.fold(self.floor_ms, i64::max)))
+            }
+            result => result,
+        }
+    }
 }
 
 fn unix(ms: i64) -> UnixTime {
@@ -71,24 +90,15 @@ impl ServerCertVerifier for RelayVerifier {
         ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let at = |ms: i64| {
+        self.clock.verified(end_entity, intermediates, |now| {
             self.usual.verify_server_cert(
                 end_entity,
                 intermediates,
                 server_name,
                 ocsp_response,
-                unix(ms),
+                now,
             )
-        };
-        match at(self.clock.best_ms()) {
-            Err(error) if about_time(&error) => {
-                let begins = intermediates.iter().chain([end_entity]).map(|certificate| {
-                    Facts::read(certificate).map(|facts| facts.from_ms).unwrap_or(0)
-                });
-                at(begins.fold(self.clock.floor_ms, i64::max))
-            }
-            result => result,
-        }
+        })
     }
 
     fn verify_tls12_signature(
@@ -230,16 +240,9 @@ impl BesideVerifier {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
     ) -> Result<(), Error> {
-        let at = |ms: i64| self.usual.verify_client_cert(end_entity, intermediates, unix(ms));
-        let verified = match at(self.clock.best_ms()) {
-            Err(error) if about_time(&error) => {
-                let begins = intermediates.iter().chain([end_entity]).map(|certificate| {
-                    Facts::read(certificate).map(|facts| facts.from_ms).unwrap_or(0)
-                });
-                at(begins.fold(self.clock.floor_ms, i64::max))
-            }
-            result => result,
-        };
+        let verified = self.clock.verified(end_entity, intermediates, |now| {
+            self.usual.verify_client_cert(end_entity, intermediates, now)
+        });
         verified.map(|_| ())
     }
 }
