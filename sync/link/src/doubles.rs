@@ -43,6 +43,8 @@ enum Before {
 enum Then {
     /// It takes the place.
     Talks,
+    /// It waits while the one that was there is asked again.
+    Waits,
     /// It is asked to come again soon.
     ComesAgain,
     /// It is refused, and people hear of it.
@@ -50,10 +52,12 @@ enum Then {
 }
 
 /// `stirred` counts how often it has stirred and not answered before: a line that died does so once
-/// or twice, a program that keeps silent on purpose always.
-fn then(before: Before, stirred: u32) -> Then {
+/// or twice, a program that keeps silent on purpose always. `answered` counts how often it has
+/// answered this newcomer before.
+fn then(before: Before, stirred: u32, answered: u32) -> Then {
     match before {
         Before::Over | Before::Silent => Then::Talks,
+        Before::Answers if answered + 1 < ANSWERS_MAX => Then::Waits,
         Before::Stirs if stirred < STIRS_MAX => Then::ComesAgain,
         Before::Stirs | Before::Answers => Then::IsDouble,
     }
@@ -117,13 +121,11 @@ impl Seats {
                 Ok(seat) => return Ok(seat),
                 Err(before) => before,
             };
-            let showed = show(&before).await;
-            if showed == Before::Answers && answered + 1 < ANSWERS_MAX {
-                answered += 1;
-                tokio::time::sleep(ONCE_MORE).await;
-                continue;
-            }
-            match then(showed, stirred) {
+            match then(show(&before).await, stirred, answered) {
+                Then::Waits => {
+                    answered += 1;
+                    tokio::time::sleep(ONCE_MORE).await;
+                }
                 Then::Talks => {
                     before.close(CLOSE_REPLACED.into(), b"this box has connected anew");
                     self.leave(device, number);
@@ -194,10 +196,11 @@ mod tests {
     #[test]
     fn only_what_answers_makes_a_double_and_what_is_silent_makes_room() {
         use Before::{Answers, Over, Silent, Stirs};
-        let all = [Over, Silent, Stirs, Answers].map(|before| then(before, 0));
+        let all = [Over, Silent, Stirs, Answers].map(|before| then(before, 0, ANSWERS_MAX - 1));
         assert_eq!(all, [Then::Talks, Then::Talks, Then::ComesAgain, Then::IsDouble]);
-        assert_eq!(then(Stirs, STIRS_MAX), Then::IsDouble, "silent on purpose");
-        assert_eq!(then(Silent, STIRS_MAX), Then::Talks);
+        assert_eq!(then(Stirs, STIRS_MAX, 0), Then::IsDouble, "silent on purpose");
+        assert_eq!(then(Silent, STIRS_MAX, 0), Then::Talks);
+        assert_eq!(then(Answers, 0, 0), Then::Waits, "its own old connection may be closing");
     }
 
     #[test]
