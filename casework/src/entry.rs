@@ -401,6 +401,12 @@ impl Entry {
         })
     }
 
+    /// The change that an edit holds; nothing for any other kind.
+    #[must_use]
+    pub fn change(&self) -> Option<ChangeId> {
+        (self.kind == Kind::Edit).then_some(ChangeId(self.commitment))
+    }
+
     /// The bytes of an edit without its change, and the first four bytes of the change's hash: for a
     /// carrier that brings the changes in another form. Nothing for any other kind.
     #[must_use]

@@ -9,7 +9,7 @@ use crate::Replica;
 use crate::file::gather;
 use crate::kinds::schema_of;
 use cunkou_casework::document::Document;
-use cunkou_casework::entry::{Entry, change_id};
+use cunkou_casework::entry::Entry;
 use cunkou_casework::ids::{EntryId, SubjectId};
 use cunkou_store::{ATTACHMENT_FOLDERS, EntryRow, EntryState, StoreError};
 use serde::{Deserialize, Serialize};
@@ -393,8 +393,7 @@ impl Replica {
                 .edits
                 .iter()
                 .filter(|edit| edit.state == EntryState::Good && edit.pos <= stored.pos);
-            let mut saves: Vec<_> =
-                counting.filter_map(|edit| change_id(edit.entry.payload()).ok()).collect();
+            let mut saves: Vec<_> = counting.filter_map(|edit| edit.entry.change()).collect();
             let all = document.has(&saves);
             saves.extend(Document::new(schema).map_err(damaged)?.heads());
             Ok(all && document.heads().iter().all(|head| saves.contains(head)))

@@ -3,7 +3,8 @@
 //! A case goes as its entries, where the changes of its document are left out, and as the document
 //! that holds them. The receiver takes the document apart in the guard's worker, puts each change
 //! back into its entry, and admits the entries like any others: a change that is not the signed one
-//! makes another entry. Names that the receiver can tell by itself are left out. Open cases come first, then residents, then closed cases.
+//! makes another entry. Names that the receiver can tell by itself are left out. Open cases come
+//! first, then residents, then closed cases.
 
 mod names;
 
@@ -13,7 +14,7 @@ use crate::kinds::{CASE, RESIDENT, kind_code, schema_of};
 use crate::peer::NOBODY;
 use cunkou_casework::county::DeviceKind;
 use cunkou_casework::document::{Document, Schema, actor};
-use cunkou_casework::entry::{ENTRY_BYTES_MAX, Entry, Kind, change_id};
+use cunkou_casework::entry::{ENTRY_BYTES_MAX, Entry, Kind};
 use cunkou_casework::ids::{ChangeId, DeviceId, Scope, SubjectId};
 use cunkou_engine::{PeerInfo, Wholes};
 use cunkou_guard::{Job, Part, contained};
@@ -87,7 +88,7 @@ impl CameWhole {
         edits: &[&EditRow],
     ) -> Option<Document> {
         let came = self.held().remove(&subject.0)?;
-        let ids = edits.iter().map(|edit| change_id(edit.entry.payload()).ok());
+        let ids = edits.iter().map(|edit| edit.entry.change());
         let same = ids.collect::<Option<BTreeSet<_>>>()? == came.changes;
         let load = || Document::load(schema, &came.document).ok();
         same.then(|| contained(load).flatten()).flatten()
@@ -223,7 +224,7 @@ fn put_back(subject: Whole, parts: Vec<Part>) -> (Vec<Entry>, Option<([u8; 16], 
                 let entry = Entry::with_change(&bytes, part.chunk.to_vec()).ok()?;
                 let header = entry.header();
                 exact &= part.actor == actor(header.device, header.incarnation);
-                changes.extend(change_id(entry.payload()).ok());
+                changes.extend(entry.change());
                 Some(entry)
             }
             None => Entry::decode(&bytes).ok(),
@@ -246,9 +247,7 @@ fn put_back(subject: Whole, parts: Vec<Part>) -> (Vec<Entry>, Option<([u8; 16], 
 /// Names that are known behind an entry: its own, and its change's.
 fn meet(names: &mut Names, entry: &Entry) {
     names.meet(entry.id().0);
-    if entry.kind() == Kind::Edit
-        && let Ok(change) = change_id(entry.payload())
-    {
+    if let Some(change) = entry.change() {
         names.meet(change.0);
     }
 }
@@ -303,6 +302,5 @@ fn read(body: &[u8]) -> Option<Vec<Whole>> {
     if body.is_empty() {
         return Some(Vec::new());
     }
-    let subjects: Vec<Whole> = minicbor::decode(body).ok()?;
-    Some(subjects)
+    minicbor::decode(body).ok()
 }
