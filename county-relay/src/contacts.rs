@@ -1,10 +1,10 @@
 //! The history of contacts with each box, at the console.
 
 use axum::extract::Path;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use cunkou_casework::county::{Device, DeviceKind};
 use cunkou_casework::ids::DeviceId;
+use cunkou_edge::looks::csv_answer;
 use cunkou_edge::routes::Shows::Nothing;
 use cunkou_edge::routes::{Routes, Who};
 use cunkou_edge::{AppError, Signed, history};
@@ -48,9 +48,5 @@ async fn page(signed: Signed, Path(id): Path<String>) -> Result<Markup, AppError
 
 async fn exported(signed: Signed, Path(id): Path<String>) -> Result<Response, AppError> {
     let (_, lines) = of_box(&signed, &id, history::EXPORTED)?;
-    let headers = [
-        (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
-        (header::CONTENT_DISPOSITION, "attachment; filename=\"contacts.csv\""),
-    ];
-    Ok((headers, history::exported(signed.lang, &lines)).into_response())
+    Ok(csv_answer("contacts.csv", history::exported(signed.lang, &lines)))
 }

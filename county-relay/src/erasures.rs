@@ -5,7 +5,7 @@ mod things;
 
 use asking::{ask, find, names_somebody, retention};
 use axum::extract::{Form, Path, Query};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use cunkou_casework::calendar::china_day;
 use cunkou_casework::county::Role;
@@ -14,7 +14,7 @@ use cunkou_casework::event::TEXT_CHARS_MAX;
 use cunkou_casework::ids::SubjectId;
 use cunkou_edge::forms::Fields;
 use cunkou_edge::lists::when;
-use cunkou_edge::looks::csv;
+use cunkou_edge::looks::{csv, csv_answer};
 use cunkou_edge::routes::Shows::{Nothing, Personal};
 use cunkou_edge::routes::{Routes, Who};
 use cunkou_edge::{AppError, Signed};
@@ -191,9 +191,5 @@ async fn table(signed: Signed) -> Result<Response, AppError> {
         l.t("还没有确认的", "Not confirmed"),
     ];
     let text = csv(&heads, &rows.await??);
-    let headers = [
-        (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
-        (header::CONTENT_DISPOSITION, "attachment; filename=\"erasures.csv\""),
-    ];
-    Ok((headers, text).into_response())
+    Ok(csv_answer("erasures.csv", text))
 }

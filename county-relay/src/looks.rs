@@ -1,7 +1,7 @@
 //! Who looked, for the county's audit: at the console and on the boxes.
 
 use axum::extract::{Form, Query};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use cunkou_casework::ids::SubjectId;
 use cunkou_casework::number::parse;
@@ -92,9 +92,5 @@ async fn exported(signed: Signed) -> Result<Response, AppError> {
     let asking = signed.clone();
     let rows = tokio::task::spawn_blocking(move || looks::exported(&asking));
     let text = looks::csv(&looks::heads(signed.lang), &rows.await??);
-    let headers = [
-        (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
-        (header::CONTENT_DISPOSITION, "attachment; filename=\"looks.csv\""),
-    ];
-    Ok((headers, text).into_response())
+    Ok(looks::csv_answer("looks.csv", text))
 }

@@ -1,11 +1,11 @@
 //! The sync page: how far what is here has come, what needs a person, and the history of contacts.
 
 use crate::traffic;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use cunkou_casework::entry::ClockSource;
 use cunkou_edge::app::disk_free;
 use cunkou_edge::history::{self, Line as Contact};
+use cunkou_edge::looks::csv_answer;
 use cunkou_edge::standing::needs::Need;
 use cunkou_edge::standing::{Standing, words};
 use cunkou_edge::{AppError, Signed};
@@ -46,11 +46,7 @@ pub(crate) async fn progress(signed: Signed) -> Result<Markup, AppError> {
 /// The history as a table that leaves.
 pub(crate) async fn exported(signed: Signed) -> Result<Response, AppError> {
     let text = history::exported(signed.lang, &contacts(&signed, history::EXPORTED)?);
-    let headers = [
-        (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
-        (header::CONTENT_DISPOSITION, "attachment; filename=\"contacts.csv\""),
-    ];
-    Ok((headers, text).into_response())
+    Ok(csv_answer("contacts.csv", text))
 }
 
 /// What an open box counts in its work and a locked one in the vault, as one history.

@@ -1,6 +1,8 @@
 //! Who looked: for a resident who asks, and for those who audit.
 
 use crate::{AppError, Office, Signed};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use cunkou_casework::calendar::china_time;
 use cunkou_casework::ids::{DeviceId, PersonId, SubjectId};
 use cunkou_casework::looking::Purpose;
@@ -251,6 +253,16 @@ pub fn exported(signed: &Signed) -> Result<Vec<Vec<String>>, AppError> {
     let left_out = left_out(signed, &listed.cut);
     let first = (!left_out.is_empty()).then(|| Ok(vec![left_out]));
     first.into_iter().chain(listed.rows.iter().map(|look| row(signed, look))).collect()
+}
+
+/// The answer with which a CSV leaves, as a file of this name.
+#[must_use]
+pub fn csv_answer(file: &str, text: String) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{file}\"")),
+    ];
+    (headers, text).into_response()
 }
 
 /// A table as CSV that spreadsheets open as it is: a BOM, and no cell is a formula.
